@@ -1,0 +1,77 @@
+"""The draft: playbook and inventory put together, templates rendered, every mistake found, before any host was asked.
+
+`orch validate` ends here. A plan is a draft plus a choice plus the live state.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.gates import Gate
+from orchestrator.domain.service import Asked
+
+
+class OnUnreachable(StrEnum):
+    """What to do about hosts that don't answer before the first act."""
+
+    ASK = "ask"
+    EXCLUDE = "exclude"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One edge: the entry that holds it needs *service*.
+
+    `need` is how many ready instances are enough to start (None: all); `same_host` looks at the instance on the same
+    host alone; `soft` is order only, if both are in the run. A stop always waits for all running dependents.
+    """
+
+    service: str
+    need: int | None = None
+    same_host: bool = False
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One entry of the playbook on one host, rendered for it. Durations are seconds; `*_expected_s` None: not given.
+
+    `asked` lists the SCM names or patterns; it is empty for an external entry. `ready` gates follow a start, `stopped`
+    gates a stop; both also run on units that are already in the wanted state.
+    """
+
+    id: str
+    service: str
+    host: str | None
+    asked: tuple[Asked, ...] = ()
+    ready: tuple[Gate, ...] = ()
+    stopped: tuple[Gate, ...] = ()
+    start_timeout_s: float = 90.0
+    start_expected_s: float | None = None
+    stop_timeout_s: float = 90.0
+    stop_expected_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One service of the playbook. `in_order` is `order: inventory`: begun as listed, reversed on stop."""
+
+    key: str
+    instances: tuple[Instance, ...]
+    depends_on: tuple[Dependency, ...] = ()
+    external: bool = False
+    max_parallel: int | None = None
+    in_order: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """The whole playbook, resolved but not yet held against live state. Entries stand in playbook order."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    hosts: tuple[str, ...]
+    max_parallel: int | None = None
+    max_parallel_per_host: int | None = 4
+    unreachable: OnUnreachable = OnUnreachable.ASK
+    poll_s: float = 2.0

@@ -1,0 +1,170 @@
+"""Every error that orch raises on purpose, and what each asks of the person who reads it.
+
+    OrchError                  exit 1
+      BadInput                 exit 2   the command line, or something it names
+        Mistakes               exit 2   playbook and inventory: all mistakes at once, each with its place
+      HostError                         one exchange with one host did not give an answer that can be used
+        Unreachable                     no connection, a cut one, or silence; may be tried again
+        QuotaExceeded                   the host has no shell or operation left; may be tried again
+        ProtocolError                   the answer was garbage or half; may be tried again
+        AuthRejected                    never tried again with the same secret
+        Refused                         the host understood and said no: a `Problem` says why
+      TemplateError                     a Jinja2 text that can't be rendered
+      SecretError                       a reference that leads to no secret
+
+Errors carry data; the text is made from it. `hint` is the next thing to type or to look at.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OrchError(Exception):
+    """The base: everything that orch says on purpose. `exit_code` is the process's."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BadInput(OrchError):
+    """The command can't be carried out as typed. Nothing was touched."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mistake:
+    """One thing that is wrong in a playbook or an inventory, and what would be right."""
+
+    mark: Mark
+    wrong: str
+    right: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.wrong}" + (f"\n    {self.right}" if self.right else "")
+
+
+class Mistakes(BadInput):
+    """All the mistakes that were found, in file order. Nothing was touched."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        self.mistakes = tuple(sorted(set(mistakes)))
+        count = len(self.mistakes)
+        super().__init__(
+            "\n".join(map(str, self.mistakes)), hint=f"{count} mistake{'s' * (count != 1)}; nothing was touched"
+        )
+
+
+class TemplateError(OrchError):
+    """A Jinja2 text that can't be rendered; the message says which name or syntax is wrong."""
+
+
+class SecretError(OrchError):
+    """A secret reference that leads nowhere. Never holds the secret."""
+
+
+class ProblemKind(StrEnum):
+    """What kind of failure it was: the words that policies and reports sort by."""
+
+    UNREACHABLE = "unreachable"
+    QUOTA = "quota"
+    PROTOCOL = "protocol"
+    AUTH = "auth"
+    REFUSED = "refused"
+    REMOTE = "remote error"
+    TIMEOUT = "timeout"
+    GATE = "gate"
+    MISSING = "missing"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failure as data.
+
+    `text` is the failure as the host gave it (localised, never markup); `code` is the Win32 error number, if one is
+    known from numbers or ids, never guessed from localised words.
+    """
+
+    kind: ProblemKind
+    text: str
+    code: int | None = None
+
+
+class HostError(OrchError):
+    """One exchange with one host gave no usable answer.
+
+    `sent` says whether the request may have reached the host: True means that whatever it asked for may have happened,
+    so the state must be read before anything is asked again.
+    """
+
+    kind = ProblemKind.REMOTE
+
+    def __init__(self, host: str, text: str, *, sent: bool = False, hint: str = "") -> None:
+        super().__init__(f"{host}: {text}", hint=hint)
+        self.host = host
+        self.text = text
+        self.sent = sent
+
+    @property
+    def problem(self) -> Problem:
+        """The failure as data, for results and facts."""
+        return Problem(self.kind, self.text)
+
+
+class Unreachable(HostError):
+    """No connection, a connection that broke, or a host that went silent."""
+
+    kind = ProblemKind.UNREACHABLE
+
+
+class QuotaExceeded(HostError):
+    """The host's WinRM or SSH limits allow no further shell or operation now."""
+
+    kind = ProblemKind.QUOTA
+
+
+class ProtocolError(HostError):
+    """The answer was not one: garbage, half of one, or another request's."""
+
+    kind = ProblemKind.PROTOCOL
+
+
+class AuthRejected(HostError):
+    """The host refused the credentials. Trying the same secret again would lock the account."""
+
+    kind = ProblemKind.AUTH
+
+
+class Refused(HostError):
+    """The host answered, and the answer was no."""
+
+    def __init__(self, host: str, problem: Problem) -> None:
+        super().__init__(host, problem.text, sent=True)
+        self._problem = problem
+        self.kind = problem.kind
+
+    @property
+    def problem(self) -> Problem:
+        return self._problem
+
+
+TRANSIENT = (Unreachable, QuotaExceeded, ProtocolError)
+"""The errors after which the same exchange may be tried again, on a new session (a read at once, a control only if
+it was not sent)."""

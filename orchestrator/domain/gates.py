@@ -1,0 +1,111 @@
+"""A gate: a health condition with a deadline that must hold before dependents go on.
+
+Typed and rendered, as plans hold it.
+
+Text fields may hold embedded secret references (`domain.secrets`); the adapter that uses them resolves them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.secrets import shown
+from orchestrator.domain.service import State
+
+
+class Origin(StrEnum):
+    """Where a probe is run from."""
+
+    CONTROLLER = "controller"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceCheck:
+    """The SCM says *state* of the service (the unit's own when *name* is empty). Always read on the host."""
+
+    state: State
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpCheck:
+    """*host*:*port* accepts a TCP connection."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortClosedCheck:
+    """Nothing listens on TCP *port*, as the host's own listener table has it: from afar, filtered looks closed."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCheck:
+    """A request answers as wanted. Empty or None means: not looked at.
+
+    `text` must occur in the body, `regex` must match somewhere in it, and every dotted path of `json` must hold its
+    value. `status` lists what is accepted. `verify` False accepts any certificate; `ca` names a PEM file.
+    """
+
+    url: str
+    method: str = "GET"
+    status: tuple[int, ...] = (200,)
+    text: str = ""
+    regex: str = ""
+    json: tuple[tuple[str, str | int | float | bool | None], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    verify: bool = True
+    ca: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandCheck:
+    """*exe* with *args* (no shell) ends with one of `exit_codes`, and its output holds `text` and matches `regex`."""
+
+    exe: str
+    args: tuple[str, ...] = ()
+    exit_codes: tuple[int, ...] = (0,)
+    text: str = ""
+    regex: str = ""
+
+
+Check = ServiceCheck | TcpCheck | PortClosedCheck | HttpCheck | CommandCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A check and its timing, in Kubernetes' words; all durations are seconds.
+
+    The gate holds when `success_threshold` probes in a row held; it fails when `deadline_s` has passed.
+    """
+
+    check: Check
+    origin: Origin
+    initial_delay_s: float = 0.0
+    period_s: float = 2.0
+    timeout_s: float = 5.0
+    success_threshold: int = 1
+    deadline_s: float = 120.0
+
+    @property
+    def words(self) -> str:
+        """The gate in a few words, without secrets: `tcp 10.0.0.4:1433 from controller`."""
+        return f"{describe(self.check)} from {self.origin}"
+
+
+def describe(check: Check) -> str:
+    """A check in a few words, safe to show: headers and bodies are left out."""
+    match check:
+        case ServiceCheck(state=state, name=name):
+            return f"service {name + ' ' if name else ''}{state}"
+        case TcpCheck(host=host, port=port):
+            return f"tcp {shown(host)}:{port}"
+        case PortClosedCheck(port=port):
+            return f"port {port} closed"
+        case HttpCheck(method=method, url=url):
+            return f"http {method} {shown(url)}"
+        case CommandCheck(exe=exe):
+            return f"command {shown(exe)}"

@@ -1,0 +1,124 @@
+"""The plan: a playbook resolved and frozen, with inventory, templates and live facts in it. JSON-serialisable.
+
+A plan has stages (one for stop or start, two for restart), run one after the other. A stage is a graph: nodes wait
+for barriers, barriers wait for nodes. A dependency between groups of N and M units is one barrier: N + M edges.
+Indices are positions in the stage's tuples; the order of nodes is the plan order that breaks every tie.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.gates import Gate
+from orchestrator.domain.service import ServiceStatus, State
+
+
+class Action(StrEnum):
+    """What a run does."""
+
+    STOP = "stop"
+    START = "start"
+    RESTART = "restart"
+    STATUS = "status"
+
+
+class Role(StrEnum):
+    """What a run may do with a node.
+
+    ACT: bring it to the stage's goal. PROBE: outside the choice or external; read it and its gates, never act.
+    PASS: outside the choice and not looked at; it only hands the order on.
+    """
+
+    ACT = "act"
+    PROBE = "probe"
+    PASS = "pass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One SCM service on one host, the smallest thing acted on.
+
+    `id` is `orders@app-03`; an entry with several SCM names gives `orders:Orders.Api@app-03`; an external entry
+    without hosts gives its key alone, with host and scm_name None. `instance` (`orders@app-03`) is what limits count:
+    the SCM names of one entry on one host move together. `seen` is the live state frozen into the plan.
+    """
+
+    id: str
+    service: str
+    host: str | None
+    scm_name: str | None
+    instance: str
+    seen: ServiceStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One unit in one stage. Durations are seconds; `guessed` says that `expected_s` is a quarter of the timeout."""
+
+    unit: Unit
+    role: Role
+    gates: tuple[Gate, ...] = ()
+    timeout_s: float = 90.0
+    expected_s: float = 22.5
+    guessed: bool = True
+    waits_for: tuple[int, ...] = ()
+    """Barriers that must be open before the node begins."""
+    begins_after: int | None = None
+    """A node of the same service that must have begun before this one (`order: inventory`)."""
+    rank_s: float = 0.0
+    """The longest expected way from here to the stage's end, this node included: who goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barrier:
+    """Opens when `need` of its instances are ok. An instance is ok when all its nodes are.
+
+    `instances` groups node indices: ((0,), (1,), (2, 3)) are three instances. `need` counts instances. A `soft`
+    barrier opens when all its nodes have ended, however they ended.
+    """
+
+    name: str
+    instances: tuple[tuple[int, ...], ...]
+    need: int
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many instances may be under way at once; None: no limit. One holds its place until its gates held."""
+
+    run: int | None = None
+    host: int | None = None
+    services: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One direction of a run: every ACT node is brought to `goal`."""
+
+    goal: State
+    nodes: tuple[Node, ...]
+    barriers: tuple[Barrier, ...]
+    limits: Limits = Limits()
+    critical_path: tuple[int, ...] = ()
+    """Node indices, first to last."""
+    expected_s: float = 0.0
+    """The estimated duration of the stage, limits included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftAlone:
+    """A unit that the run doesn't touch although it was chosen, and why."""
+
+    unit: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run will do, frozen. `poll_s` is the period at which pending services are read."""
+
+    name: str
+    action: Action
+    stages: tuple[Stage, ...]
+    left_alone: tuple[LeftAlone, ...] = ()
+    poll_s: float = 2.0

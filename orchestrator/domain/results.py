@@ -1,0 +1,75 @@
+"""A step, and what came of it. Small, JSON-serialisable, and no secret in it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.domain.errors import Problem
+
+
+class Outcome(StrEnum):
+    """Three, not two: UNKNOWN blocks dependents, is never counted as success, and is never repeated blindly."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Acted(StrEnum):
+    """Whether the step changed something on the host. MAYBE: a request was sent and its answer was lost."""
+
+    YES = "yes"
+    NO = "no"
+    MAYBE = "maybe"
+
+
+class Phase(StrEnum):
+    """One phase of one unit. READ reads the state; GATE waits for health; START and STOP act only if needed."""
+
+    READ = "read"
+    START = "start"
+    STOP = "stop"
+    GATE = "gate"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One phase of one unit in one stage of a run. `id` is `stage/unit/phase/attempt`: the key of intent and result."""
+
+    stage: int
+    unit: str
+    phase: Phase
+    attempt: int = 1
+
+    @property
+    def id(self) -> str:
+        """The key, unique in a run."""
+        return f"{self.stage}/{self.unit}/{self.phase}/{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What one step found and did.
+
+    `before` and `after` are states as read from the host ("" where the step reads none or could not read);
+    `said` is one sentence for people; `problem` is set unless the outcome is OK; `exchanges` counts round trips that
+    this step caused or shared; `took_s` is monotonic.
+    """
+
+    step: Step
+    outcome: Outcome
+    acted: Acted = Acted.NO
+    before: str = ""
+    after: str = ""
+    said: str = ""
+    problem: Problem | None = None
+    evidence: dict[str, str] = field(default_factory=dict)
+    exchanges: int = 0
+    took_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something on the way, for the eyes only: may be lost, decides nothing."""
+
+    step: Step
+    text: str

@@ -1,0 +1,187 @@
+"""What the engine asks of the world. A port promises errors, cancellation and concurrency, not just types.
+
+Every port ships with an in-memory twin that keeps state, and one contract suite that runs against both. An
+adapter's method never raises anything but what is named here, and `asyncio.CancelledError`.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from orchestrator.domain.errors import Problem
+from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.domain.gates import HttpCheck
+from orchestrator.domain.results import Note, Result, Step
+from orchestrator.domain.service import Asked, Control, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAnswer:
+    """What the host has said about a control so far. `ended` False: it still waits, as Stop-Service does for ever."""
+
+    ended: bool
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """What `orch check` wants to know of a host. `clock_skew_s` is host minus controller; None: it can't be read."""
+
+    transport: str
+    computer_name: str = ""
+    version: str = ""
+    clock_skew_s: float | None = None
+    sids: tuple[str, ...] = ()
+    """The SIDs of the account that we act as and of its groups; empty when they can't be read."""
+
+
+class HostServices(Protocol):
+    """One host's services, whatever wire leads to it.
+
+    Raises: only HostError and its kin. `HostError.sent` False promises that the host was not asked.
+    Cancellation: allowed at every await; what was sent is not undone. Concurrency: one `read` at a time; `request` and
+    `answer` may run beside it, for different services. The session is opened by the first call, dropped after any
+    transport error, and opened anew by the next call. The same secret is never tried again after AuthRejected.
+    """
+
+    async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
+        """The states now, never cached: all questions in one exchange, answered in the order asked."""
+
+    async def request(self, name: str, control: Control) -> None:
+        """Hand one control over. Returns once the host took it, not once it is done; its errors come by `answer`."""
+
+    async def answer(self, name: str) -> ControlAnswer:
+        """What the host said to the last control of *name*, without waiting for it.
+
+        After `ended` the control is forgotten. A control whose session was lost answers `ended` with a problem of
+        kind unreachable: read the state.
+        """
+
+    async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
+        """The security descriptor of each service in SDDL, or why it can't be read. Read-only; one exchange."""
+
+    async def facts(self) -> HostFacts:
+        """Who and what answers. Read-only."""
+
+    async def aclose(self) -> None:
+        """Free what is held on the host. Never raises; bounded in time; safe to call twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutput:
+    """What a program printed (stdout, then stderr, decoded, at most 64 KiB) and how it ended.
+
+    `exit_code` is None when it is not known.
+    """
+
+    exit_code: int | None
+    output: str
+
+
+class HostCommand(Protocol):
+    """Run one program on one host: `exe` and `args`, never a shell line. Raises and cancels as HostServices does."""
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """Run and wait at most *timeout_s*; past it HostError with `sent` True. Arguments may hold secrets."""
+
+
+class LocalCommand(Protocol):
+    """Run one program on the controller: `exe` and `args`, never a shell line.
+
+    Raises: OSError when it can't be run, TimeoutError past the time (the program is then ended).
+    """
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """Run and wait at most *timeout_s*. Arguments may hold secret references."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One probe's verdict: whether it held, and what it saw, in a few words without secrets."""
+
+    held: bool
+    saw: str
+
+
+class Probe(Protocol):
+    """Probes from the controller, each bounded by *timeout_s*. Never raises: what goes wrong is what was seen."""
+
+    async def tcp(self, host: str, port: int, *, timeout_s: float) -> Seen:
+        """Whether a TCP connection is accepted."""
+
+    async def http(self, check: HttpCheck, *, timeout_s: float) -> Seen:
+        """Whether a request answers as wanted. Redirects are not followed; proxies of the environment are not used."""
+
+
+class Hosts(Protocol):
+    """Everything that leads to hosts, by inventory name. The same object per host for the life of the process."""
+
+    def services(self, host: str) -> HostServices:
+        """The host's services."""
+
+    def command(self, host: str) -> HostCommand:
+        """The host's programs."""
+
+    async def aclose(self) -> None:
+        """Close every session, side by side, within a few seconds. Never raises."""
+
+
+class Order(StrEnum):
+    """What may come in from outside while a run goes on."""
+
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConductorPorts:
+    """All that the conductor can reach.
+
+    `run` carries out one step and never raises; `append` returns once the facts are on disk, and is called by one
+    task at a time; `orders` returns the next order from outside and may wait for ever; it is cancelled at the end.
+    """
+
+    run: Callable[[Step], Awaitable[Result]]
+    append: Callable[[Sequence[Fact]], Awaitable[None]]
+    orders: Callable[[], Awaitable[Order]]
+
+
+NoteTaker = Callable[[Note], None]
+"""Takes notes for the eyes. Must return at once and never raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """One line of `orch runs`. `began_at` is UTC, seconds since 1970; `ended_at` and `verdict` are None while open."""
+
+    run: str
+    plan: str
+    action: str
+    requester: str
+    began_at: float
+    ended_at: float | None
+    verdict: str | None
+    counts: Mapping[str, int]
+
+
+class Journal(Protocol):
+    """Append-only facts of runs, on local disk, committed before `append` returns.
+
+    Raises: OrchError when the disk refuses (nothing of that call is then on disk). Concurrency: any task; appends of
+    one run are kept in call order.
+    """
+
+    async def append(self, run: str, facts: Sequence[Fact]) -> Sequence[Stamped]:
+        """Write all facts in one transaction, or none. Returns them numbered and stamped."""
+
+    async def read(self, run: str) -> Sequence[Stamped]:
+        """All facts of *run* in order; empty if there is no such run."""
+
+    async def runs(self, limit: int) -> Sequence[RunSummary]:
+        """The newest runs first."""
+
+    async def resolve(self, name: str) -> str:
+        """The run id for an id, a unique prefix, or `last`. Raises BadInput naming the candidates otherwise."""
+
+    async def aclose(self) -> None:
+        """Wait for what is being written, and close."""
