@@ -1,0 +1,28 @@
+"""The live state as it was read before a plan was frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.domain.errors import Problem
+from orchestrator.domain.service import Reading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSurvey:
+    """What one host said: a reading for each question asked of it, or the problem that kept it from answering."""
+
+    host: str
+    readings: tuple[Reading, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All hosts that were asked, by inventory name."""
+
+    hosts: Mapping[str, HostSurvey] = field(default_factory=dict)
+
+    @property
+    def unreachable(self) -> tuple[HostSurvey, ...]:
+        """The hosts that gave no answer, in the order asked."""
+        return tuple(found for found in self.hosts.values() if found.problem is not None)
