@@ -1,0 +1,65 @@
+"""What holds for every test: loopback alone, no state outside the test's own folder, nothing left out in silence."""
+
+import ipaddress
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tests that need a program of a Debian package."""
+
+    what: str
+    program: str
+    package: str
+
+
+GROUPS = {"tmux": Group("the live view in a real terminal", "tmux", "tmux")}
+
+
+def _loopback_only(event: str, args: tuple[object, ...]) -> None:
+    if event != "socket.connect":
+        return
+    address = args[1]
+    if isinstance(address, tuple) and address:
+        host = str(address[0])
+        try:
+            fine = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            fine = host == "localhost"
+        if not fine:
+            raise RuntimeError(f"a test tried to reach {host}: tests stay on loopback")
+
+
+sys.addaudithook(_loopback_only)
+
+
+@pytest.fixture(autouse=True)
+def _own_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test can write into the state folder of the person who runs it."""
+    monkeypatch.setenv("ORCH_STATE_DIR", str(tmp_path / "state"))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        name = str(marker.args[0])
+        group = GROUPS[name]
+        if shutil.which(group.program) is None:
+            if os.environ.get("ORCH_TEST_ALL"):
+                pytest.fail(f"ORCH_TEST_ALL is set and {group.program} is missing: apt-get install {group.package}")
+            pytest.skip(f"left out: {group.what} needs {group.program}; apt-get install {group.package}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reasons = sorted({str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", ())})
+    for reason in reasons:
+        terminalreporter.write_line(reason.removeprefix("Skipped: "))
