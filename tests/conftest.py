@@ -4,7 +4,6 @@ import ipaddress
 import os
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,12 +40,11 @@ sys.addaudithook(_loopback_only)
 
 
 @pytest.fixture(autouse=True)
-def _own_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test can write into the state folder of the person who runs it."""
     monkeypatch.setenv("ORCH_STATE_DIR", str(tmp_path / "state"))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    yield
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
