@@ -1,0 +1,103 @@
+"""Facts survive the way to text and back, whatever a host put into them."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.errors import OrchError, Problem, ProblemKind
+from orchestrator.domain.fact_codec import FACT_KINDS, decode, encode, kind_of
+from orchestrator.domain.facts import Fact, StageBegan, StepEnded
+from orchestrator.domain.results import Outcome, Phase, Result, Step
+
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+st.register_type_strategy(str, st.text(st.characters(), max_size=20))  # half surrogate pairs included
+
+FACTS = sorted(get_args(Fact), key=lambda made: str(made.__name__))
+ENDED = StepEnded(
+    Result(
+        step=Step(0, "orders@app-03", Phase.STOP),
+        outcome=Outcome.FAILED,
+        before="Running",
+        after="StopPending",
+        problem=Problem(ProblemKind.TIMEOUT, "Der Dienst antwortet nicht: \ud800", 1053),
+        took_s=90.5,
+    )
+)
+
+
+def test_every_fact_has_a_name_on_disk() -> None:
+    assert sorted(FACT_KINDS.values(), key=lambda made: str(made.__name__)) == FACTS
+
+
+@pytest.mark.parametrize("made", FACTS, ids=lambda made: made.__name__)
+@given(data=st.data())
+def test_what_is_written_is_read_back(made: type[Any], data: st.DataObject) -> None:
+    fact = data.draw(st.from_type(made))
+    text = encode(fact)
+    assert decode(text) == fact
+    assert text.isascii()
+    assert "\n" not in text
+    assert encode(decode(text)) == text
+    read = json.loads(text)
+    assert (read["kind"], read["version"]) == (kind_of(fact), 1)
+
+
+def test_the_text_is_what_older_journals_hold() -> None:
+    assert encode(ENDED) == (
+        '{"kind":"step_ended","version":1,"result":{"step":{"stage":0,"unit":"orders@app-03","phase":"stop",'
+        '"attempt":1},"outcome":"failed","acted":"no","before":"Running","after":"StopPending","said":"",'
+        '"problem":{"kind":"timeout","text":"Der Dienst antwortet nicht: \\ud800","code":1053},"evidence":{},'
+        '"exchanges":0,"took_s":90.5}}'
+    )
+
+
+def test_a_field_that_an_older_orch_did_not_write_has_its_default() -> None:
+    text = '{"kind":"run_ended","version":1,"verdict":"done","exit_code":0}'
+    assert encode(decode(text)) == '{"kind":"run_ended","version":1,"verdict":"done","exit_code":0,"counts":{}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"kind":"stage_began","version":1}',
+        '{"kind":"stage_began","version":2,"stage":0}',
+        '{"kind":"stage_began","version":1,"stage":0,"colour":"red"}',
+        '{"kind":"nonsense","version":1}',
+        '{"kind":"step_ended","version":1,"result":{"step":null,"outcome":"perhaps"}}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:60],
+)
+def test_a_damaged_or_newer_fact_is_refused_in_words(text: str) -> None:
+    with pytest.raises(OrchError) as caught:
+        decode(text)
+    assert "can't be read" in str(caught.value)
+    assert "newer orch" in caught.value.hint
+
+
+def test_a_number_that_json_has_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        encode(StepEnded(Result(step=Step(0, "a@b", Phase.READ), outcome=Outcome.OK, took_s=float("nan"))))
+
+
+def test_a_step_fact_costs_little_more_than_its_json() -> None:
+    def cost_s(work: Callable[[], object]) -> float:
+        began_s = time.process_time()
+        for _ in range(2000):
+            work()
+        return time.process_time() - began_s
+
+    tree = json.loads(encode(ENDED))
+    encode(StageBegan(0))
+    ratio = min(cost_s(lambda: encode(ENDED)) for _ in range(3)) / min(
+        cost_s(lambda: json.dumps(tree)) for _ in range(3)
+    )
+    assert ratio < 5
