@@ -1,0 +1,245 @@
+"""The world of the in-memory twins: hosts, services and what goes wrong with them, as plain data.
+
+The clock is the running event loop's, so that tests which own the loop own the time. A `MemoryFleet` keeps a log of
+what it was asked. Faults are data: a service refuses, fails to start, hangs or crashes; a host is unreachable, silent,
+cut off, out of quota, talks garbage or rejects the credentials.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.service import Control, StartType, State
+from orchestrator.engine.ports import CommandOutput, HostFacts
+
+ANYONE_MAY_CONTROL = "D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPort:
+    """A TCP port that a running service opens *warmup_s* after it runs; an HTTP answer on it if `status` is set."""
+
+    port: int
+    warmup_s: float = 0.0
+    status: int = 0
+    path: str = "/"
+    body: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryService:
+    """One service and how it behaves. Durations are seconds of the running loop.
+
+    `refuses` answers a control with a problem at once. `hangs` never gets out of the pending state of these controls.
+    `fails_to_start` is the exit code with which every start falls back to Stopped after `start_s`. `crashes_after_s`
+    ends it that long after it ran. `checkpoint_s` is the time between two checkpoints of a pending service.
+    `requires` names services of the same host: running ones keep those they require from being stopped (1051).
+    """
+
+    name: str
+    state: State = State.STOPPED
+    start_type: StartType = StartType.AUTOMATIC
+    display_name: str = ""
+    start_s: float = 0.0
+    stop_s: float = 0.0
+    checkpoint_s: float = 1.0
+    wait_hint_s: float = 0.0
+    requires: tuple[str, ...] = ()
+    can_stop: bool = True
+    ports: tuple[MemoryPort, ...] = ()
+    security: str | Problem = ANYONE_MAY_CONTROL
+    win32_exit_code: int = 0
+    service_exit_code: int = 0
+    refuses: dict[Control, Problem] = field(default_factory=dict)
+    hangs: frozenset[Control] = frozenset()
+    fails_to_start: int = 0
+    crashes_after_s: float | None = None
+    pid: int | None = None
+    since_s: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    """What happens to it next by itself, if anything."""
+
+
+class Fault(StrEnum):
+    """What can go wrong with an exchange. CUT_*: the connection breaks before, during, after the host acted on it."""
+
+    UNREACHABLE = "unreachable"
+    SILENT = "silent"
+    CUT_BEFORE = "cut before"
+    CUT_DURING = "cut during"
+    CUT_AFTER = "cut after"
+    GARBAGE = "garbage"
+    QUOTA = "quota"
+    AUTH = "auth"
+
+
+@dataclass(slots=True)
+class HostFault:
+    """*kind* strikes the next exchanges: *times* of them (None: for ever), only those in *on* unless it is empty.
+
+    `on` holds the words of the log: read, start, stop, resume, answer, security, facts, run.
+    """
+
+    kind: Fault
+    times: int | None = 1
+    on: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryHost:
+    """One host. `latency_s` is what an exchange takes; `silence_s` how long a silent host is waited for."""
+
+    name: str
+    address: str
+    services: dict[str, MemoryService] = field(default_factory=dict)
+    commands: dict[str, CommandOutput | Callable[[Sequence[str]], CommandOutput]] = field(default_factory=dict)
+    facts: HostFacts = field(default_factory=lambda: HostFacts(transport="memory", version="5.1", clock_skew_s=0.0))
+    faults: list[HostFault] = field(default_factory=list)
+    latency_s: float = 0.0
+    silence_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A service reached a state, at a time of the loop."""
+
+    at_s: float
+    service: str
+    host: str
+    state: State
+
+
+class MemoryFleet:
+    """Hosts by inventory name, and what they were asked.
+
+    `asked` holds controls and programs in order ("stop MSSQLSERVER@db-01", "run netstat.exe@db-01"); `exchanges` counts
+    every exchange by ("db-01", "read"); `changes` holds every state that a service reached.
+    """
+
+    def __init__(self) -> None:
+        self.hosts: dict[str, MemoryHost] = {}
+        self.asked: list[str] = []
+        self.exchanges: Counter[tuple[str, str]] = Counter()
+        self.changes: list[Change] = []
+        self._by_address: dict[str, MemoryHost] = {}
+        self._next_pid = 1000
+
+    def add(self, host: str, *services: MemoryService, address: str = "") -> MemoryHost:
+        """Add *services* to *host*, which is made on first mention; its address is its name unless given."""
+        made = self.hosts.setdefault(host, MemoryHost(name=host, address=address or host))
+        self._by_address.setdefault(made.address, made)
+        for service in services:
+            made.services[service.name.lower()] = service
+            if service.state is not State.STOPPED and service.pid is None:
+                service.pid = self._pid()
+        return made
+
+    def service(self, name: str, host: str) -> MemoryService:
+        """The service itself, to look at or to change."""
+        return self.hosts[host].services[name.lower()]
+
+    def fault(self, host: str, kind: Fault, *, times: int | None = 1, on: tuple[str, ...] = ()) -> None:
+        """Make the next exchanges with *host* go wrong; see HostFault."""
+        self.hosts[host].faults.append(HostFault(kind, times, on))
+
+    def listening(self, host: MemoryHost) -> dict[int, MemoryPort]:
+        """The ports that are open on *host* now."""
+        now_s = asyncio.get_running_loop().time()
+        return {
+            port.port: port
+            for service in host.services.values()
+            for port in service.ports
+            if service.state is State.RUNNING and now_s >= service.since_s + port.warmup_s
+        }
+
+    def at(self, address: str) -> MemoryHost | None:
+        """The host with that address or name."""
+        return self.hosts.get(address) or self._by_address.get(address)
+
+    def enter(self, host: str, service: MemoryService, state: State) -> None:
+        """Put *service* into *state* now, by itself or by somebody else's hand; what it was about to do is off."""
+        if service.timer is not None:
+            service.timer.cancel()
+            service.timer = None
+        loop = asyncio.get_running_loop()
+        service.state, service.since_s = state, loop.time()
+        self.changes.append(Change(service.since_s, service.name, host, state))
+        if state is State.STOPPED:
+            service.pid = None
+        elif service.pid is None:
+            service.pid = self._pid()
+        if state is State.RUNNING:
+            service.win32_exit_code = 0
+            if service.crashes_after_s is not None:
+                service.timer = loop.call_later(service.crashes_after_s, self._crash, host, service)
+
+    def control(self, host: MemoryHost, service: MemoryService, control: Control) -> Problem | None:
+        """Carry out *control* as the service control manager would; the problem if it refuses."""
+        problem = service.refuses.get(control) or _refusal(host, service, control)
+        if problem is not None:
+            return problem
+        if control is Control.STOP and service.state in (State.RUNNING, State.PAUSED):
+            self._go(host.name, service, control, State.STOP_PENDING, service.stop_s, State.STOPPED)
+        elif control is Control.START and service.state is State.STOPPED:
+            target = State.STOPPED if service.fails_to_start else State.RUNNING
+            self._go(host.name, service, control, State.START_PENDING, service.start_s, target)
+        elif control is Control.RESUME and service.state is State.PAUSED:
+            self._go(host.name, service, control, State.CONTINUE_PENDING, service.start_s, State.RUNNING)
+        return None
+
+    def _go(
+        self, host: str, service: MemoryService, control: Control, pending: State, after_s: float, target: State
+    ) -> None:
+        if control in service.hangs:
+            self.enter(host, service, pending)
+        elif after_s > 0:
+            self.enter(host, service, pending)
+            service.timer = asyncio.get_running_loop().call_later(after_s, self._arrive, host, service, target)
+        else:
+            self._arrive(host, service, target)
+
+    def _arrive(self, host: str, service: MemoryService, state: State) -> None:
+        self.enter(host, service, state)
+        if state is State.STOPPED:
+            service.win32_exit_code = service.fails_to_start
+
+    def _crash(self, host: str, service: MemoryService) -> None:
+        self.enter(host, service, State.STOPPED)
+        service.win32_exit_code = 1067
+
+    def _pid(self) -> int:
+        self._next_pid += 4
+        return self._next_pid
+
+
+def _refusal(host: MemoryHost, service: MemoryService, control: Control) -> Problem | None:
+    """Why the service control manager says no to *control* now, if it does."""
+    if control is Control.START:
+        if service.start_type is StartType.DISABLED and service.state is State.STOPPED:
+            return refused(1058, f"Service '{service.name}' cannot be started: it is disabled.")
+        return None
+    if service.state.pending and not (control is Control.STOP and service.state is State.STOP_PENDING):
+        return refused(1061, f"Service '{service.name}' cannot accept control messages at this time.")
+    if control is Control.RESUME:
+        return refused(1062, f"Service '{service.name}' is not started.") if service.state is State.STOPPED else None
+    if service.state is State.STOPPED:
+        return None
+    if not service.can_stop:
+        return refused(1052, f"Service '{service.name}' does not accept the stop control.")
+    if any(other.state is not State.STOPPED for other in dependents(host, service)):
+        return refused(1051, f"Cannot stop service '{service.name}' because it has dependent services.")
+    return None
+
+
+def refused(code: int, text: str) -> Problem:
+    """The service control manager's no, with its number."""
+    return Problem(ProblemKind.REFUSED, text, code)
+
+
+def dependents(host: MemoryHost, service: MemoryService) -> list[MemoryService]:
+    """The services of *host* that require *service*."""
+    name = service.name.lower()
+    return [other for other in host.services.values() if any(name == need.lower() for need in other.requires)]

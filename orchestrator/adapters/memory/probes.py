@@ -1,0 +1,59 @@
+"""The in-memory twins of Probe and LocalCommand."""
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryPort
+from orchestrator.domain.gates import HttpCheck
+from orchestrator.engine.ports import CommandOutput, Seen
+
+
+class MemoryProbe:
+    """The twin of Probe: looks at the fleet's ports."""
+
+    def __init__(self, fleet: MemoryFleet) -> None:
+        self._fleet = fleet
+        self.asked: list[str] = []
+
+    async def tcp(self, host: str, port: int, *, timeout_s: float) -> Seen:
+        """See Probe."""
+        self.asked.append(f"tcp {host}:{port}")
+        await asyncio.sleep(0)
+        return Seen(True, "connected") if self._port(host, port) else Seen(False, "connection refused")
+
+    async def http(self, check: HttpCheck, *, timeout_s: float) -> Seen:
+        """See Probe. Looks at status, text and regex; a JSON field is not looked at."""
+        self.asked.append(f"http {check.url}")
+        await asyncio.sleep(0)
+        url = urlsplit(check.url)
+        port = self._port(url.hostname or "", url.port or {"https": 443}.get(url.scheme, 80))
+        if port is None:
+            return Seen(False, "connection refused")
+        if port.status not in check.status:
+            return Seen(False, f"status {port.status}")
+        held = check.text in port.body and re.search(check.regex, port.body) is not None
+        return Seen(held, f"status {port.status}" + ("" if held else ", body not as wanted"))
+
+    def _port(self, address: str, number: int) -> MemoryPort | None:
+        host = self._fleet.at(address)
+        if host is None or any(fault.kind in (Fault.UNREACHABLE, Fault.SILENT) for fault in host.faults):
+            return None
+        return self._fleet.listening(host).get(number)
+
+
+class MemoryLocal:
+    """The twin of LocalCommand: a table from program to what it prints; OSError for any other."""
+
+    def __init__(self, commands: Mapping[str, CommandOutput] | None = None) -> None:
+        self.commands = dict(commands or {})
+        self.asked: list[str] = []
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """See LocalCommand."""
+        self.asked.append(exe)
+        await asyncio.sleep(0)
+        if exe not in self.commands:
+            raise FileNotFoundError(2, "no such program", exe)
+        return self.commands[exe]
