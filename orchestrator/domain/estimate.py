@@ -1,0 +1,175 @@
+"""How long a stage will take, and who should go first: ranks, the critical path, and the makespan under limits.
+
+Room: domain. Durations are expectations frozen into the nodes (`expected_s` includes the gates); nothing is measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from heapq import heappop, heappush
+
+from orchestrator.domain.plan import Barrier, Role, Stage
+from orchestrator.domain.results import Outcome
+from orchestrator.domain.schedule import Schedule
+
+
+def complete(stage: Stage) -> Stage:
+    """The *stage* with every rank, its critical path, and its estimated duration filled in.
+
+    Nodes that hold their rank already (see `ranks_s`) are kept as they are, which saves the copies.
+
+    Raises:
+        ValueError: the graph has a circle.
+    Cost: O((nodes + edges) log nodes).
+    """
+    graph, expected_s = _graph(stage), expectations_s(stage)
+    ranked = tuple(
+        node if node.rank_s == rank_s else replace(node, rank_s=rank_s)
+        for node, rank_s in zip(stage.nodes, _ranks_s(graph, expected_s), strict=True)
+    )
+    stage = replace(stage, nodes=ranked, critical_path=_critical_path(stage, graph, expected_s))
+    return replace(stage, expected_s=makespan_s(stage))
+
+
+def expectations_s(stage: Stage) -> list[float]:
+    """How long each node is expected to take; one that only hands the order on takes no time."""
+    return [0.0 if node.role is Role.PASS else node.expected_s for node in stage.nodes]
+
+
+def ranks_s(
+    *,
+    expected_s: Sequence[float],
+    waits_for: Sequence[Sequence[int]],
+    begins_after: Sequence[int | None],
+    barriers: Sequence[Barrier],
+) -> list[float]:
+    """Per node, the longest expected way from its beginning to the stage's end, itself included.
+
+    Works on the columns of a stage, so that a planner can rank before it builds nodes.
+
+    Raises:
+        ValueError: the graph has a circle.
+    Cost: O(nodes + edges).
+    """
+    return _ranks_s(_Graph(waits_for, begins_after, barriers), expected_s)
+
+
+def _ranks_s(graph: "_Graph", expected_s: Sequence[float]) -> list[float]:
+    count = len(expected_s)
+    rank_s = [0.0] * len(graph.order)
+    for place in reversed(graph.order):
+        way_s = max([rank_s[later] for later in graph.ends[place]], default=0.0)
+        if place < count:
+            way_s += expected_s[place]
+            for follower in graph.begins.get(place, ()):  # held up by the beginning alone
+                way_s = max(way_s, rank_s[follower])
+        rank_s[place] = way_s
+    return rank_s[:count]
+
+
+def critical_path(stage: Stage) -> tuple[int, ...]:
+    """The nodes, first to last, whose expected durations add up to the earliest end of the stage without limits.
+
+    A barrier that needs fewer instances than it has opens with the need-th to be ready. Nodes that only hand the
+    order on are left out.
+    """
+    return _critical_path(stage, _graph(stage), expectations_s(stage))
+
+
+def _critical_path(stage: Stage, graph: "_Graph", expected_s: Sequence[float]) -> tuple[int, ...]:
+    nodes, count = stage.nodes, len(stage.nodes)
+    begin_s, end_s, cause = [0.0] * count, [0.0] * count, [-1] * count
+    opened: list[tuple[float, int]] = [(0.0, -1)] * len(stage.barriers)
+    for place in graph.order:
+        if place >= count:
+            opened[place - count] = _opens(stage.barriers[place - count], end_s)
+            continue
+        node = nodes[place]
+        held_up = [opened[barrier] for barrier in node.waits_for]
+        if node.begins_after is not None:
+            held_up.append((begin_s[node.begins_after], cause[node.begins_after]))
+        begin_s[place], cause[place] = max(held_up, key=lambda held: held[0], default=(0.0, -1))
+        end_s[place] = begin_s[place] + expected_s[place]
+    path: list[int] = []
+    place = max(range(count), key=end_s.__getitem__, default=-1)
+    while place >= 0:
+        if nodes[place].role is not Role.PASS:
+            path.append(place)
+        place = cause[place]
+    return tuple(reversed(path))
+
+
+def _opens(barrier: Barrier, end_s: Sequence[float]) -> tuple[float, int]:
+    """When *barrier* opens, and the node that opens it (-1: nobody)."""
+    ends = [max((end_s[node], node) for node in group) for group in barrier.instances if group]
+    if barrier.soft:
+        return max(ends, default=(0.0, -1))
+    needed = min(barrier.need, len(ends))
+    if needed == len(ends):
+        return max(ends, default=(0.0, -1))
+    return sorted(ends)[needed - 1] if needed > 0 else (0.0, -1)
+
+
+def makespan_s(stage: Stage) -> float:
+    """How long the *stage* takes if every node ends well in its expected time, limits included.
+
+    Played through with the conductor's own policy. A node that can never begin is left out.
+    Cost: O((nodes + edges) log nodes).
+    """
+    schedule, expected_s = Schedule(stage), expectations_s(stage)
+    under_way: list[tuple[float, int]] = []
+    now_s = 0.0
+    while True:
+        while (node := schedule.next_node()) is not None:
+            schedule.begin(node)
+            heappush(under_way, (now_s + expected_s[node], node))
+        if not under_way:
+            return now_s
+        now_s = under_way[0][0]
+        while under_way and under_way[0][0] == now_s:
+            schedule.end(heappop(under_way)[1], Outcome.OK)
+
+
+def _graph(stage: Stage) -> "_Graph":
+    return _Graph([n.waits_for for n in stage.nodes], [n.begins_after for n in stage.nodes], stage.barriers)
+
+
+class _Graph:
+    """A stage's arrows. A place is a node, or a barrier numbered on from the nodes.
+
+    `ends` and `begins`: who may go on when a place ends (barrier: opens) or begins. `order`: all places, each after
+    those it waits for.
+    """
+
+    def __init__(
+        self, waits_for: Sequence[Sequence[int]], begins_after: Sequence[int | None], barriers: Sequence[Barrier]
+    ) -> None:
+        count = len(waits_for)
+        self.ends: list[list[int]] = [[] for _ in range(count + len(barriers))]
+        self.begins: dict[int, list[int]] = {}
+        waits_left = [len(waits) for waits in waits_for]
+        for node, waits in enumerate(waits_for):
+            for barrier in waits:
+                self.ends[count + barrier].append(node)
+        for node, before in enumerate(begins_after):
+            if before is not None:
+                self.begins.setdefault(before, []).append(node)
+                waits_left[node] += 1
+        for place, gathering in enumerate(barriers, start=count):
+            waits_left.append(0)
+            for group in gathering.instances:
+                waits_left[place] += len(group)
+                for node in group:
+                    self.ends[node].append(place)
+        self.order = self._sorted(waits_left)
+
+    def _sorted(self, waits_left: list[int]) -> list[int]:
+        """Kahn 1962."""
+        order = [place for place, left in enumerate(waits_left) if left == 0]
+        for place in order:  # grows while it is walked
+            for later in (*self.ends[place], *self.begins.get(place, ())):
+                waits_left[later] -= 1
+                if waits_left[later] == 0:
+                    order.append(later)
+        if len(order) < len(waits_left):
+            raise ValueError("the stage's graph has a circle")
+        return order

@@ -1,0 +1,243 @@
+"""Who may go next in one stage: barriers, limits and ranks, on node indices alone.
+
+Room: domain. RunState asks it what may begin, and the estimate plays the same stage through with expected durations,
+so that what is foretold and what is done follow one policy. Nothing here knows time, facts or hosts' answers.
+"""
+
+from heapq import heapify, heappop, heappush
+
+from orchestrator.domain.plan import Node, Role, Stage
+from orchestrator.domain.results import Outcome, Phase
+from orchestrator.domain.service import State
+
+NO_LIMIT = -1
+
+
+def phases(node: Node, goal: State) -> tuple[Phase, ...]:
+    """The steps of a node's life in a stage, in order; empty for one that only hands the order on."""
+    if node.role is Role.PASS:
+        return ()
+    gate = (Phase.GATE,) if node.gates else ()
+    if node.role is Role.ACT:
+        return (Phase.START if goal is State.RUNNING else Phase.STOP, *gate)
+    return (Phase.READ, *gate) if node.unit.scm_name is not None and node.unit.host is not None else gate
+
+
+class Schedule:
+    """One stage under way: what has begun, what has ended, and which node goes next.
+
+    A node may begin when its barriers are open, the node that it begins after has begun, and its instance holds a slot
+    of each of its limits. The instance takes its slots with its first node and gives them back when none of its nodes
+    is under way; its nodes share them. Among the instances that may begin, the one with the highest rank goes first,
+    ties by plan order. A node without steps begins and ends by itself.
+
+    Each limit that is full keeps the instances that wait for it in a queue of its own, so that they hold up nobody
+    else. Invariant: whoever is parked at a limit either finds it full, or stands behind one that was woken from there.
+
+    Cost: building O(nodes + edges); `begin` and `end` O(neighbours); `next_node` O(log nodes) amortised, as long as an
+    instance isn't sent to and fro between a full service and a full host.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        count = len(stage.nodes)
+        self.outcomes: list[Outcome | None] = [None] * count
+        self.begun = [False] * count
+        self.ok_count = 0
+        self.under_way = 0
+        self._wire(stage)
+        self._group(stage)
+        self._admit(stage)
+        self._ready: list[list[tuple[float, int]]] = [[] for _ in self._places]
+        self._queued = [False] * len(self._places)
+        self._queue: list[tuple[float, int, int, int]] = []  # -rank, first node, instance, the limit that woke it
+        self._passing: list[int] = []
+        for node, waits in enumerate(self._waits):
+            if waits == 0:
+                self._free(node)
+        for barrier, left in enumerate(self._barrier_left):
+            if left <= 0:
+                self._open(barrier)
+        self._pass_on()
+
+    def _wire(self, stage: Stage) -> None:
+        nodes = stage.nodes
+        self._waits = [len(node.waits_for) + (node.begins_after is not None) for node in nodes]
+        self._without_steps = [not phases(node, stage.goal) for node in nodes]
+        self._followers: dict[int, list[int]] = {}
+        self._waiters: list[list[int]] = [[] for _ in stage.barriers]
+        for index, node in enumerate(nodes):
+            for number in node.waits_for:
+                self._waiters[number].append(index)
+            if node.begins_after is not None:
+                self._followers.setdefault(node.begins_after, []).append(index)
+        # A share is what a barrier counts: one instance, or for a soft barrier everybody together.
+        self._shares: list[list[int]] = [[] for _ in nodes]
+        self._share_left: list[int] = []
+        self._share_of: list[int] = []
+        self._soft = [barrier.soft for barrier in stage.barriers]
+        self._barrier_left: list[int] = []
+        for index, barrier in enumerate(stage.barriers):
+            groups = (tuple(n for group in barrier.instances for n in group),) if barrier.soft else barrier.instances
+            left = 1 if barrier.soft else barrier.need
+            for group in groups:
+                left -= not group
+                for member in group:
+                    self._shares[member].append(len(self._share_left))
+                self._share_left.append(len(group))
+                self._share_of.append(index)
+            self._barrier_left.append(left)
+
+    def _group(self, stage: Stage) -> None:
+        self._ranks = [-node.rank_s for node in stage.nodes]
+        self._instance: list[int] = []
+        self._places: list[tuple[float, int]] = []
+        numbers: dict[str, int] = {}
+        for index, node in enumerate(stage.nodes):
+            number = numbers.setdefault(node.unit.instance, len(numbers))
+            self._instance.append(number)
+            if number == len(self._places):
+                self._places.append((-node.rank_s, index))
+            elif -node.rank_s < self._places[number][0]:
+                self._places[number] = (-node.rank_s, self._places[number][1])
+        self._active = [0] * len(numbers)
+
+    def _admit(self, stage: Stage) -> None:
+        limits, services = stage.limits, dict(stage.limits.services)
+        self._room: list[int] = []
+        numbers: dict[tuple[str, str], int] = {}
+
+        def number(kind: str, name: str, most: int) -> int:
+            found = numbers.setdefault((kind, name), len(numbers))
+            if found == len(self._room):
+                self._room.append(most)
+            return found
+
+        self._limits: list[tuple[int, ...]] = []
+        for _, first in self._places:
+            unit = stage.nodes[first].unit
+            mine: list[int] = []
+            if limits.run is not None:
+                mine.append(number("run", "", limits.run))
+            if unit.service in services:
+                mine.append(number("service", unit.service, services[unit.service]))
+            if limits.host is not None and unit.host is not None:
+                mine.append(number("host", unit.host, limits.host))
+            self._limits.append(tuple(mine))
+        self._parked: list[list[tuple[float, int, int]]] = [[] for _ in self._room]
+        self._awake = [False] * len(self._room)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every node ended ok."""
+        return self.ok_count == len(self.outcomes)
+
+    def next_node(self) -> int | None:
+        """The node that may begin now and goes first; None if there is none. Ask again after `begin`."""
+        queue = self._queue
+        while queue:
+            rank, first, instance, woken_at = queue[0]
+            ready = self._ready[instance]
+            if not ready:
+                heappop(queue)
+                self._queued[instance] = False
+                self._wake(woken_at)
+                continue
+            full = NO_LIMIT if self._active[instance] else self._full(instance)
+            if full == NO_LIMIT:
+                return ready[0][1]
+            heappop(queue)
+            heappush(self._parked[full], (rank, first, instance))
+            self._wake(woken_at)
+        return None
+
+    def begin(self, node: int) -> None:
+        """Take *node* as begun, and the slots of its instance as taken."""
+        self.under_way += 1
+        instance = self._instance[node]
+        self._active[instance] += 1
+        if self._active[instance] == 1:
+            for limit in self._limits[instance]:
+                self._room[limit] -= 1
+        ready = self._ready[instance]
+        if ready and ready[0][1] == node:
+            heappop(ready)
+        elif ready:
+            self._ready[instance] = [entry for entry in ready if entry[1] != node]
+            heapify(self._ready[instance])
+        self._begun(node)
+        self._pass_on()
+
+    def end(self, node: int, outcome: Outcome) -> None:
+        """Take *node*, which has begun, as ended."""
+        self.under_way -= 1
+        instance = self._instance[node]
+        self._active[instance] -= 1
+        if not self._active[instance]:
+            for limit in self._limits[instance]:
+                self._room[limit] += 1
+                if not self._awake[limit]:
+                    self._wake(limit)
+        self._settle(node, outcome)
+        self._pass_on()
+
+    def _begun(self, node: int) -> None:
+        self.begun[node] = True
+        for follower in self._followers.get(node, ()):
+            self._less(follower)
+
+    def _pass_on(self) -> None:
+        """Begin and end the nodes without steps that are free. A loop, for chains of them may be long."""
+        while self._passing:
+            node = self._passing.pop()
+            self._begun(node)
+            self._settle(node, Outcome.OK)
+
+    def _settle(self, node: int, outcome: Outcome) -> None:
+        self.outcomes[node] = outcome
+        self.ok_count += outcome is Outcome.OK
+        for share in self._shares[node]:
+            barrier = self._share_of[share]
+            if outcome is not Outcome.OK and not self._soft[barrier]:
+                continue
+            self._share_left[share] -= 1
+            if self._share_left[share] == 0:
+                self._barrier_left[barrier] -= 1
+                if self._barrier_left[barrier] == 0:
+                    self._open(barrier)
+
+    def _open(self, barrier: int) -> None:
+        for node in self._waiters[barrier]:
+            self._less(node)
+
+    def _less(self, node: int) -> None:
+        self._waits[node] -= 1
+        if self._waits[node] == 0:
+            self._free(node)
+
+    def _free(self, node: int) -> None:
+        """Nothing but limits holds *node* up any more."""
+        if self.begun[node]:
+            return
+        if self._without_steps[node]:
+            self._passing.append(node)
+            return
+        instance = self._instance[node]
+        heappush(self._ready[instance], (self._ranks[node], node))
+        if not self._queued[instance]:
+            self._queued[instance] = True
+            heappush(self._queue, (*self._places[instance], instance, NO_LIMIT))
+
+    def _full(self, instance: int) -> int:
+        for limit in self._limits[instance]:
+            if self._room[limit] <= 0:
+                return limit
+        return NO_LIMIT
+
+    def _wake(self, limit: int) -> None:
+        """Let the first who waits at *limit* try, if there is room; when it has tried, it wakes the next."""
+        if limit == NO_LIMIT:
+            return
+        parked = self._parked[limit]
+        self._awake[limit] = bool(parked) and self._room[limit] > 0
+        if self._awake[limit]:
+            heappush(self._queue, (*heappop(parked), limit))
