@@ -1,0 +1,33 @@
+"""What a person types for a run: its id, a prefix that only one run has, or `last`."""
+
+from collections.abc import Sequence
+
+from orchestrator.domain.errors import BadInput
+
+SHOWN = 8
+
+
+def pick(name: str, newest_first: Sequence[str]) -> str:
+    """The run id that *name* stands for.
+
+    Raises:
+        BadInput: no run, or more than one, goes by that name; the candidates are named.
+    """
+    if not newest_first:
+        raise BadInput(
+            "there are no runs yet", hint="`orch stop --plan FILE` begins one; --state-dir names the journal"
+        )
+    if name == "last":
+        return newest_first[0]
+    if name in newest_first:
+        return name
+    found = [run for run in newest_first if name and run.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"{name!r} fits {len(found)} runs: {_named(found)}", hint="type more of the id, or `last`")
+    raise BadInput(f"no run is named {name!r}; the newest: {_named(newest_first)}", hint="`orch runs` lists them all")
+
+
+def _named(runs: Sequence[str]) -> str:
+    return ", ".join(runs[:SHOWN]) + (", ..." if len(runs) > SHOWN else "")
