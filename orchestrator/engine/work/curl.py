@@ -1,0 +1,65 @@
+"""Probes that a Windows host runs itself with its own curl.exe (part of Windows since 2018): arguments and answers."""
+
+import re
+
+from orchestrator.domain.gates import HttpCheck, TcpCheck
+
+EXE = "curl.exe"
+_QUIET = ("-q", "-s")  # -q comes first: no .curlrc of the account changes what is asked
+_STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?")
+_BREAK = re.compile(r"\n\n|\n\Z")
+
+
+def tcp_args(check: TcpCheck, timeout_s: float) -> list[str]:
+    """Connect and print the seconds that it took; 0 when there was no connection."""
+    host = f"[{check.host}]" if ":" in check.host else check.host
+    wanted = (
+        "-m",
+        f"{timeout_s:g}",
+        "--noproxy",
+        "*",
+        "-w",
+        "%{time_connect}",
+        "--url",
+        f"telnet://{host}:{check.port}",
+    )
+    return [*_QUIET, *wanted]
+
+
+def connected(output: str) -> bool | None:
+    """Whether *output* of `tcp_args` tells of a connection; None where there is no number in it."""
+    numbers = re.findall(r"\d+[.,]\d+", output)
+    return float(numbers[-1].replace(",", ".")) > 0 if numbers else None
+
+
+def http_args(check: HttpCheck, timeout_s: float) -> list[str]:
+    """Ask once and print status line, headers and body. Redirects are not followed, proxies not used."""
+    method = ["-I"] if check.method == "HEAD" else ["-i", "-X", check.method]
+    trust = ["--cacert", check.ca] if check.ca else []
+    headers = [word for name, value in check.headers for word in ("-H", f"{name}: {value}")]
+    blind = [] if check.verify else ["-k"]
+    limits = ("-m", f"{timeout_s:g}", "--noproxy", "*")
+    return [*_QUIET, "-S", "-g", *method, *limits, *blind, *trust, *headers, "--url", check.url]
+
+
+def answer(output: str) -> tuple[int, str] | None:
+    """Status and body of the last answer in *output* of `http_args`; None where there is none.
+
+    Answers before the last one (100 Continue) are skipped.
+    """
+    text = output.replace("\r\n", "\n")
+    while True:
+        status = _STATUS.match(text)
+        end = _BREAK.search(text)
+        if status is None or end is None:
+            return None
+        body = text[end.end() :]
+        if not status[1].startswith("1"):
+            return int(status[1]), body
+        text = body
+
+
+def failure(output: str) -> str:
+    """What curl said of its failure at the end, `curl: (7) Failed to connect ...`; "" if it said nothing."""
+    last = output.rstrip().rpartition("\n")[2].strip()
+    return last if last.startswith("curl: (") else ""

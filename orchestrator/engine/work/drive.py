@@ -1,0 +1,239 @@
+"""START and STOP: probe, act only if needed, probe again until the goal or the deadline.
+
+What is next is `domain.service.next_move`'s to say; this waits, asks, and keeps the record of what was asked. One
+rule stands above all: a control that may have reached Windows is never sent again, unless Windows itself said no.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+
+from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.plan import Node
+from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.domain.service import Control, Move, ServiceStatus, State, next_move
+from orchestrator.engine.work.looks import FINISH_S, Host, Looks
+from orchestrator.engine.work.pace import TICK_S
+from orchestrator.engine.work.record import Record
+
+NOT_NOW = 1061
+"""The service can't take a control at this moment: Windows said no, and may be asked again."""
+TRIED = (1053, 1066, 1067, 1068, 1070)
+"""Errors of a start that Windows did try: something ran, or a dependency was started."""
+CONTROLS = {Move.START: Control.START, Move.STOP: Control.STOP, Move.RESUME: Control.RESUME}
+
+
+class Sent(Enum):
+    """How far this step's control got."""
+
+    NO = "no"
+    TAKEN = "taken"
+    LOST = "lost"
+    """It was sent, and what became of it is not known."""
+
+
+class Drive:
+    """Brings one unit to its goal, once. Nothing in here raises but for cancellation and our own bugs."""
+
+    def __init__(self, step: Step, node: Node, goal: State, host: Host, note: Callable[[str], None]) -> None:
+        self._scm_name = node.unit.scm_name or ""
+        self._node = node
+        self._goal = goal
+        self._host = host
+        self._note = note
+        self._looks = Looks(host, self._scm_name, note)
+        self._record = Record(step, goal)
+        self._sent = Sent.NO
+        self._asked_of: ServiceStatus | None = None
+        self._moved = False
+        self._answered = False
+        self._refusal: Problem | None = None
+        self._acted = Acted.NO
+        self._hindrance: Problem | None = None
+        self._looked = 0
+        self._failures = 0
+        self._ends_s = 0.0
+
+    async def run(self) -> Result:
+        """Drive until the goal is read back, or it can't be reached, or nobody can tell."""
+        self._ends_s = self._now_s() + self._node.timeout_s
+        while True:
+            try:
+                status = await self._looks.status(self._ends_s)
+            except HostError as error:
+                return self._blind(error)
+            self._take_in(status)
+            result = await self._turn(status)
+            if result is not None:
+                return result
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def _late(self) -> bool:
+        return self._now_s() + TICK_S >= self._ends_s
+
+    def _take_in(self, status: ServiceStatus) -> None:
+        self._looked += 1
+        said = self._record.take(status, self._now_s())
+        if said:
+            self._note(said)
+        asked_of = self._asked_of
+        if asked_of is not None and (status.state is not asked_of.state or _other_process(asked_of, status)):
+            self._moved = True
+            if self._sent is not Sent.NO and self._refusal is None:
+                self._acted = Acted.YES
+
+    async def _turn(self, status: ServiceStatus) -> Result | None:
+        """Judge one fresh status and do what follows from it. None: read again, now."""
+        move = next_move(status.state, self._goal, asked=self._sent is not Sent.NO)
+        if move is Move.DONE:
+            return self._done()
+        if self._refusal is not None and not status.state.pending:
+            if self._refusal.code != NOT_NOW:
+                return self._failed(self._record.refused(self._refusal), self._refusal)
+            return await self._not_now(self._refusal)
+        if self._came_back(status, move):
+            return await self._fell_back(status)
+        if self._late:
+            return await self._out_of_time()
+        if move in CONTROLS:
+            return await self._ask(CONTROLS[move], status)
+        if self._sent is Sent.TAKEN and not self._moved and await self._hear():
+            return None
+        await self._until_next_look()
+        return None
+
+    def _came_back(self, status: ServiceStatus, move: Move) -> bool:
+        """Whether the service moved after it was asked, and then turned away from the goal for good."""
+        if self._sent is Sent.NO:
+            return False
+        if move is Move.GIVE_UP:
+            return self._moved or self._answered
+        return self._goal is State.STOPPED and status.state is State.RUNNING and self._moved
+
+    async def _ask(self, control: Control, status: ServiceStatus) -> Result | None:
+        self._note(f"{status.state}; asking it to {control}")
+        self._looks.exchanges += 1
+        try:
+            async with asyncio.timeout_at(self._ends_s):
+                await self._host.services.request(self._scm_name, control)
+        except TimeoutError:
+            self._send(Sent.LOST, control, status)
+            self._hindrance = Problem(ProblemKind.TIMEOUT, f"the {control} was handed over and the host never took it")
+            return None
+        except HostError as error:
+            return await self._not_taken(error, control, status)
+        self._failures = 0
+        self._send(Sent.TAKEN, control, status)
+        await self._until_next_look()
+        return None
+
+    async def _not_taken(self, error: HostError, control: Control, status: ServiceStatus) -> Result | None:
+        """The control raised: what that means hangs on whether it may have arrived."""
+        self._hindrance = error.problem
+        if isinstance(error, Refused):
+            self._send(Sent.TAKEN, control, status)
+            self._refuse(error.problem)
+            return None
+        if error.sent:
+            self._send(Sent.LOST, control, status)
+        elif isinstance(error, AuthRejected) or not isinstance(error, TRANSIENT):
+            return self._failed(self._record.not_handed_over(error.problem), error.problem)
+        self._note(f"the {control} did not get through: {error.text}")
+        await self._pause()
+        return None
+
+    def _send(self, sent: Sent, control: Control, status: ServiceStatus) -> None:
+        self._sent = sent
+        self._acted = Acted.MAYBE
+        self._asked_of = status
+        self._moved = self._answered = False
+        self._looked = 0
+        self._record.asked(control, self._now_s(), lost=sent is Sent.LOST)
+
+    def _refuse(self, problem: Problem) -> None:
+        self._answered = True
+        self._refusal = problem
+        if self._moved or problem.code in TRIED:
+            self._acted = Acted.YES
+        elif problem.code is not None:
+            self._acted = Acted.NO
+
+    async def _not_now(self, problem: Problem) -> Result | None:
+        """Windows refused for the moment alone: forget that it was asked, and wait before asking again."""
+        self._sent, self._refusal, self._asked_of = Sent.NO, None, None
+        self._hindrance = problem
+        self._record.unasked()
+        if self._late:
+            return await self._out_of_time()
+        await self._pause()
+        return None
+
+    async def _hear(self) -> bool:
+        """Ask what the host said to the control, unless it has said it. True: it ended just now, so read again."""
+        if self._answered or self._sent is not Sent.TAKEN:
+            return False
+        self._looks.exchanges += 1
+        try:
+            async with asyncio.timeout(FINISH_S):
+                answer = await self._host.services.answer(self._scm_name)
+        except (HostError, TimeoutError):
+            return False  # the state decides, and it is read next
+        if not answer.ended:
+            return False
+        problem = answer.problem
+        if problem is None:
+            self._answered = True
+        elif problem.kind is ProblemKind.UNREACHABLE:
+            self._sent = Sent.LOST
+            self._hindrance = problem
+            self._record.lost = True
+        else:
+            self._refuse(problem)
+        return True
+
+    async def _fell_back(self, status: ServiceStatus) -> Result:
+        await self._hear()
+        said = self._record.fell_back(status)
+        problem = self._refusal or Problem(ProblemKind.REMOTE, said, status.win32_exit_code or None)
+        return self._failed(said, problem)
+
+    async def _out_of_time(self) -> Result:
+        await self._hear()
+        if self._sent is Sent.NO and self._hindrance is not None:
+            return self._failed(self._record.never_asked(self._node.timeout_s, self._hindrance), self._hindrance)
+        said = self._record.late(self._now_s(), self._node.timeout_s)
+        return self._failed(said, self._refusal or Problem(ProblemKind.TIMEOUT, said))
+
+    def _done(self) -> Result:
+        return self._record.result(
+            Outcome.OK, self._acted, said=self._record.done(self._now_s()), exchanges=self._looks.exchanges
+        )
+
+    def _failed(self, said: str, problem: Problem) -> Result:
+        return self._record.result(
+            Outcome.FAILED, self._acted, said=said, problem=problem, exchanges=self._looks.exchanges
+        )
+
+    def _blind(self, error: HostError) -> Result:
+        """The state can't be read. A host that said no is an answer; silence, or anything after an act, is none."""
+        answered = isinstance(error, TRANSIENT) is False
+        outcome = Outcome.FAILED if answered and self._acted is Acted.NO else Outcome.UNKNOWN
+        said = self._record.blind(error, self._now_s())
+        return self._record.result(
+            outcome, self._acted, said=said, problem=error.problem, exchanges=self._looks.exchanges, read=False
+        )
+
+    async def _until_next_look(self) -> None:
+        due_s = self._host.pace.next_look_s(self._now_s(), self._looked)
+        await asyncio.sleep(min(due_s, self._ends_s) - self._now_s())
+
+    async def _pause(self) -> None:
+        self._failures += 1
+        await asyncio.sleep(min(self._host.pace.pause_s(self._failures), self._ends_s - self._now_s()))
+
+
+def _other_process(before: ServiceStatus, after: ServiceStatus) -> bool:
+    return before.pid is not None and after.pid is not None and before.pid != after.pid

@@ -1,0 +1,75 @@
+"""One unit's state, read fresh, tried again while a deadline allows."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import TRANSIENT, ProblemKind, ProtocolError, Refused, Unreachable
+from orchestrator.domain.service import Reading, ServiceStatus
+from orchestrator.engine.ports import HostCommand, HostServices
+from orchestrator.engine.work.pace import TICK_S, Pace
+from orchestrator.engine.work.reader import Reader
+
+FINISH_S = 10.0
+"""How long past a deadline an exchange that began before it may still take."""
+_PASSING = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, ProblemKind.TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """All that the steps of one host share."""
+
+    name: str
+    services: HostServices
+    command: HostCommand
+    reader: Reader
+    pace: Pace
+
+
+class Looks:
+    """Reads one service for one step, and counts the exchanges that this took part in."""
+
+    def __init__(self, host: Host, scm_name: str, note: Callable[[str], None]) -> None:
+        self.exchanges = 0
+        self._host = host
+        self._scm_name = scm_name
+        self._note = note
+
+    async def status(self, ends_s: float) -> ServiceStatus:
+        """The state now. Transient errors are tried again, with growing pauses, until the clock says *ends_s*.
+
+        Raises:
+            HostError: the last one, when time is up (a read that began before may end up to `FINISH_S` later), or
+                one that trying again can't help.
+        """
+        loop = asyncio.get_running_loop()
+        attempt = 0
+        while True:
+            try:
+                return await self._once(ends_s)
+            except TRANSIENT as error:
+                if loop.time() + TICK_S >= ends_s:
+                    raise
+                self._note(f"no state from {self._host.name}: {error.text}; trying again")
+            attempt += 1
+            await asyncio.sleep(min(self._host.pace.pause_s(attempt), ends_s - loop.time()))
+
+    async def _once(self, ends_s: float) -> ServiceStatus:
+        self.exchanges += 1
+        limit_s = max(ends_s, asyncio.get_running_loop().time()) + FINISH_S
+        try:
+            async with asyncio.timeout_at(limit_s):
+                reading = await self._host.reader.read(self._scm_name)
+        except TimeoutError:
+            raise Unreachable(self._host.name, "silent: it took a question and never answered") from None
+        return self._only(reading)
+
+    def _only(self, reading: Reading) -> ServiceStatus:
+        problem = reading.problem
+        if problem is None:
+            if reading.found:
+                return reading.found[0]
+            raise ProtocolError(self._host.name, f"the answer says nothing of {self._scm_name}")
+        if problem.kind in _PASSING:
+            raise ProtocolError(self._host.name, problem.text)
+        raise Refused(self._host.name, problem)

@@ -1,0 +1,171 @@
+"""What one START or STOP has seen and asked so far, and the sentences that tell it."""
+
+from orchestrator.domain.errors import HostError, Problem
+from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.domain.service import Control, ServiceStatus, State
+
+
+def span(duration_s: float) -> str:
+    """A duration as it stands in results: `0.4 s`, `94 s`, `600 s`. Seconds, so that it compares with the timeout."""
+    return f"{duration_s:.0f} s" if duration_s >= 10 else f"{round(duration_s, 1):g} s"
+
+
+class Record:
+    """The story of one step. Times are the loop's, in seconds."""
+
+    def __init__(self, step: Step, goal: State) -> None:
+        self.lost = False
+        self._step = step
+        self._goal = goal
+        self._first: ServiceStatus | None = None
+        self._last: ServiceStatus | None = None
+        self._read_s = 0.0
+        self._since_s = 0.0
+        self._rose_s: float | None = None
+        self._control: Control | None = None
+        self._asked_s = 0.0
+
+    def take(self, status: ServiceStatus, now_s: float) -> str:
+        """Take a fresh status in. Returns what is new about it, in words; "" if nothing is."""
+        before, self._last, self._read_s = self._last, status, now_s
+        self._first = self._first or status
+        if before is None or before.state is not status.state:
+            self._since_s, self._rose_s = now_s, None
+        elif status.checkpoint > before.checkpoint:
+            self._rose_s = now_s
+        else:
+            return ""
+        return f"{status.state}, checkpoint {status.checkpoint}" if status.state.pending else str(status.state)
+
+    def asked(self, control: Control, now_s: float, *, lost: bool) -> None:
+        """A control may have reached the host. *lost*: whether it did is not known."""
+        self._control, self._asked_s, self.lost = control, now_s, lost
+
+    def unasked(self) -> None:
+        """Windows said "not now": nothing has been asked of it."""
+        self._control = None
+
+    def done(self, now_s: float) -> str:
+        """The goal was read back."""
+        if self._control is not None:
+            return f"{self._unit} {self._goal} {span(now_s - self._asked_s)} after it was asked to {self._control}"
+        if self._first is not None and self._first.state is self._goal:
+            return f"{self._unit} is {self._goal} already"
+        return f"{self._unit} became {self._goal} without being asked"
+
+    def late(self, now_s: float, timeout_s: float) -> str:
+        """The deadline passed on the way."""
+        deadline = f"deadline {span(timeout_s)} passed"
+        if self._control is None:
+            return f"{self._unit} {self._standing(now_s)} ({deadline}; nothing was asked of it)"
+        if self.lost:
+            tail = f"the answer to the {self._control} was lost, it was not asked again and may still happen"
+        else:
+            tail = f"the {self._control} was not undone and may still finish"
+        return f"{self._unit} {self._standing(now_s)} ({deadline}; {tail})"
+
+    def never_asked(self, timeout_s: float, hindrance: Problem) -> str:
+        """The deadline passed before the host took the control."""
+        return (
+            f"{self._unit} is {self._state}: the host never took the request ({hindrance.text}); "
+            f"deadline {span(timeout_s)} passed, nothing was asked of it"
+        )
+
+    def not_handed_over(self, problem: Problem) -> str:
+        """The control could not be sent, and trying again would not help."""
+        return f"{self._unit} is {self._state}: the request could not be made ({problem.text}); nothing was asked of it"
+
+    def refused(self, problem: Problem) -> str:
+        """Windows said no."""
+        code = "" if problem.code is None else f", error {problem.code}"
+        return f"{self._unit} is {self._state}: Windows refused the {self._control or 'request'}{code}: {problem.text}"
+
+    def fell_back(self, status: ServiceStatus) -> str:
+        """It moved, and then turned away from the goal."""
+        if status.state is State.STOPPED:
+            codes = f"win32 exit code {status.win32_exit_code}, service exit code {status.service_exit_code}"
+            return f"{self._unit} is Stopped again after the {self._control} ({codes}); it was not asked twice"
+        pids = self._processes(status)
+        return (
+            f"{self._unit} is {status.state} again after the {self._control}{pids}: the stop failed, or a recovery "
+            "action, a trigger or a person started it; it was not asked twice"
+        )
+
+    def blind(self, error: HostError, now_s: float) -> str:
+        """The state can't be read."""
+        seen = ""
+        if self._last is not None:
+            seen = f", last seen {self._state} {span(now_s - self._read_s)} ago"
+        if self._control is None:
+            return f"{self._unit}: its state can't be read ({error.text}){seen}; nothing was asked of it"
+        sent = "sent and its answer lost" if self.lost else "taken by the host"
+        return (
+            f"{self._unit}: its state can't be read ({error.text}){seen}; the {self._control} was {sent}: "
+            "read the state before asking again"
+        )
+
+    def result(
+        self,
+        outcome: Outcome,
+        acted: Acted,
+        *,
+        said: str,
+        exchanges: int,
+        problem: Problem | None = None,
+        read: bool = True,
+    ) -> Result:
+        """The step's result. *read* False: the state now is not known."""
+        return Result(
+            step=self._step,
+            outcome=outcome,
+            acted=acted,
+            before=str(self._first.state) if self._first else "",
+            after=self._state if read else "",
+            said=said,
+            problem=problem,
+            evidence=evidence(self._first, self._last),
+            exchanges=exchanges,
+        )
+
+    @property
+    def _unit(self) -> str:
+        return self._step.unit
+
+    @property
+    def _state(self) -> str:
+        return str(self._last.state) if self._last else "unread"
+
+    def _standing(self, now_s: float) -> str:
+        """Where it stands and for how long: `StopPending for 94 s, checkpoint 3 not rising`."""
+        last = self._last
+        if last is None or not last.state.pending:
+            since_s = self._since_s if self._control is None else max(self._since_s, self._asked_s)
+            after = "" if self._control is None else f" after it was asked to {self._control}"
+            return f"is still {self._state} {span(now_s - since_s)}{after}"
+        rising = "not rising" if self._rose_s is None else f"rose {span(now_s - self._rose_s)} ago"
+        return f"{last.state} for {span(now_s - self._since_s)}, checkpoint {last.checkpoint} {rising}"
+
+    def _processes(self, status: ServiceStatus) -> str:
+        first = self._first
+        if first is None or first.pid is None or status.pid is None or first.pid == status.pid:
+            return ""
+        return f" (process {first.pid} before, {status.pid} now)"
+
+
+def evidence(first: ServiceStatus | None, last: ServiceStatus | None) -> dict[str, str]:
+    """The numbers that the host gave: only those that say something."""
+    found: dict[str, str] = {}
+    if first is None or last is None:
+        return found
+    if first.pid is not None:
+        found["pid_before"] = str(first.pid)
+    if last.pid is not None:
+        found["pid_after"] = str(last.pid)
+    if last.state.pending:
+        found["checkpoint"] = str(last.checkpoint)
+        found["wait_hint_s"] = f"{last.wait_hint_s:g}"
+    if last.win32_exit_code:
+        found["win32_exit_code"] = str(last.win32_exit_code)
+    if last.service_exit_code:
+        found["service_exit_code"] = str(last.service_exit_code)
+    return found

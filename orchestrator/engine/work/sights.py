@@ -1,0 +1,172 @@
+"""One probe of one check, whatever its kind and wherever it is made from.
+
+A sight has three values: it held, it did not, or nobody could tell. What can't be read is never taken for closed,
+stopped or healthy.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import HostError, Problem, ProblemKind
+from orchestrator.domain.gates import (
+    Check,
+    CommandCheck,
+    Gate,
+    HttpCheck,
+    Origin,
+    PortClosedCheck,
+    ServiceCheck,
+    TcpCheck,
+)
+from orchestrator.domain.http_verdict import verdict, wrong_match
+from orchestrator.domain.secrets import shown
+from orchestrator.engine.ports import CommandOutput, HostCommand, LocalCommand, Probe, Seen
+from orchestrator.engine.work import curl, listeners
+from orchestrator.engine.work.reader import Reader
+
+NOT_FOUND = 9009
+"""What cmd.exe ends with when there is no such program."""
+ANSWER_S = 10.0
+"""How much longer than the probe itself the exchange around it may take: a slow sign-in is not a bad probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret."""
+
+    held: bool | None
+    saw: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eyes:
+    """What one unit's gates are seen with. `reader` and `command` are None where the unit has no host."""
+
+    scm_name: str | None
+    reader: Reader | None
+    command: HostCommand | None
+    probe: Probe
+    local: LocalCommand
+
+    async def look(self, gate: Gate) -> Sight:
+        """Probe once. Never raises but for cancellation; takes at most the probe's timeout and `ANSWER_S`."""
+        try:
+            async with asyncio.timeout(gate.timeout_s + ANSWER_S):
+                if isinstance(gate.check, ServiceCheck):
+                    return await self._service(gate.check)
+                if gate.origin is Origin.CONTROLLER and not isinstance(gate.check, PortClosedCheck):
+                    return await self._from_controller(gate.check, gate.timeout_s)
+                return await self._from_host(gate.check, gate.timeout_s)
+        except TimeoutError:
+            return _untold(ProblemKind.UNREACHABLE, f"no answer for {gate.timeout_s + ANSWER_S:g} s")
+        except HostError as error:
+            return Sight(None, f"could not be probed: {error.text}", error.problem)
+
+    async def _service(self, check: ServiceCheck) -> Sight:
+        name = check.name or self.scm_name
+        if self.reader is None or not name:
+            return _untold(ProblemKind.INTERNAL, "the gate is a service's state, and the unit has no service")
+        reading = await self.reader.read(name)
+        if reading.problem is not None:
+            return Sight(None, f"{name} can't be read: {reading.problem.text}", reading.problem)
+        if not reading.found:
+            return _untold(ProblemKind.PROTOCOL, f"the host said nothing of {name}")
+        state = reading.found[0].state
+        return Sight(state is check.state, f"{name} is {state}")
+
+    async def _from_controller(self, check: TcpCheck | HttpCheck | CommandCheck, timeout_s: float) -> Sight:
+        seen: Seen
+        match check:
+            case TcpCheck(host=host, port=port):
+                seen = await self.probe.tcp(host, port, timeout_s=timeout_s)
+            case HttpCheck():
+                seen = await self.probe.http(check, timeout_s=timeout_s)
+            case CommandCheck(exe=exe, args=args):
+                try:
+                    return _of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
+                except TimeoutError:
+                    return Sight(False, f"did not end within {timeout_s:g} s, and was ended")
+                except OSError as error:
+                    return Sight(False, f"can't be run: {error}")
+        return Sight(seen.held, seen.saw)
+
+    async def _from_host(self, check: Check, timeout_s: float) -> Sight:
+        match check:
+            case TcpCheck():
+                ran = await self._run(curl.EXE, curl.tcp_args(check, timeout_s), timeout_s)
+                return ran if isinstance(ran, Sight) else _of_tcp(ran)
+            case HttpCheck():
+                ran = await self._run(curl.EXE, curl.http_args(check, timeout_s), timeout_s)
+                return ran if isinstance(ran, Sight) else _of_http(check, ran)
+            case PortClosedCheck(port=port):
+                ran = await self._run("netstat.exe", listeners.ARGS, timeout_s)
+                return ran if isinstance(ran, Sight) else _of_listeners(port, ran)
+            case CommandCheck(exe=exe, args=args):
+                ran = await self._run(exe, args, timeout_s)
+                return ran if isinstance(ran, Sight) else _of_command(check, ran)
+            case ServiceCheck():
+                return await self._service(check)
+
+    async def _run(self, exe: str, args: "list[str] | tuple[str, ...]", timeout_s: float) -> CommandOutput | Sight:
+        if self.command is None:
+            return _untold(ProblemKind.INTERNAL, f"{exe} should run on the unit's host, and the unit has none")
+        try:
+            ran = await self.command.run(exe, args, timeout_s=timeout_s + ANSWER_S / 2)
+        except HostError as error:
+            if error.problem.kind is not ProblemKind.MISSING:
+                raise
+            return _missing(exe, error.text)
+        return _missing(exe, ran.output.strip()) if ran.exit_code == NOT_FOUND else ran
+
+
+def _untold(kind: ProblemKind, text: str) -> Sight:
+    return Sight(None, text, Problem(kind, text))
+
+
+def _missing(exe: str, said: str) -> Sight:
+    advice = "; write `from: controller`" if exe == curl.EXE else ""
+    text = f"{exe} is not on the host{advice} ({said})"
+    return Sight(None, text, Problem(ProblemKind.MISSING, text))
+
+
+def _of_tcp(ran: CommandOutput) -> Sight:
+    held = curl.connected(ran.output)
+    if held is None:
+        return _untold(ProblemKind.REMOTE, f"curl.exe did not say whether it connected: {_first_line(ran.output)}")
+    return Sight(held, "connected" if held else "no connection")
+
+
+def _of_http(check: HttpCheck, ran: CommandOutput) -> Sight:
+    failed = curl.failure(ran.output)
+    if failed and ran.exit_code != 0:
+        return Sight(False, failed)
+    answer = curl.answer(ran.output)
+    if answer is None:
+        ended = "" if ran.exit_code is None else f" (exit code {ran.exit_code})"
+        return _untold(ProblemKind.REMOTE, f"curl.exe gave no HTTP answer{ended}: {_first_line(ran.output)}")
+    return Sight(*verdict(check, *answer))
+
+
+def _of_listeners(port: int, ran: CommandOutput) -> Sight:
+    held = listeners.listens(ran.output, port)
+    if held is None:
+        return _untold(ProblemKind.REMOTE, "netstat.exe gave no listener table, or one too long to be whole")
+    return Sight(not held, f"port {port} is {'open' if held else 'closed'}")
+
+
+def _of_command(check: CommandCheck, ran: CommandOutput) -> Sight:
+    if check.exit_codes and ran.exit_code is None:
+        return _untold(ProblemKind.REMOTE, "how it ended is not known over this connection; ask for its output instead")
+    if check.exit_codes and ran.exit_code not in check.exit_codes:
+        return Sight(False, f"exit code {ran.exit_code}, wanted {' or '.join(map(str, check.exit_codes))}")
+    if check.text and check.text not in ran.output:
+        return Sight(False, f"its output does not hold {shown(check.text)[:80]}")
+    if wrong := wrong_match(check.regex, ran.output):
+        return Sight(False, f"its output is not the wanted one: {wrong}")
+    return Sight(True, "ended" if ran.exit_code is None else f"exit code {ran.exit_code}")
+
+
+def _first_line(output: str) -> str:
+    lines = output.strip().splitlines()
+    return lines[0][:120] if lines else "it printed nothing"

@@ -1,0 +1,142 @@
+"""The work: carries out one step and always comes back with a result."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.plan import Plan, Role, Stage
+from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
+from orchestrator.domain.service import ServiceStatus
+from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
+from orchestrator.engine.work import gates
+from orchestrator.engine.work.drive import Drive
+from orchestrator.engine.work.looks import Host, Looks
+from orchestrator.engine.work.pace import Pace
+from orchestrator.engine.work.reader import Reader
+from orchestrator.engine.work.record import evidence
+from orchestrator.engine.work.sights import Eyes
+
+READ_S = 30.0
+"""How long a READ is tried: a state that nobody waits for has no deadline of its own in a playbook."""
+
+_log = structlog.get_logger("orchestrator.work")
+
+
+class Work:
+    """The conductor's `run` port. One per run; steps may run side by side, and those of one host share a reader."""
+
+    def __init__(self, plan: Plan, hosts: Hosts, probe: Probe, local: LocalCommand, note: NoteTaker) -> None:
+        self._plan = plan
+        self._hosts = hosts
+        self._probe = probe
+        self._local = local
+        self._note = note
+        self._nodes = [{node.unit.id: index for index, node in enumerate(stage.nodes)} for stage in plan.stages]
+        self._known: dict[str, Host] = {}
+
+    async def run(self, step: Step) -> Result:
+        """Carry *step* out. Never raises but for cancellation; bounded by the node's timeout or its gates' deadlines,
+        plus a few seconds for exchanges that began in time.
+
+        A bug of ours is logged and becomes a result too (unknown, kind internal): this is the one place for that.
+        """
+        began_s = asyncio.get_running_loop().time()
+        try:
+            result = await self._carry_out(step)
+        except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
+            _log.exception("a step broke on a bug of ours", step=step.id)
+            result = _broken(step, bug)
+        return replace(result, took_s=asyncio.get_running_loop().time() - began_s)
+
+    async def _carry_out(self, step: Step) -> Result:
+        stage = self._plan.stages[step.stage]
+        index = self._nodes[step.stage][step.unit]
+        node = stage.nodes[index]
+
+        def note(text: str) -> None:
+            self._note(Note(step, text))
+
+        host = self._host(node.unit.host) if node.unit.host is not None else None
+        if step.phase is Phase.GATE:
+            eyes = Eyes(
+                scm_name=node.unit.scm_name,
+                reader=host.reader if host else None,
+                command=host.command if host else None,
+                probe=self._probe,
+                local=self._local,
+            )
+            return await gates.hold(step, node.gates, eyes, note)
+        if host is None or node.unit.scm_name is None:
+            return Result(step=step, outcome=Outcome.OK, said=f"{step.unit} is external: it has gates and no service")
+        if step.phase is Phase.READ:
+            return await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
+        if node.role is not Role.ACT:
+            raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
+        return await Drive(step, node, stage.goal, host, note).run()
+
+    def _host(self, name: str) -> Host:
+        if name not in self._known:
+            services = self._hosts.services(name)
+            self._known[name] = Host(
+                name=name,
+                services=services,
+                command=self._hosts.command(name),
+                reader=Reader(services),
+                pace=Pace(name, self._plan.poll_s),
+            )
+        return self._known[name]
+
+
+async def _read(step: Step, stage: Stage, index: int, looks: Looks) -> Result:
+    try:
+        status = await looks.status(asyncio.get_running_loop().time() + READ_S)
+    except HostError as error:
+        # A host that said no has answered; silence and garbage are no answer.
+        outcome = Outcome.FAILED if isinstance(error, AuthRejected | Refused) else Outcome.UNKNOWN
+        said = f"{step.unit}: its state can't be read ({error.text})"
+        return Result(step=step, outcome=outcome, said=said, problem=error.problem, exchanges=looks.exchanges)
+    problem = _not_there(step, stage, index, status)
+    return Result(
+        step=step,
+        outcome=Outcome.OK if problem is None else Outcome.FAILED,
+        before=str(status.state),
+        after=str(status.state),
+        said=f"{step.unit} is {status.state}" if problem is None else problem.text,
+        problem=problem,
+        evidence=evidence(status, status),
+        exchanges=looks.exchanges,
+    )
+
+
+def _not_there(step: Step, stage: Stage, index: int, status: ServiceStatus) -> Problem | None:
+    """What is wrong with the state of a unit that is only probed: others count on its being at the goal."""
+    if stage.nodes[index].role is not Role.PROBE or status.state is stage.goal:
+        return None
+    needing = ", ".join(_needing(stage, index))
+    words = (
+        f"{step.unit} is {status.state}, and {needing or 'the run'} {'need' if needing else 'needs'} it {stage.goal}"
+    )
+    return Problem(ProblemKind.GATE, words)
+
+
+def _needing(stage: Stage, index: int) -> Sequence[str]:
+    """The services that wait for the node, in plan order. Cost: O(stage); only asked when something is wrong."""
+    behind = {
+        number for number, barrier in enumerate(stage.barriers) if any(index in them for them in barrier.instances)
+    }
+    return list(dict.fromkeys(other.unit.service for other in stage.nodes if behind.intersection(other.waits_for)))
+
+
+def _broken(step: Step, bug: Exception) -> Result:
+    text = f"{type(bug).__name__}: {bug}"
+    acting = step.phase in (Phase.START, Phase.STOP)
+    return Result(
+        step=step,
+        outcome=Outcome.UNKNOWN,
+        acted=Acted.MAYBE if acting else Acted.NO,
+        said=f"{step.unit}: a bug of orch broke off the {step.phase} ({text}); read the state before going on",
+        problem=Problem(ProblemKind.INTERNAL, text),
+    )
