@@ -3,6 +3,7 @@
     OrchError                  exit 1
       BadInput                 exit 2   the command line, or something it names
         Mistakes               exit 2   playbook and inventory: all mistakes at once, each with its place
+        PlanRefused            exit 2   the live state does not allow it (lives in `domain.planning.refusals`)
       HostError                         one exchange with one host did not give an answer that can be used
         Unreachable                     no connection, a cut one, or silence; may be tried again
         QuotaExceeded                   the host has no shell or operation left; may be tried again

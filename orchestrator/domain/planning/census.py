@@ -1,0 +1,145 @@
+"""The live readings, looked up by planned instance: its units, and what stands in the way of knowing them."""
+
+from dataclasses import dataclass
+
+from orchestrator.domain.draft import Instance
+from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.plan import Unit
+from orchestrator.domain.planning.refusals import Reason
+from orchestrator.domain.service import Asked, Reading, ServiceStatus, State
+from orchestrator.domain.survey import Survey
+from orchestrator.domain.win32 import in_words
+
+NO_SUCH_SERVICE = 1060
+DOWN = (State.STOPPED, State.STOP_PENDING)
+"""The states of a unit that was not running: neither up nor on its way up."""
+_NOT_READ = Problem(ProblemKind.PROTOCOL, "it was not read")
+Readings = dict[tuple[str, bool], Reading]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """One question without a usable answer. `missing`: the host is sure that there is no such service."""
+
+    unit: str
+    missing: bool
+    reason: Reason
+
+
+class Census:
+    """The units of instances, as a survey found them. Each instance is looked up once and remembered."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self._hosts: dict[str, Readings | Problem] = {}
+        self._units: dict[str, tuple[Unit, ...]] = {}
+        self._troubles: dict[str, list[Trouble]] = {}
+
+    def units(self, instance: Instance) -> tuple[Unit, ...]:
+        """The instance's units, in the order asked, one for each SCM service that was found."""
+        known = self._units.get(instance.id)
+        if known is None:
+            known = self._units[instance.id] = self._look_up(instance)
+        return known
+
+    def troubles(self, instance: Instance) -> list[Trouble]:
+        """What could not be found or read of an instance that was looked up."""
+        return self._troubles.get(instance.id, [])
+
+    def _look_up(self, instance: Instance) -> tuple[Unit, ...]:
+        if instance.host is None:
+            return ()
+        readings = self._hosts.get(instance.host)
+        if readings is None:
+            readings = self._hosts[instance.host] = self._of_host(instance.host)
+        if isinstance(readings, Problem):
+            self._trouble(instance, _silent(instance, instance.host, readings))
+            return ()
+        asked = instance.asked
+        if len(asked) == 1 and not asked[0].pattern:
+            status = self._literal(instance, asked[0], readings)
+            return (_unit(instance, instance.id, status),) if status else ()
+        found: dict[str, ServiceStatus] = {}
+        for question in asked:
+            if question.pattern:
+                statuses = self._matching(instance, question, readings)
+            else:
+                status = self._literal(instance, question, readings)
+                statuses = (status,) if status else ()
+            for status in statuses:
+                found.setdefault(status.name.lower(), status)
+        return tuple(_unit(instance, named(instance, status.name), status) for status in found.values())
+
+    def _of_host(self, host: str) -> Readings | Problem:
+        survey = self._survey.hosts.get(host)
+        if survey is None:
+            return _NOT_READ
+        if survey.problem is not None:
+            return survey.problem
+        return {(reading.asked.name, reading.asked.pattern): reading for reading in survey.readings}
+
+    def _literal(self, instance: Instance, asked: Asked, readings: Readings) -> ServiceStatus | None:
+        reading = readings.get((asked.name, False))
+        if reading is not None and reading.found:
+            return reading.found[0]
+        problem = _NOT_READ if reading is None else reading.problem
+        unit = instance.id if len(instance.asked) == 1 else named(instance, asked.name)
+        if problem is None or problem.kind is ProblemKind.MISSING or problem.code == NO_SUCH_SERVICE:
+            self._trouble(instance, _missing(instance, unit, f"there is no service {asked.name} on {instance.host}"))
+        else:
+            self._trouble(instance, _unreadable(instance, unit, asked, problem))
+        return None
+
+    def _matching(self, instance: Instance, asked: Asked, readings: Readings) -> tuple[ServiceStatus, ...]:
+        reading = readings.get((asked.name, True))
+        problem = _NOT_READ if reading is None else reading.problem
+        found = () if reading is None else reading.found
+        if problem is not None and problem.kind is not ProblemKind.MISSING:
+            self._trouble(instance, _unreadable(instance, instance.id, asked, problem))
+        elif not found:
+            self._trouble(
+                instance, _missing(instance, instance.id, f"no service on {instance.host} matches {asked.name}")
+            )
+        return found
+
+    def _trouble(self, instance: Instance, trouble: Trouble) -> None:
+        self._troubles.setdefault(instance.id, []).append(trouble)
+
+
+def named(instance: Instance, scm_name: str) -> str:
+    """The id of one unit of an instance that has several: `orders:Orders.Api@app-03`."""
+    return f"{instance.service}:{scm_name}@{instance.host}"
+
+
+def problem_in_words(problem: Problem) -> str:
+    """A problem for people: our words for its number, if it has one, then the host's own text."""
+    words = "" if problem.code is None else in_words(problem.code)
+    return f"{words}: {problem.text}" if words and problem.text else words or problem.text or str(problem.kind)
+
+
+def _unit(instance: Instance, name: str, status: ServiceStatus) -> Unit:
+    return Unit(
+        id=name,
+        service=instance.service,
+        host=instance.host,
+        scm_name=status.name,
+        instance=instance.id,
+        seen=status,
+    )
+
+
+def _silent(instance: Instance, host: str, problem: Problem) -> Trouble:
+    wrong = f"gave no answer: {problem_in_words(problem)}"
+    right = "bring it back, or leave it and what cannot do without it alone: --unreachable exclude"
+    return Trouble(instance.id, missing=False, reason=Reason((host,), wrong, right))
+
+
+def _missing(instance: Instance, unit: str, wrong: str) -> Trouble:
+    right = f"correct `service:` or `hosts:` of {instance.service} in the playbook, or add --exclude {instance.host}"
+    return Trouble(unit, missing=True, reason=Reason((unit,), wrong, right))
+
+
+def _unreadable(instance: Instance, unit: str, asked: Asked, problem: Problem) -> Trouble:
+    wrong = f"{asked.name} on {instance.host} can't be read: {problem_in_words(problem)}"
+    right = f"let the account read it (orch check shows what it may do), or add --exclude {instance.host}"
+    return Trouble(unit, missing=False, reason=Reason((unit,), wrong, right))

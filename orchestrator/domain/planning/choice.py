@@ -1,0 +1,138 @@
+"""What a command line chooses of a playbook: the instances to act on, and what must be read for that."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from orchestrator.domain.draft import Draft, Instance
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.plan import Action
+from orchestrator.domain.planning.graph import NOWHERE, EntryGraph, HostsOf, downstream, entry_graph, upstream
+from orchestrator.domain.service import Asked
+
+STOPPING = (Action.STOP, Action.RESTART)
+STARTING = (Action.START, Action.RESTART)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The options that choose. Host patterns are resolved to inventory names before they come here.
+
+    `hosts` is what `--limit` leaves (None: all), `exclude` what `--exclude` takes away, `services` the keys of
+    `--service` (None: all). What `--exclude` names stays outside even with `with_dependents`.
+    """
+
+    hosts: frozenset[str] | None = None
+    exclude: frozenset[str] = frozenset()
+    services: tuple[str, ...] | None = None
+    with_dependents: bool = False
+    ignore_dependents: bool = False
+
+
+def chosen(draft: Draft, choice: Choice, action: Action) -> tuple[Instance, ...]:
+    """The instances to act on, in playbook order; never an external one.
+
+    Raises:
+        BadInput: a service is not in the playbook or is external, the options contradict each other, or nothing is
+            left to act on.
+    """
+    graph = entry_graph(draft)
+    return tuple(instance for _, instance in graph.instances(choose(graph, choice, action)))
+
+
+def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[Asked, ...]]:
+    """What to ask which host before a plan can be built: host -> questions, in playbook order.
+
+    Asked are the hosts of the chosen instances; for a start also of all that they need, for a stop also of all that
+    needs them. A host that is asked at all is asked for every service that the playbook has on it, in one go.
+
+    Raises: as `chosen`.
+    """
+    graph = entry_graph(draft)
+    picked = choose(graph, choice, action)
+    groups = [picked]
+    if action in STARTING:
+        groups.append(upstream(graph, picked))
+    if action in STOPPING and not choice.ignore_dependents:
+        groups.append(downstream(graph, picked))
+    hosts = {
+        host for group in groups for key, here in group.items() if not graph.entries[key].external for host in here
+    }
+    asked: dict[str, dict[tuple[str, bool], Asked]] = {}
+    for entry in draft.entries:
+        for instance in entry.instances:
+            if instance.host is not None and instance.host in hosts:
+                of_host = asked.setdefault(instance.host, {})
+                for question in instance.asked:
+                    of_host[question.name, question.pattern] = question
+    return {host: tuple(of_host.values()) for host, of_host in asked.items()}
+
+
+def choose(graph: EntryGraph, choice: Choice, action: Action) -> HostsOf:
+    """The instances to act on, by entry. Raises: as `chosen`."""
+    if choice.with_dependents and choice.ignore_dependents:
+        raise BadInput("--with-dependents and --ignore-dependents contradict each other", hint="give one of them")
+    keys = [key for key, entry in graph.entries.items() if not entry.external]
+    if choice.services is not None:
+        _check_names(graph, choice.services)
+        keys = [key for key in keys if key in choice.services]
+    picked = _on_hosts(graph, keys, choice, within=choice.hosts)
+    if not picked:
+        raise _nothing_chosen(graph, keys, choice, action)
+    if choice.with_dependents and action in STOPPING:
+        wider = downstream(graph, picked)
+        reached = _on_hosts(graph, [key for key in wider if not graph.entries[key].external], choice, within=None)
+        picked = {key: wider[key] & here for key, here in reached.items()}
+        picked = {key: here for key, here in picked.items() if here}
+    return picked
+
+
+def _on_hosts(graph: EntryGraph, keys: Iterable[str], choice: Choice, *, within: frozenset[str] | None) -> HostsOf:
+    picked = {}
+    for key in keys:
+        here = graph.hosts[key]
+        if within is not None:
+            here = here & within
+        if not choice.exclude.isdisjoint(here):
+            here = here - choice.exclude
+        if here:
+            picked[key] = here
+    return picked
+
+
+def _check_names(graph: EntryGraph, names: Iterable[str]) -> None:
+    wrong = [_what_is_wrong(graph, name) for name in names if name not in graph.entries]
+    wrong += [
+        f"{name} is external: its gates are probed, it is never acted on"
+        for name in names
+        if name in graph.entries and graph.entries[name].external
+    ]
+    if wrong:
+        keys = [key for key, entry in graph.entries.items() if not entry.external]
+        raise BadInput("--service: " + "; ".join(wrong), hint="the playbook's services: " + ", ".join(keys))
+
+
+def _what_is_wrong(graph: EntryGraph, name: str) -> str:
+    for key, entry in graph.entries.items():
+        if any(name.lower() == asked.name.lower() for instance in entry.instances[:1] for asked in instance.asked):
+            return f"{name} is a service of the entry {key}; write --service {key}"
+    near = get_close_matches(name, graph.entries, n=1)
+    return f"the playbook has no service {name}" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _nothing_chosen(graph: EntryGraph, keys: Iterable[str], choice: Choice, action: Action) -> BadInput:
+    keys = list(keys)
+    where = sorted({str(host) for key in keys for host in graph.hosts.get(key, NOWHERE)})
+    if not where:
+        return BadInput(
+            f"nothing to {action}: the playbook names no service on any host", hint="add one under services:"
+        )
+    options = [
+        *(["--limit"] if choice.hosts is not None else []),
+        *(["--exclude"] if choice.exclude else []),
+        *(["--service"] if choice.services is not None else []),
+    ]
+    return BadInput(
+        f"nothing to {action}: {' and '.join(options)} leave no host of {', '.join(keys)}",
+        hint="they run on " + ", ".join(where[:8]) + (f" and {len(where) - 8} more hosts" if len(where) > 8 else ""),
+    )

@@ -1,0 +1,79 @@
+"""Why a plan is refused: every reason at once, each with what to type next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.plan import Action, Unit
+from orchestrator.domain.planning.choice import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing in the way: the units or hosts that it is about, what is wrong, and what to do about it."""
+
+    about: tuple[str, ...]
+    wrong: str
+    right: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.about)}: {self.wrong}\n    {self.right}"
+
+
+class PlanRefused(BadInput):
+    """The live state does not allow what was asked. Nothing was touched."""
+
+    def __init__(self, action: Action, reasons: Sequence[Reason]) -> None:
+        self.action = action
+        self.reasons = tuple(dict.fromkeys(reasons))
+        count = len(self.reasons)
+        super().__init__(
+            f"cannot {action} as asked\n" + "\n".join(f"  {reason}" for reason in self.reasons),
+            hint=f"{count} reason{'s' * (count != 1)}; nothing was touched",
+        )
+
+
+def disabled(unit: Unit) -> Reason:
+    """A start of what Windows would refuse to start."""
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} is Disabled on {unit.host}, so Windows would refuse the start (error 1058)",
+        f"enable it on {unit.host}: sc.exe config {_quoted(unit)} start= demand; or add --exclude {unit.host}",
+    )
+
+
+def not_startable_again(unit: Unit) -> Reason:
+    """A restart that would end after its stop."""
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} runs on {unit.host} but is Disabled: it could be stopped and not started again (error 1058)",
+        f"enable it on {unit.host}: sc.exe config {_quoted(unit)} start= demand; or add --exclude {unit.host}",
+    )
+
+
+def claimed_twice(owner: str, unit: Unit) -> Reason:
+    """One SCM service that two entries want to act on."""
+    return Reason(
+        (owner, unit.id),
+        f"both are the service {unit.scm_name} on {unit.host}",
+        "give it to one entry: narrow the pattern or the hosts of the other in the playbook",
+    )
+
+
+def would_pull_from_under(units: Sequence[Unit], stopped: Sequence[str], choice: Choice, action: Action) -> Reason:
+    """A stop of what running units outside the choice need."""
+    states = sorted({str(unit.seen.state) for unit in units if unit.seen})
+    widen = f"add --with-dependents to {action} them too"
+    if choice.with_dependents:
+        widen = "drop the --exclude that names their hosts"
+    return Reason(
+        tuple(unit.id for unit in units),
+        f"outside the choice and {' or '.join(states)}; {'they need' if len(units) > 1 else 'it needs'} "
+        f"{', '.join(stopped)}, which would be stopped",
+        f"{widen}, or --ignore-dependents to leave them as they are",
+    )
+
+
+def _quoted(unit: Unit) -> str:
+    name = unit.scm_name or ""
+    return f'"{name}"' if " " in name else name

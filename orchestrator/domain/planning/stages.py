@@ -1,0 +1,174 @@
+"""One stage of a plan: nodes in plan order, barriers between entries, limits.
+
+A dependency of M units on N is one barrier, shared by all that wait for the same: N + M edges. A start follows the
+graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.domain import estimate
+from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
+from orchestrator.domain.plan import Barrier, Limits, Node, Role, Stage, Unit
+from orchestrator.domain.planning.graph import EntryGraph
+from orchestrator.domain.service import State
+
+Member = tuple[Role, tuple[Unit, ...]]
+"""What one instance is in a stage. A PASS has one unit, which stands for whatever the instance is."""
+_Part = tuple[Instance, Role, tuple[Unit, ...], tuple[int, ...]]
+
+
+def stage(
+    draft: Draft, graph: EntryGraph, goal: State, members: Mapping[str, Mapping[str, Member]], *, first: bool
+) -> Stage:
+    """The stage that brings every ACT member (entry key -> instance id -> member) to *goal*.
+
+    *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time.
+    Cost: O(nodes + edges).
+    """
+    build = _Building(graph, goal is State.RUNNING, first)
+    keys = list(graph.entries)[:: 1 if build.starting else -1]
+    for key in keys:
+        if key in members:
+            build.lay_out(graph.entries[key], members[key])
+    nodes: list[Node] = []
+    for key in keys:
+        if key in members:
+            nodes += build.nodes(graph.entries[key])
+    return estimate.complete(
+        Stage(
+            goal=goal,
+            nodes=tuple(nodes),
+            barriers=tuple(build.barriers),
+            limits=Limits(
+                run=draft.max_parallel,
+                host=draft.max_parallel_per_host,
+                services=tuple(
+                    (key, entry.max_parallel)
+                    for key, entry in graph.entries.items()
+                    if entry.max_parallel is not None and key in build.acting
+                ),
+            ),
+        )
+    )
+
+
+@dataclass(slots=True)
+class _Building:
+    """A stage under construction. Indices are given out by `lay_out`, so that barriers can name nodes not yet made."""
+
+    graph: EntryGraph
+    starting: bool
+    first: bool
+    barriers: list[Barrier] = field(default_factory=list)
+    acting: set[str] = field(default_factory=set)
+    _parts: dict[str, list[_Part]] = field(default_factory=dict)
+    _by_host: dict[str, dict[str | None, _Part]] = field(default_factory=dict)
+    _known: dict[tuple[str, int | None, bool, str | None, bool], int | None] = field(default_factory=dict)
+    _count: int = 0
+
+    def lay_out(self, entry: Entry, members: Mapping[str, Member]) -> None:
+        """Give every unit of the entry its index."""
+        parts: list[_Part] = []
+        instances = entry.instances
+        if entry.in_order and not self.starting:
+            instances = instances[::-1]
+        count = self._count
+        for instance in instances:
+            member = members.get(instance.id)
+            if member is None:
+                continue
+            role, units = member
+            if len(units) == 1:
+                parts.append((instance, role, units, (count,)))
+                count += 1
+            else:
+                parts.append((instance, role, units, tuple(range(count, count + len(units)))))
+                count += len(units)
+            if role is Role.ACT:
+                self.acting.add(entry.key)
+        self._count = count
+        self._parts[entry.key] = parts
+
+    def nodes(self, entry: Entry) -> Iterable[Node]:
+        """The entry's nodes, in the order of their indices."""
+        edges = self.graph.needs[entry.key] if self.starting else self.graph.needed_by[entry.key]
+        local = [(key, edge) for key, edge in edges if edge.same_host]
+        hard = self._opened((key, edge) for key, edge in edges if not edge.same_host and not edge.soft)
+        soft = self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)
+        previous: int | None = None
+        for instance, role, units, indices in self._parts[entry.key]:
+            acting = role is Role.ACT
+            waits = hard + soft if acting else hard
+            if local:
+                here = ((key, edge) for key, edge in local if acting or not edge.soft)
+                waits += self._opened(here, instance.host, local=True)
+            if not acting:
+                gates = () if role is Role.PASS else instance.ready if self.starting else instance.stopped
+                for unit in units:
+                    yield Node(unit=unit, role=role, gates=gates, expected_s=0.0, guessed=False, waits_for=waits)
+                continue
+            for unit, index in zip(units, indices, strict=True):
+                yield self._acting_node(instance, unit, waits, previous if entry.in_order else None)
+                previous = index
+
+    def _acting_node(self, instance: Instance, unit: Unit, waits: tuple[int, ...], after: int | None) -> Node:
+        if self.starting:
+            gates, timeout_s, given_s = instance.ready, instance.start_timeout_s, instance.start_expected_s
+            goal = State.RUNNING
+        else:
+            gates, timeout_s, given_s = instance.stopped, instance.stop_timeout_s, instance.stop_expected_s
+            goal = State.STOPPED
+        there = self.first and unit.seen is not None and unit.seen.state is goal
+        return Node(
+            unit=unit,
+            role=Role.ACT,
+            gates=gates,
+            timeout_s=timeout_s,
+            expected_s=0.0 if there else timeout_s / 4 if given_s is None else given_s,
+            guessed=given_s is None and not there,
+            waits_for=waits,
+            begins_after=after,
+        )
+
+    def _opened(
+        self, edges: Iterable[tuple[str, Dependency]], host: str | None = None, *, local: bool = False
+    ) -> tuple[int, ...]:
+        """The barriers of *edges*, without those that have nobody to wait for."""
+        indices: list[int] = []
+        for key, edge in edges:
+            need = edge.need if self.starting and not edge.soft else None
+            place = (key, need, edge.soft, host, local)
+            if place not in self._known:
+                name = f"{key}@{host}" if local else key
+                self._known[place] = self._new_barrier(name, need, edge.soft, self._waited_for(key, host, local=local))
+            index = self._known[place]
+            if index is not None:
+                indices.append(index)
+        return tuple(indices)
+
+    def _waited_for(self, key: str, host: str | None, *, local: bool) -> list[_Part]:
+        parts = self._parts.get(key, [])
+        if not local:
+            return parts
+        if key not in self._by_host:
+            self._by_host[key] = {part[0].host: part for part in parts}
+        part = self._by_host[key].get(host)
+        return [part] if part else []
+
+    def _new_barrier(self, name: str, need: int | None, soft: bool, parts: list[_Part]) -> int | None:
+        """A barrier over *parts*; None if there is nothing to wait for.
+
+        Soft is order between what the run acts on. A PASS is nobody who could be ready, so it does not count towards
+        a `need`, unless there is nobody else and it only hands the order on.
+        """
+        if soft:
+            parts = [part for part in parts if part[1] is Role.ACT]
+        elif need is not None:
+            parts = [part for part in parts if part[1] is not Role.PASS] or parts
+        if not parts:
+            return None
+        instances = tuple(part[3] for part in parts)
+        wanted = len(instances) if need is None else min(need, len(instances))
+        self.barriers.append(Barrier(name=name, instances=instances, need=wanted, soft=soft))
+        return len(self.barriers) - 1

@@ -1,0 +1,185 @@
+"""What a run would do, for `--dry-run`: a plan, looked at by a person before anything is touched."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from orchestrator.domain.plan import Action, LeftAlone, Node, Plan, Role, Stage
+from orchestrator.domain.service import StartType, State
+
+_AT_BOOT = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED)
+
+
+class What(StrEnum):
+    """What would happen to a unit."""
+
+    STOP = "stop"
+    START = "start"
+    ALREADY_THERE = "already there"
+    PROBE_ONLY = "probe only"
+    PASS = "pass"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One unit in one wave. `state` None: it was not read; `wanted` None: nobody acts on it."""
+
+    unit: str
+    service: str
+    host: str | None
+    state: State | None
+    wanted: State | None
+    start_type: StartType | None
+    what: What
+    gates: tuple[str, ...]
+    expected_s: float
+    guessed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PathStep:
+    """One unit of the critical path."""
+
+    unit: str
+    expected_s: float
+    guessed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePreview:
+    """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves."""
+
+    goal: State
+    waves: tuple[tuple[Row, ...], ...]
+    critical_path: tuple[PathStep, ...]
+    expected_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """Something that the preview can't vouch for, and the units that it is about."""
+
+    why: str
+    units: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A plan in words and figures; `dataclasses.asdict` of it is JSON.
+
+    `totals` counts units by what would happen, over all stages. `starts_at_boot` are units that a stop brings down and
+    a reboot would bring up again. `not_ready` are units outside the choice that a start needs and that do not run.
+    `guessed_share` is how much of the expected work (0 to 1) rests on guesses.
+    """
+
+    name: str
+    action: Action
+    stages: tuple[StagePreview, ...]
+    totals: dict[str, int]
+    not_verified: tuple[NotVerified, ...]
+    not_ready: tuple[str, ...]
+    starts_at_boot: tuple[str, ...]
+    left_alone: tuple[LeftAlone, ...]
+    expected_s: float
+    guessed_share: float
+
+
+def preview(plan: Plan) -> Preview:
+    """What *plan* would do. Cost: O(nodes + edges)."""
+    stages = tuple(_stage(stage, first=number == 0) for number, stage in enumerate(plan.stages))
+    rows = [row for stage in stages for wave in stage.waves for row in wave]
+    work_s = sum(row.expected_s for row in rows)
+    guessed_s = sum(row.expected_s for row in rows if row.guessed)
+    return Preview(
+        name=plan.name,
+        action=plan.action,
+        stages=stages,
+        totals=dict(Counter(str(row.what) for row in rows)),
+        not_verified=tuple(_not_verified(rows)),
+        not_ready=tuple(
+            row.unit
+            for stage in stages
+            for wave in stage.waves
+            for row in wave
+            if row.what is What.PROBE_ONLY and stage.goal is State.RUNNING and row.state not in (None, State.RUNNING)
+        ),
+        starts_at_boot=tuple(row.unit for row in rows if row.wanted is State.STOPPED and row.start_type in _AT_BOOT)
+        if plan.action is Action.STOP
+        else (),
+        left_alone=plan.left_alone,
+        expected_s=sum(stage.expected_s for stage in stages),
+        guessed_share=guessed_s / work_s if work_s else 0.0,
+    )
+
+
+def waves(stage: Stage) -> list[int]:
+    """The wave of each node, from 0: the longest way to it, counted in units that are looked at or acted on.
+
+    A node that only hands the order on takes no wave of its own. Cost: O(nodes + edges).
+    """
+    count = len(stage.nodes)
+    wave, opens = [0] * count, [0] * len(stage.barriers)
+    waits: dict[int, list[int]] = {
+        index: [count + barrier for barrier in node.waits_for] for index, node in enumerate(stage.nodes)
+    }
+    for index, barrier in enumerate(stage.barriers, start=count):
+        waits[index] = [node for instance in barrier.instances for node in instance]
+    for place in TopologicalSorter(waits).static_order():
+        if place < count:
+            wave[place] = max((opens[barrier] for barrier in stage.nodes[place].waits_for), default=0)
+        else:
+            ends = (wave[node] + (stage.nodes[node].role is not Role.PASS) for node in waits[place])
+            opens[place - count] = max(ends, default=0)
+    return wave
+
+
+def _stage(stage: Stage, *, first: bool) -> StagePreview:
+    levels = waves(stage)
+    grouped: list[list[Row]] = [[] for _ in range(max(levels, default=-1) + 1)]
+    for level, node in zip(levels, stage.nodes, strict=True):
+        grouped[level].append(_row(node, stage.goal, first=first))
+    path = (stage.nodes[index] for index in stage.critical_path)
+    return StagePreview(
+        goal=stage.goal,
+        waves=tuple(map(tuple, grouped)),
+        critical_path=tuple(PathStep(node.unit.id, node.expected_s, node.guessed) for node in path),
+        expected_s=stage.expected_s,
+    )
+
+
+def _row(node: Node, goal: State, *, first: bool) -> Row:
+    unit, seen = node.unit, node.unit.seen
+    acting = node.role is Role.ACT
+    return Row(
+        unit=unit.id,
+        service=unit.service,
+        host=unit.host,
+        state=seen.state if seen else None,
+        wanted=goal if acting else None,
+        start_type=seen.start_type if seen else None,
+        what=_what(node, goal, first=first),
+        gates=tuple(gate.words for gate in node.gates),
+        expected_s=node.expected_s,
+        guessed=node.guessed,
+    )
+
+
+def _what(node: Node, goal: State, *, first: bool) -> What:
+    if node.role is Role.PROBE:
+        return What.PROBE_ONLY
+    if node.role is Role.PASS:
+        return What.PASS
+    if first and node.unit.seen is not None and node.unit.seen.state is goal:
+        return What.ALREADY_THERE
+    return What.START if goal is State.RUNNING else What.STOP
+
+
+def _not_verified(rows: list[Row]) -> Iterator[NotVerified]:
+    gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates))
+    if gated:
+        yield NotVerified("gates are not probed in a dry run; `orch check` probes each once", gated)
+    untyped = [row.unit for row in rows if row.wanted is State.RUNNING and row.start_type is None]
+    if untyped:
+        yield NotVerified("the start type is not known; a Disabled service can't be started", tuple(untyped))
