@@ -240,7 +240,7 @@ _ERRORS: Mapping[Fault, Callable[[str], HostError]] = {
 
 
 def _curl(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
-    """What curl.exe would print on *host*: the body unless `-o` takes it away, then the `-w` text."""
+    """What curl.exe would print on *host*: head (with `-i`) and body unless `-o` takes them away, then the `-w` text."""
     url = urlsplit(next((word for word in args if "://" in word), ""))
     target = host if url.hostname in ("localhost", "127.0.0.1", "::1") else fleet.at(url.hostname or "")
     port = fleet.listening(target).get(url.port or {"https": 443}.get(url.scheme, 80)) if target else None
@@ -248,6 +248,8 @@ def _curl(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandO
     form = flags.get("-w", flags.get("--write-out", ""))
     body = "" if {"-o", "--output"} & set(args) or port is None or url.scheme == "telnet" else port.body
     status = port.status if port is not None and url.scheme != "telnet" else 0
+    if "-i" in args and status:
+        body = f"HTTP/1.1 {status} \r\n\r\n{body}"
     values = {"http_code": f"{status:03d}", "time_connect": "0.001000" if port else "0.000000"}
     printed = re.sub(r"%\{(\w+)\}", lambda found: values.get(found[1], ""), form).replace("\\n", "\n")
     return CommandOutput(0 if port is not None else 7, body + printed)
