@@ -1,0 +1,59 @@
+"""The conductor: carries out a plan by asking the run state what follows, writing it down, and doing it.
+
+Tasks, futures and timers only, so that it runs unchanged on any loop that has those. What it does depends on the plan
+and on results, on nothing else.
+"""
+
+from orchestrator.domain.errors import OrchError
+from orchestrator.domain.facts import Fact, OrderTaken, StepEnded, StepIntended
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.runstate import RunState
+from orchestrator.engine.conductor.under_way import UnderWay
+from orchestrator.engine.ports import ConductorPorts
+
+
+async def conduct(plan: Plan, state: RunState, ports: ConductorPorts) -> RunState:
+    """Go on with *plan* from *state* until nothing is left to do, and return where it ended.
+
+    Every intent is on disk before its step is issued, every result before anything that follows from it; all facts of
+    a turn are one append. Whatever becomes of a step is a result: only the ports' own failures are raised.
+
+    Args:
+        plan: what *state* is a state of.
+        state: has no step that was asked and not answered. It is the one returned.
+        ports: see `ConductorPorts`.
+
+    Raises:
+        OrchError: a fact could not be written. Nothing was issued after that, and what was under way has ended; its
+            results are not on disk.
+    Cancellation: steps under way are cancelled and awaited for a bounded time; facts on disk stay as they are.
+    """
+    if state.under_way:
+        raise ValueError(f"steps were asked and not answered: {', '.join(step.id for step in state.under_way)}")
+    under_way = UnderWay(plan, ports)
+    try:
+        await _play(state, ports, under_way)
+    except OrchError:
+        while under_way:
+            await under_way.ended()
+        raise
+    finally:
+        await under_way.abandon()
+    return state
+
+
+async def _play(state: RunState, ports: ConductorPorts, under_way: UnderWay) -> None:
+    facts: list[Fact] = []
+    while True:
+        for fact in facts:
+            state.apply(fact)
+        facts += state.decide()
+        if facts:
+            await ports.append(facts)
+        for fact in facts:
+            if isinstance(fact, StepIntended):
+                under_way.issue(fact.step)
+        if not under_way:
+            return
+        results, orders = await under_way.ended()
+        facts = [*map(StepEnded, results), *map(OrderTaken, orders)]

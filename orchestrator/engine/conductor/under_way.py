@@ -1,0 +1,114 @@
+"""The steps under way, and what has come in of them: the one place where completion becomes order."""
+
+import asyncio
+from collections.abc import Callable
+
+from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.engine.ports import ConductorPorts, Order
+
+ABANDON_S = 5.0
+"""How long cancelled steps may take to end."""
+
+
+class UnderWay:
+    """The tasks of issued steps, and one that listens for an order.
+
+    Tasks report by callback into a list, and `ended` hands the list over sorted by plan index, so that the order in
+    which the loop got to them doesn't matter. True as long as a step is under way.
+    """
+
+    def __init__(self, plan: Plan, ports: ConductorPorts) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._run = ports.run
+        self._order: dict[str, int] = {}
+        for stage in plan.stages:
+            for node in stage.nodes:
+                self._order.setdefault(node.unit.id, len(self._order))
+        self._tasks: dict[Step, asyncio.Task[Result]] = {}
+        self._ended: list[Step] = []
+        self._woken: asyncio.Future[None] | None = None
+        self._listener: asyncio.Task[Order] | None = self._loop.create_task(_listen(ports))
+        self._listener.add_done_callback(self._wake)
+
+    def __bool__(self) -> bool:
+        return bool(self._tasks)
+
+    def issue(self, step: Step) -> None:
+        """Let *step* be carried out."""
+        task = self._loop.create_task(self._carry(step))
+        self._tasks[step] = task
+        task.add_done_callback(self._noting(step))
+
+    async def ended(self) -> tuple[list[Result], list[Order]]:
+        """Wait for at least one result or order; all that have come in, results in plan order."""
+        while not self._ended and not (self._listener and self._listener.done()):
+            await self._turn()
+        steps = sorted(self._ended, key=lambda step: self._order[step.unit])
+        self._ended.clear()
+        results = [_result(step, self._tasks.pop(step)) for step in steps]
+        orders: list[Order] = []
+        if self._listener and self._listener.done():
+            orders.append(self._listener.result())
+            self._listener = None  # after a cancel there is nothing else to order
+        return results, orders
+
+    async def abandon(self) -> None:
+        """Cancel whatever is still under way and wait for it, at most ABANDON_S."""
+        tasks: list[asyncio.Task[Result] | asyncio.Task[Order]] = [*self._tasks.values()]
+        if self._listener:
+            tasks.append(self._listener)
+        left = [task for task in tasks if not task.done()]
+        for task in left:
+            task.add_done_callback(self._wake)
+            task.cancel()
+        deadline_s = self._loop.time() + ABANDON_S
+        timer = self._loop.call_at(deadline_s, self._wake)
+        while self._loop.time() < deadline_s and not all(task.done() for task in left):
+            await self._turn()
+        timer.cancel()
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.exception()  # seen, or the loop complains that nobody looked
+
+    async def _carry(self, step: Step) -> Result:
+        return await self._run(step)
+
+    def _noting(self, step: Step) -> Callable[[asyncio.Task[Result]], None]:
+        def note(_: asyncio.Task[Result]) -> None:
+            self._ended.append(step)
+            self._wake()
+
+        return note
+
+    async def _turn(self) -> None:
+        self._woken = self._loop.create_future()
+        await self._woken
+
+    def _wake(self, _: object = None) -> None:
+        if self._woken and not self._woken.done():
+            self._woken.set_result(None)
+
+
+async def _listen(ports: ConductorPorts) -> Order:
+    return await ports.orders()
+
+
+def _result(step: Step, task: asyncio.Task[Result]) -> Result:
+    """What came of the step, whatever its task did: a port that breaks its promise ends as unknown."""
+    if task.cancelled():
+        said = "the step was cancelled from outside"
+    elif (error := task.exception()) is not None:
+        said = f"a bug in orch: {type(error).__name__}: {error}"
+    elif (result := task.result()).step == step:
+        return result
+    else:
+        said = f"a bug in orch: the answer was that of {result.step.id}"
+    return Result(
+        step=step,
+        outcome=Outcome.UNKNOWN,
+        acted=Acted.MAYBE,
+        said=said,
+        problem=Problem(ProblemKind.INTERNAL, said),
+    )
