@@ -240,7 +240,7 @@ _ERRORS: Mapping[Fault, Callable[[str], HostError]] = {
 
 
 def _curl(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
-    """What curl.exe would print on *host*: head (with `-i`) and body unless `-o` takes them away, then the `-w` text."""
+    """What curl.exe would print on *host*: head (`-i`) and body, unless `-o` takes them away, and the `-w` text."""
     url = urlsplit(next((word for word in args if "://" in word), ""))
     target = host if url.hostname in ("localhost", "127.0.0.1", "::1") else fleet.at(url.hostname or "")
     port = fleet.listening(target).get(url.port or {"https": 443}.get(url.scheme, 80)) if target else None

@@ -125,7 +125,6 @@ class Drive:
             return None
         except HostError as error:
             return await self._not_taken(error, control, status)
-        self._failures = 0
         self._send(Sent.TAKEN, control, status)
         await self._until_next_look()
         return None
@@ -162,14 +161,18 @@ class Drive:
             self._acted = Acted.NO
 
     async def _not_now(self, problem: Problem) -> Result | None:
-        """Windows refused for the moment alone: forget that it was asked, and wait before asking again."""
-        self._sent, self._refusal, self._asked_of = Sent.NO, None, None
-        self._hindrance = problem
-        self._record.unasked()
+        """Windows refused for the moment alone: wait before asking again."""
+        self._unask(problem)
         if self._late:
             return await self._out_of_time()
         await self._pause()
         return None
+
+    def _unask(self, problem: Problem) -> None:
+        """Forget that anything was asked: Windows said "not now"."""
+        self._sent, self._refusal, self._asked_of = Sent.NO, None, None
+        self._hindrance = problem
+        self._record.unasked()
 
     async def _hear(self) -> bool:
         """Ask what the host said to the control, unless it has said it. True: it ended just now, so read again."""
@@ -202,10 +205,14 @@ class Drive:
 
     async def _out_of_time(self) -> Result:
         await self._hear()
+        if self._refusal is not None:
+            if self._refusal.code != NOT_NOW:
+                return self._failed(self._record.refused(self._refusal), self._refusal)
+            self._unask(self._refusal)
         if self._sent is Sent.NO and self._hindrance is not None:
             return self._failed(self._record.never_asked(self._node.timeout_s, self._hindrance), self._hindrance)
         said = self._record.late(self._now_s(), self._node.timeout_s)
-        return self._failed(said, self._refusal or Problem(ProblemKind.TIMEOUT, said))
+        return self._failed(said, Problem(ProblemKind.TIMEOUT, said))
 
     def _done(self) -> Result:
         return self._record.result(

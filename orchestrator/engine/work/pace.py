@@ -33,7 +33,7 @@ class Pace:
         all wait keep one core busy, and quick looks add nothing to that once the first second is over. The grids of
         0.25, 0.5, 1 and 2 s lie in one another, so a quick service's looks serve the slow ones beside it.
         """
-        step_s = min(FIRST_LOOK_S * 2 ** min(looks, 32), self.poll_s)
+        step_s = min(FIRST_LOOK_S * (1 << min(looks, 32)), self.poll_s)
         phase_s = share(self.host) * self.poll_s
         return phase_s + math.ceil((now_s + step_s / 2 - phase_s) / step_s) * step_s
 
@@ -43,7 +43,7 @@ class Pace:
         Up to a fifth is taken off by a hash of host and attempt. The hash is the host's and not the step's, so that
         the steps of a host that came back ask again in one exchange, and a fleet does not ask all at once.
         """
-        longest_s = min(float(2 ** min(attempt - 1, 32)), LONGEST_PAUSE_S)
+        longest_s = min(float(1 << min(attempt - 1, 32)), LONGEST_PAUSE_S)
         return longest_s * (1 - share(self.host, str(attempt)) / 5)
 
 

@@ -3,6 +3,7 @@
 from orchestrator.domain.errors import HostError, Problem
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, ServiceStatus, State
+from orchestrator.domain.win32 import in_words
 
 
 def span(duration_s: float) -> str:
@@ -77,14 +78,16 @@ class Record:
 
     def refused(self, problem: Problem) -> str:
         """Windows said no."""
-        code = "" if problem.code is None else f", error {problem.code}"
-        return f"{self._unit} is {self._state}: Windows refused the {self._control or 'request'}{code}: {problem.text}"
+        code = "" if problem.code is None else f"{in_words(problem.code)}; "
+        return f"{self._unit} is {self._state}, the {self._control} was refused: {code}the host says: {problem.text}"
 
     def fell_back(self, status: ServiceStatus) -> str:
         """It moved, and then turned away from the goal."""
         if status.state is State.STOPPED:
-            codes = f"win32 exit code {status.win32_exit_code}, service exit code {status.service_exit_code}"
-            return f"{self._unit} is Stopped again after the {self._control} ({codes}); it was not asked twice"
+            codes = f"exit code {status.win32_exit_code}"
+            if status.win32_exit_code:
+                codes = f"{in_words(status.win32_exit_code)}, service exit code {status.service_exit_code}"
+            return f"{self._unit} is Stopped again after the {self._control}: {codes}; it was not asked twice"
         pids = self._processes(status)
         return (
             f"{self._unit} is {status.state} again after the {self._control}{pids}: the stop failed, or a recovery "

@@ -5,9 +5,10 @@ stopped or healthy.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.errors import HostError, Problem, ProblemKind
+from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind
 from orchestrator.domain.gates import (
     Check,
     CommandCheck,
@@ -108,26 +109,27 @@ class Eyes:
             case ServiceCheck():
                 return await self._service(check)
 
-    async def _run(self, exe: str, args: "list[str] | tuple[str, ...]", timeout_s: float) -> CommandOutput | Sight:
+    async def _run(self, exe: str, args: Sequence[str], timeout_s: float) -> CommandOutput | Sight:
         if self.command is None:
             return _untold(ProblemKind.INTERNAL, f"{exe} should run on the unit's host, and the unit has none")
         try:
             ran = await self.command.run(exe, args, timeout_s=timeout_s + ANSWER_S / 2)
+        except (AuthRejected, *TRANSIENT):
+            raise
         except HostError as error:
-            if error.problem.kind is not ProblemKind.MISSING:
-                raise
-            return _missing(exe, error.text)
-        return _missing(exe, ran.output.strip()) if ran.exit_code == NOT_FOUND else ran
+            return _not_run(exe, error.problem)
+        if ran.exit_code == NOT_FOUND:
+            return _not_run(exe, Problem(ProblemKind.MISSING, ran.output.strip()))
+        return ran
 
 
 def _untold(kind: ProblemKind, text: str) -> Sight:
     return Sight(None, text, Problem(kind, text))
 
 
-def _missing(exe: str, said: str) -> Sight:
-    advice = "; write `from: controller`" if exe == curl.EXE else ""
-    text = f"{exe} is not on the host{advice} ({said})"
-    return Sight(None, text, Problem(ProblemKind.MISSING, text))
+def _not_run(exe: str, problem: Problem) -> Sight:
+    advice = "; if it is not there, write `from: controller`" if exe == curl.EXE else ""
+    return Sight(None, f"{shown(exe)} could not be run on the host: {problem.text}{advice}", problem)
 
 
 def _of_tcp(ran: CommandOutput) -> Sight:
