@@ -1,0 +1,118 @@
+"""The control socket: JSON lines in, one JSON line back for each."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from orchestrator.lab import faults
+from orchestrator.lab.faults import BadFault
+from orchestrator.lab.host import Host
+from orchestrator.lab.record import Record
+from orchestrator.lab.scm import State
+from orchestrator.lab.win32 import Win32Error
+
+
+class BadOrder(ValueError):
+    """The order can't be carried out; the text says what is known."""
+
+
+class Control:
+    """Carries out orders from the control socket on *hosts*. `down` is called when the lab shall end."""
+
+    def __init__(self, hosts: Mapping[str, Host], record: Record, down: Callable[[], None]) -> None:
+        self._hosts = hosts
+        self._record = record
+        self._down = down
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One client."""
+        try:
+            while line := await reader.readline():
+                answer = self.carry_out(line)
+                writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
+                await writer.drain()
+        except (ConnectionError, ValueError):
+            pass  # the client left, or sent a line without end
+        finally:
+            writer.close()
+
+    def carry_out(self, line: bytes) -> dict[str, Any]:
+        """The answer to one order: `{"ok": true, ...}` or `{"ok": false, "error": ...}`."""
+        try:
+            return {"ok": True, **self._do(json.loads(line))}
+        except (BadOrder, BadFault) as exc:
+            return {"ok": False, "error": str(exc)}
+        except ValueError as exc:
+            return {"ok": False, "error": f"not JSON: {exc}"}
+
+    def _do(self, order: Any) -> dict[str, Any]:
+        if not isinstance(order, dict):
+            raise BadOrder("an order is a JSON object with an op")
+        match order.get("op"):
+            case "ps":
+                return {"hosts": [_picture(host) for host in self._hosts.values()]}
+            case "fault":
+                return self._fault(order)
+            case "clear":
+                return self._clear(order)
+            case "set":
+                return self._set(order)
+            case "down":
+                self._down()
+                return {}
+        raise BadOrder(f"unknown op {order.get('op')!r}; known: clear, down, fault, ps, set")
+
+    def _fault(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        host, service = self._host(order), order.get("service")
+        kind = order.get("kind")
+        value = faults.check(str(kind), order.get("value"), of_service=service is not None)
+        self._on_service(host, service, lambda: host.set_fault(service, str(kind), value))
+        self._record.write("fault", host=host.spec.name, service=service, fault=kind, value=order.get("value"))
+        return {}
+
+    def _clear(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        service = order.get("service")
+        for host in [self._host(order)] if order.get("host") is not None else list(self._hosts.values()):
+            self._on_service(host, service, partial(host.clear_faults, service))
+        self._record.write("clear", host=order.get("host"), service=service)
+        return {}
+
+    def _set(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        host, service, state = self._host(order), str(order.get("service")), str(order.get("state"))
+        if state not in State.__members__:
+            raise BadOrder(f"unknown state {state!r}; known: {', '.join(State.__members__)}")
+        self._on_service(host, service, lambda: host.scm.force(service, State[state], "by hand"))
+        return {}
+
+    def _host(self, order: Mapping[str, Any]) -> Host:
+        name = order.get("host")
+        host = self._hosts.get(str(name).casefold())
+        if host is None:
+            names = sorted(each.spec.name for each in self._hosts.values())
+            some = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            raise BadOrder(f"unknown host {name!r}; known: {some}")
+        return host
+
+    def _on_service(self, host: Host, service: str | None, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Win32Error as exc:
+            names = ", ".join(sorted(each.name for each in host.scm.every()))
+            raise BadOrder(f"unknown service {service!r} on {host.spec.name}; known: {names}") from exc
+
+
+def _picture(host: Host) -> dict[str, Any]:
+    services = [
+        {
+            "name": service.name,
+            "state": service.state.name,
+            "start_type": service.start_type,
+            "pid": service.pid,
+            "faults": {kind: faults.shown(value) for kind, value in sorted(service.faults.items())},
+        }
+        for service in host.scm.every()
+    ]
+    shown = {kind: faults.shown(value) for kind, value in sorted(host.faults.items())}
+    return {"host": host.spec.name, "address": host.spec.address, "faults": shown, "services": services}

@@ -1,0 +1,104 @@
+"""How the lab misbehaves on request: the kinds, what their values may be, and which request a fault hits.
+
+Everything here is deterministic: a fault holds from the moment it is set until it is cleared or its count is used up.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+UNIT_KINDS = {
+    "fails-to-start": "the error number (1067: starts and falls back; 1053, 1069: refused at once)",
+    "hangs-on-stop": "StopPending until cleared",
+    "hangs-on-start": "StartPending until cleared",
+    "crashes-after": "seconds after Running (1)",
+    "never-healthy": "its ports stay shut, http ones answer 503",
+    "refuses": "access denied to controls",
+    "missing": "not installed",
+}
+HOST_KINDS = {
+    "down": "refuses connections and drops the open ones",
+    "slow": "seconds before each answer (1)",
+    "drops": 'cuts the connection: "before" (default), "during", "after", or {"when", "count", "verb"}',
+    "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
+    "rejects-credentials": "401 to everybody",
+    "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
+    "quota": "no further shell",
+}
+
+
+class BadFault(ValueError):
+    """The fault can't be set; the text says what is known."""
+
+
+@dataclass(slots=True)
+class Aim:
+    """Which requests a wire fault hits. `verb`: a WSMan action or a command's name, any case; empty hits all.
+
+    `left` counts down with each hit; None never runs out.
+    """
+
+    how: str
+    verb: str = ""
+    left: int | None = None
+
+    def hits(self, action: str, commands: str) -> bool:
+        """Whether the fault strikes now; each True uses up one of its count."""
+        if self.left == 0 or not self._wanted(action, commands):
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def _wanted(self, action: str, commands: str) -> bool:
+        verb = self.verb.casefold()
+        return not verb or verb == action.casefold() or verb in commands.casefold().split("\n")
+
+
+def check(kind: str, value: Any, *, of_service: bool) -> Any:
+    """The value in the form in which it is kept. Raises BadFault for an unknown kind or a wrong value."""
+    known = UNIT_KINDS if of_service else HOST_KINDS
+    if kind not in known:
+        whose = "a service" if of_service else "a host"
+        raise BadFault(f"unknown kind {kind!r} for {whose}; known: {', '.join(sorted(known))}")
+    if kind == "fails-to-start":
+        return _number(kind, value, 1067, int)
+    if kind in ("crashes-after", "slow"):
+        return _number(kind, value, 1.0, float)
+    if kind == "drops":
+        return _aim(kind, value, "when", ("before", "during", "after"))
+    if kind == "garbage":
+        return _aim(kind, value, "what", ("text", "clixml"))
+    if kind == "silent":
+        return _aim(kind, value, "when", ("during",))
+    return True
+
+
+def shown(value: Any) -> Any:
+    """A kept value as JSON may hold it."""
+    if isinstance(value, Aim):
+        return {"how": value.how, "verb": value.verb, "left": value.left}
+    return value
+
+
+def _number(kind: str, value: Any, default: float, form: type[int] | type[float]) -> float:
+    if value is None or value is True:
+        return form(default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise BadFault(f"{kind}: expected a number, got {value!r}")
+    return form(value)
+
+
+def _aim(kind: str, value: Any, key: str, ways: tuple[str, ...]) -> Aim:
+    if value is None or value is True:
+        value = {}
+    if isinstance(value, str):
+        value = {key: value}
+    if not isinstance(value, Mapping) or not set(value) <= {key, "count", "verb"}:
+        raise BadFault(f"{kind}: expected one of {', '.join(ways)} or an object of {key}, count, verb; got {value!r}")
+    how, verb, count = value.get(key, ways[0]), value.get("verb", ""), value.get("count")
+    if how not in ways:
+        raise BadFault(f"{kind}: {how!r} is not one of {', '.join(ways)}")
+    if not isinstance(verb, str) or not (count is None or (isinstance(count, int) and count > 0)):
+        raise BadFault(f"{kind}: verb is a text and count a positive number")
+    return Aim(how, verb, count)

@@ -1,0 +1,139 @@
+"""One virtual Windows host: its services, their open ports, its faults. No remoting protocol is known here."""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from orchestrator.lab.faults import Aim
+from orchestrator.lab.fleet import HostSpec, PortSpec
+from orchestrator.lab.ports import ServicePort
+from orchestrator.lab.record import Record
+from orchestrator.lab.scm import Scm, Service, State
+
+
+class Host:
+    """A host of the fleet. Transports (WinRM; others may come) hang themselves in by `transports`."""
+
+    def __init__(self, spec: HostSpec, record: Record) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.spec = spec
+        self.faults: dict[str, Any] = {}
+        self.transports: list[Callable[[bool], None]] = []
+        """Each is called with True to open its listeners, with False to close them and to drop its connections."""
+        self._record = record
+        self._ports: dict[tuple[str, int], ServicePort] = {}
+        self._closed = True
+        self.scm = Scm(self._loop, spec.services, self._changed)
+
+    def log(self, kind: str, **fields: Any) -> None:
+        """One line of the lab's log about this host."""
+        self._record.write(kind, host=self.spec.name, **fields)
+
+    def now(self) -> float:
+        """The host's own clock: seconds since 1970."""
+        return time.time() + self.spec.clock_skew_s
+
+    def open(self) -> None:
+        """Begin to listen: transports, and the ports of running services, at once. Raises OSError."""
+        self._closed = False
+        for transport in self.transports:
+            transport(True)
+        for service in self.scm.every():
+            if service.state is State.Running:
+                self._open_ports(service, at_once=True)
+
+    def close(self) -> None:
+        """Refuse all connections and drop the open ones."""
+        self._closed = True
+        for transport in self.transports:
+            transport(False)
+        for service in self.scm.every():
+            self._close_ports(service)
+
+    def set_fault(self, service_name: str | None, kind: str, value: Any) -> None:
+        """Misbehave. Raises Win32Error 1060 for a service that isn't there."""
+        if service_name is None:
+            self.faults[kind] = value
+            if kind == "down":
+                self.close()
+            return
+        service = self._any(service_name)
+        self.scm.set_fault(service, kind, value)
+        self._refresh_ports(service, kind)
+
+    def clear_faults(self, service_name: str | None) -> None:
+        """Behave again: one service, or the host with all its services."""
+        if service_name is None and self.faults:
+            was_down = "down" in self.faults
+            self.faults.clear()
+            if was_down:
+                self.open()
+        for service in [self._any(service_name)] if service_name is not None else list(self.scm.every()):
+            for kind in list(service.faults):
+                self.scm.clear_fault(service, kind)
+                self._refresh_ports(service, kind)
+
+    def struck(self, kind: str, action: str, commands: str) -> str:
+        """How a wire fault of *kind* strikes this request; empty if it does not."""
+        aim = self.faults.get(kind)
+        return aim.how if isinstance(aim, Aim) and aim.hits(action, commands) else ""
+
+    async def until(self, service: Service, goal: Collection[State], limit_s: float) -> bool:
+        """Wait until *service* is in one of *goal*; False if it is not so after *limit_s*."""
+        if service.state in goal:
+            return True
+        reached: asyncio.Future[None] = self._loop.create_future()
+
+        def look() -> None:
+            if service.state in goal and not reached.done():
+                reached.set_result(None)
+
+        service.watchers.append(look)
+        try:
+            await asyncio.wait_for(reached, limit_s)
+        except TimeoutError:
+            return service.state in goal
+        finally:
+            service.watchers.remove(look)
+        return True
+
+    def listening(self) -> list[tuple[int, int]]:
+        """Port and PID of each open service port, lowest port first."""
+        return sorted((port.spec.port, port.service.pid) for port in self._ports.values() if port.is_open)
+
+    def _any(self, name: str) -> Service:
+        for service in self.scm.every():
+            if service.name.casefold() == name.casefold():
+                return service
+        return self.scm.find(name)
+
+    def _changed(self, service: Service, before: State, now: State, why: str) -> None:
+        self.log("state", service=service.name, **{"from": before.name, "to": now.name}, why=why, pid=service.pid)
+        if now is State.Running:
+            self._open_ports(service, at_once=False)
+        elif now is State.Stopped:
+            self._close_ports(service)
+
+    def _refresh_ports(self, service: Service, kind: str) -> None:
+        if kind == "never-healthy" and service.state is State.Running:
+            self._close_ports(service)
+            self._open_ports(service, at_once=True)
+
+    def _open_ports(self, service: Service, *, at_once: bool) -> None:
+        if self._closed:
+            return
+        for spec in service.spec.ports:
+            if spec.speaks == "tcp" and "never-healthy" in service.faults:
+                continue
+            port = self._ports.get((service.name, spec.port)) or self._add_port(service, spec)
+            port.open(0.0 if at_once else spec.warmup_s)
+
+    def _add_port(self, service: Service, spec: PortSpec) -> ServicePort:
+        port = self._ports[service.name, spec.port] = ServicePort(self.spec.address, service, spec, self.log)
+        return port
+
+    def _close_ports(self, service: Service) -> None:
+        for spec in service.spec.ports:
+            if port := self._ports.get((service.name, spec.port)):
+                port.close()

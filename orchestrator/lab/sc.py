@@ -1,0 +1,187 @@
+"""sc.exe: its output in three languages, where labels differ but positions and numbers do not."""
+
+from collections.abc import Callable, Sequence
+
+from orchestrator.lab import win32
+from orchestrator.lab.host import Host
+from orchestrator.lab.scm import Service, State
+from orchestrator.lab.win32 import Win32Error
+
+_STATE_WORDS = {
+    State.Stopped: "STOPPED",
+    State.StartPending: "START_PENDING",
+    State.StopPending: "STOP_PENDING",
+    State.Running: "RUNNING",
+    State.ContinuePending: "CONTINUE_PENDING",
+    State.PausePending: "PAUSE_PENDING",
+    State.Paused: "PAUSED",
+}
+_LABELS = {
+    "en": ("TYPE", "STATE", "WIN32_EXIT_CODE", "SERVICE_EXIT_CODE", "CHECKPOINT", "WAIT_HINT", "PID", "FLAGS"),
+    "de": ("TYP", "STATUS", "WIN32_EXITCODE", "SERVICE_EXITCODE", "PRÜFPUNKT", "WARTEHINWEIS", "PID", "MARKIERUNGEN"),
+    "fr": (
+        "TYPE",
+        "ÉTAT",
+        "CODE_SORTIE_WIN32",
+        "CODE_SORTIE_SERVICE",
+        "POINT_DE_CTRL",
+        "INDICATION_ATTENTE",
+        "PID",
+        "INDICATEURS",
+    ),
+}
+_FAILED = {"en": "FAILED {}:", "de": "FEHLER {}:", "fr": "échec(s) {} :"}
+_SUCCESS = {"en": "SUCCESS", "de": "ERFOLG", "fr": "réussite(s)"}
+_START_TYPES = {
+    "Boot": "0   BOOT_START",
+    "System": "1   SYSTEM_START",
+    "Automatic": "2   AUTO_START",
+    "AutomaticDelayed": "2   AUTO_START  (DELAYED)",
+    "Manual": "3   DEMAND_START",
+    "Disabled": "4   DISABLED",
+}
+_CONFIG_WORDS = {
+    "boot": "Boot",
+    "system": "System",
+    "auto": "Automatic",
+    "delayed-auto": "AutomaticDelayed",
+    "demand": "Manual",
+    "disabled": "Disabled",
+}
+
+
+def run(host: Host, arguments: Sequence[str]) -> tuple[int, list[str]]:
+    """Exit code (Windows' error number) and lines of one call."""
+    verb = arguments[0].casefold() if arguments else ""
+    action = _VERBS.get(verb)
+    if action is None:
+        return win32.INVALID_PARAMETER, ["", f"*** {verb or 'sc'} ***"]
+    call, run_verb = action
+    try:
+        return 0, run_verb(host, arguments[1:])
+    except Win32Error as exc:
+        # What OpenService refuses is reported as OpenService's failure, whatever was to be done with the handle.
+        opens = exc.code in (win32.ACCESS_DENIED, win32.SERVICE_DOES_NOT_EXIST)
+        where = "EnumQueryServicesStatus:OpenService" if call == "query" else "OpenService" if opens else call
+        failed = _FAILED[host.spec.language].format(exc.code)
+        return exc.code, [f"[SC] {where} {failed}", "", f"{win32.message(exc.code, host.spec.language)}.", ""]
+
+
+def _queryex(host: Host, arguments: Sequence[str]) -> list[str]:
+    if arguments:
+        return _status(host, host.scm.find(arguments[0]), extended=True)
+    return [line for service in host.scm if service.state is not State.Stopped for line in _status(host, service, True)]
+
+
+def _query(host: Host, arguments: Sequence[str]) -> list[str]:
+    if arguments:
+        return _status(host, host.scm.find(arguments[0]), extended=False)
+    return [
+        line for service in host.scm if service.state is not State.Stopped for line in _status(host, service, False)
+    ]
+
+
+def _status(host: Host, service: Service, extended: bool) -> list[str]:
+    label = [f"        {name:<19}:" for name in _LABELS[host.spec.language]]
+    state = service.state
+    takes = ", ".join(
+        (
+            "STOPPABLE" if service.can_stop else "NOT_STOPPABLE",
+            "PAUSABLE" if service.can_pause else "NOT_PAUSABLE",
+            "ACCEPTS_SHUTDOWN" if service.can_stop else "IGNORES_SHUTDOWN",
+        )
+    )
+    lines = [
+        "",
+        f"SERVICE_NAME: {service.name} ",
+        f"{label[0]} 10  WIN32_OWN_PROCESS  ",
+        f"{label[1]} {state.value}  {_STATE_WORDS[state]} ",
+    ]
+    if state is not State.Stopped:
+        lines.append(f"                                ({takes})")
+    lines += [
+        f"{label[2]} {service.win32_exit_code}  ({service.win32_exit_code:#x})",
+        f"{label[3]} {service.service_exit_code}  ({service.service_exit_code:#x})",
+        f"{label[4]} {service.checkpoint:#x}",
+        f"{label[5]} {service.wait_hint_ms:#x}",
+    ]
+    if extended:
+        lines += [f"{label[6]} {service.pid}", f"{label[7]} "]
+    return lines
+
+
+def _config_of(host: Host, arguments: Sequence[str]) -> list[str]:
+    service = host.scm.find(_name(arguments))
+    requires = list(service.spec.requires) or [""]
+    return [
+        f"[SC] QueryServiceConfig {_SUCCESS[host.spec.language]}",
+        "",
+        f"SERVICE_NAME: {service.name}",
+        "        TYPE               : 10  WIN32_OWN_PROCESS ",
+        f"        START_TYPE         : {_START_TYPES[service.start_type]}",
+        "        ERROR_CONTROL      : 1   NORMAL",
+        f"        BINARY_PATH_NAME   : C:\\Services\\{service.name}.exe",
+        "        LOAD_ORDER_GROUP   : ",
+        "        TAG                : 0",
+        f"        DISPLAY_NAME       : {service.spec.display_name}",
+        f"        DEPENDENCIES       : {requires[0]}",
+        *[f"                           : {name}" for name in requires[1:]],
+        "        SERVICE_START_NAME : LocalSystem",
+    ]
+
+
+def _sdshow(host: Host, arguments: Sequence[str]) -> list[str]:
+    service = host.scm.find(_name(arguments))
+    sddl = service.spec.sddl
+    if "refuses" in service.faults:
+        # Who may not control it finds no start (RP) and stop (WP) right in the descriptor either.
+        sddl = "D:(A;;CCLCSWLOCRRC;;;SY)(A;;CCLCSWLOCRRC;;;BA)(A;;CCLCSWLOCRRC;;;IU)"
+    return ["", sddl]
+
+
+def _start(host: Host, arguments: Sequence[str]) -> list[str]:
+    _control(host, "start", _name(arguments), host.scm.start)
+    return _status(host, host.scm.find(arguments[0]), extended=True)
+
+
+def _stop(host: Host, arguments: Sequence[str]) -> list[str]:
+    _control(host, "stop", _name(arguments), host.scm.stop)
+    return _status(host, host.scm.find(arguments[0]), extended=False)
+
+
+def _config(host: Host, arguments: Sequence[str]) -> list[str]:
+    """`config NAME start= TYPE`, in one argument or two."""
+    words = [part for argument in arguments[1:] for part in argument.replace("=", "= ", 1).split()]
+    if len(words) != 2 or words[0].casefold() != "start=" or words[1].casefold() not in _CONFIG_WORDS:
+        raise Win32Error(win32.INVALID_PARAMETER)
+    start_type = _CONFIG_WORDS[words[1].casefold()]
+    _control(host, f"config {start_type}", arguments[0], lambda name: host.scm.configure(name, start_type))
+    return [f"[SC] ChangeServiceConfig {_SUCCESS[host.spec.language]}"]
+
+
+def _control(host: Host, verb: str, name: str, ask: Callable[[str], object]) -> None:
+    outcome: int | str = "accepted"
+    try:
+        ask(name)
+    except Win32Error as exc:
+        outcome = exc.code
+        raise
+    finally:
+        host.log("control", service=name, control=verb, outcome=outcome, by="sc.exe")
+
+
+def _name(arguments: Sequence[str]) -> str:
+    if not arguments:
+        raise Win32Error(win32.INVALID_PARAMETER)
+    return arguments[0]
+
+
+_VERBS: dict[str, tuple[str, Callable[[Host, Sequence[str]], list[str]]]] = {
+    "query": ("query", _query),
+    "queryex": ("query", _queryex),
+    "qc": ("QueryServiceConfig", _config_of),
+    "sdshow": ("QueryServiceObjectSecurity", _sdshow),
+    "start": ("StartService", _start),
+    "stop": ("ControlService", _stop),
+    "config": ("ChangeServiceConfig", _config),
+}

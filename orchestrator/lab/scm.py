@@ -1,0 +1,314 @@
+"""One host's service control manager, in memory.
+
+It knows states, delays, dependents and error numbers; it knows nothing of wires, sockets or languages. Its clock
+comes from outside (an asyncio event loop will do), so that tests own the time. All durations are seconds.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Protocol
+
+from orchestrator.lab import win32
+from orchestrator.lab.fleet import ServiceSpec
+from orchestrator.lab.win32 import Win32Error
+
+
+class State(IntEnum):
+    """Windows' numbers for the seven service states."""
+
+    Stopped = 1
+    StartPending = 2
+    StopPending = 3
+    Running = 4
+    ContinuePending = 5
+    PausePending = 6
+    Paused = 7
+
+
+class Timer(Protocol):
+    """A callback that is yet to come."""
+
+    def cancel(self) -> None:
+        """It will not come."""
+
+
+class Clock(Protocol):
+    """Calls back later; asyncio's event loop is one."""
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Call *callback* after *delay* seconds."""
+
+
+REFUSED_AT_ONCE = frozenset({2, 5, 1053, 1068, 1069, 1070, 1072})
+"""Codes with which StartService itself fails; with all others the service begins to start and then falls back."""
+
+
+@dataclass(slots=True)
+class Service:
+    """A service and all that `sc.exe queryex` would tell of it. `wait_hint_ms` is milliseconds, as Windows has it."""
+
+    spec: ServiceSpec
+    state: State
+    start_type: str
+    pid: int = 0
+    win32_exit_code: int = 0
+    service_exit_code: int = 0
+    checkpoint: int = 0
+    wait_hint_ms: int = 0
+    faults: dict[str, Any] = field(default_factory=dict)
+    timers: list[Timer] = field(default_factory=list)
+    watchers: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The SCM name, in the case in which it was registered."""
+        return self.spec.name
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether it takes a stop control now."""
+        return self.spec.can_stop and self.state in (State.Running, State.Paused)
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether it takes pause and continue controls now."""
+        return self.spec.can_pause and self.state in (State.Running, State.Paused)
+
+
+ChangeListener = Callable[[Service, State, State, str], None]
+"""Called after a change with the service, the state before, the state now, and why."""
+
+
+class Scm:
+    """The services of one host. Controls return at once, as Windows' calls do, or raise Win32Error."""
+
+    def __init__(self, clock: Clock, specs: Sequence[ServiceSpec], on_change: ChangeListener) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._next_pid = 1200
+        self._services: dict[str, Service] = {}
+        for spec in specs:
+            service = Service(spec, State[spec.state], spec.start_type)
+            if service.state is State.Stopped:
+                service.win32_exit_code = win32.SERVICE_NEVER_STARTED
+            else:
+                service.pid = self._new_pid()
+            self._services[spec.name.casefold()] = service
+
+    def __iter__(self) -> Iterator[Service]:
+        """All services that can be seen, ordered by name as Windows lists them."""
+        return iter(sorted(self._visible(), key=lambda service: service.name.casefold()))
+
+    def every(self) -> Iterator[Service]:
+        """All services, those included that a fault hides."""
+        return iter(self._services.values())
+
+    def find(self, name: str) -> Service:
+        """The service *name*, whatever its case. Raises Win32Error 1060."""
+        service = self._services.get(name.casefold())
+        if service is None or "missing" in service.faults:
+            raise Win32Error(win32.SERVICE_DOES_NOT_EXIST)
+        return service
+
+    def required_by(self, service: Service) -> list[Service]:
+        """The services on this host that need *service*, directly or by way of others."""
+        found: list[Service] = []
+        for other in self:
+            needs = {name.casefold() for name in other.spec.requires}
+            if service.name.casefold() in needs:
+                found += [each for each in (other, *self.required_by(other)) if each not in found]
+        return found
+
+    def start(self, name: str, why: str = "asked") -> Service:
+        """StartService: returns once the service begins to start, with what it requires started before it."""
+        service = self.find(name)
+        self._refuse_if_told(service)
+        if service.state is not State.Stopped:
+            raise Win32Error(win32.SERVICE_ALREADY_RUNNING)
+        if service.start_type == "Disabled":
+            raise Win32Error(win32.SERVICE_DISABLED)
+        code = service.faults.get("fails-to-start")
+        if code in REFUSED_AT_ONCE:
+            service.win32_exit_code = code
+            raise Win32Error(code)
+        waits_for = self._start_required(service)
+        self._begin(service, State.StartPending, why)
+        if waits_for:
+            self._await_required(service, waits_for)
+        else:
+            self._run_start(service)
+        return service
+
+    def stop(self, name: str, why: str = "asked") -> Service:
+        """ControlService(STOP): returns once the service was told to stop."""
+        service = self.find(name)
+        self._refuse_if_told(service)
+        self._check_takes_controls(service)
+        if not service.spec.can_stop:
+            raise Win32Error(win32.INVALID_SERVICE_CONTROL)
+        if any(other.state is not State.Stopped for other in self.required_by(service)):
+            raise Win32Error(win32.DEPENDENT_SERVICES_RUNNING)
+        self._begin(service, State.StopPending, why)
+        if "hangs-on-stop" not in service.faults:
+            self._progress(service, service.spec.stop_s, lambda: self._stopped(service, 0, why="stopped"))
+        return service
+
+    def pause(self, name: str) -> Service:
+        """ControlService(PAUSE)."""
+        return self._pause_or_resume(name, State.PausePending, State.Paused)
+
+    def resume(self, name: str) -> Service:
+        """ControlService(CONTINUE)."""
+        return self._pause_or_resume(name, State.ContinuePending, State.Running)
+
+    def configure(self, name: str, start_type: str) -> Service:
+        """ChangeServiceConfig: the start type only."""
+        service = self.find(name)
+        self._refuse_if_told(service)
+        service.start_type = start_type
+        return service
+
+    def force(self, name: str, state: State, why: str) -> Service:
+        """Put *name* into *state* at once, as a hand on the host would; a pending state stays until forced on."""
+        service = self.find(name)
+        if state is State.Stopped:
+            self._stopped(service, 0, why=why)
+            return service
+        if not service.pid:
+            service.pid = self._new_pid()
+        self._enter(service, state, why)
+        return service
+
+    def crash(self, service: Service, why: str = "crashed") -> None:
+        """The process of *service* ends by itself (1067)."""
+        if service.state is not State.Stopped:
+            self._stopped(service, win32.PROCESS_ABORTED, why=why)
+
+    def set_fault(self, service: Service, kind: str, value: Any) -> None:
+        """Make *service* misbehave from now on; one that runs and shall crash has its clock started here."""
+        service.faults[kind] = value
+        if kind == "crashes-after" and service.state is State.Running:
+            self._arm_crash(service)
+
+    def clear_fault(self, service: Service, kind: str) -> None:
+        """Make *service* behave again; what hung goes on from here."""
+        service.faults.pop(kind, None)
+        if kind == "hangs-on-stop" and service.state is State.StopPending:
+            self._progress(service, service.spec.stop_s, lambda: self._stopped(service, 0, why="stopped"))
+        if kind == "hangs-on-start" and service.state is State.StartPending:
+            self._run_start(service)
+        if kind == "crashes-after":
+            self._cancel_timers(service)
+
+    def _visible(self) -> Iterator[Service]:
+        return (service for service in self._services.values() if "missing" not in service.faults)
+
+    def _new_pid(self) -> int:
+        self._next_pid += 4
+        return self._next_pid
+
+    def _refuse_if_told(self, service: Service) -> None:
+        if "refuses" in service.faults:
+            raise Win32Error(win32.ACCESS_DENIED)
+
+    def _check_takes_controls(self, service: Service) -> None:
+        if service.state is State.Stopped:
+            raise Win32Error(win32.SERVICE_NOT_ACTIVE)
+        if service.state not in (State.Running, State.Paused):
+            raise Win32Error(win32.SERVICE_CANNOT_ACCEPT_CTRL)
+
+    def _pause_or_resume(self, name: str, pending: State, goal: State) -> Service:
+        service = self.find(name)
+        self._refuse_if_told(service)
+        self._check_takes_controls(service)
+        if not service.spec.can_pause:
+            raise Win32Error(win32.INVALID_SERVICE_CONTROL)
+        self._begin(service, pending, "asked")
+        self._progress(service, 0.0, lambda: self._enter(service, goal, "done"))
+        return service
+
+    def _start_required(self, service: Service) -> list[Service]:
+        """Start what *service* requires; those that are not Running yet are returned."""
+        waits_for = []
+        for name in service.spec.requires:
+            try:
+                required = self.find(name)
+                if required.state is State.Stopped:
+                    self.start(name, why=f"required by {service.name}")
+            except Win32Error as exc:
+                raise Win32Error(win32.SERVICE_DEPENDENCY_FAIL) from exc
+            if required.state is not State.Running:
+                waits_for.append(required)
+        return waits_for
+
+    def _await_required(self, service: Service, waits_for: list[Service]) -> None:
+        def look() -> None:
+            if any(required.state is State.Stopped for required in waits_for):
+                leave()
+                self._stopped(service, win32.SERVICE_DEPENDENCY_FAIL, why="a dependency failed")
+            elif all(required.state is State.Running for required in waits_for):
+                leave()
+                self._run_start(service)
+
+        def leave() -> None:
+            for required in waits_for:
+                required.watchers.remove(look)
+
+        for required in waits_for:
+            required.watchers.append(look)
+
+    def _begin(self, service: Service, pending: State, why: str) -> None:
+        if pending is State.StartPending:
+            service.pid = self._new_pid()
+            service.win32_exit_code = service.service_exit_code = 0
+        self._enter(service, pending, why)
+        service.wait_hint_ms = int(service.spec.wait_hint_s * 1000)
+
+    def _run_start(self, service: Service) -> None:
+        if "hangs-on-start" in service.faults:
+            return
+        if "fails-to-start" in service.faults:
+            code = service.faults["fails-to-start"]
+            self._progress(service, service.spec.start_s, lambda: self._stopped(service, code, why="failed to start"))
+        else:
+            self._progress(service, service.spec.start_s, lambda: self._running(service))
+
+    def _progress(self, service: Service, duration_s: float, then: Callable[[], None]) -> None:
+        """Raise the checkpoint in even steps, and do *then* at the end."""
+        steps = service.spec.checkpoints
+
+        def report(checkpoint: int) -> None:
+            service.checkpoint = checkpoint
+
+        for step in range(1, steps + 1):
+            service.timers.append(self._clock.call_later(duration_s * step / (steps + 1), report, step))
+        service.timers.append(self._clock.call_later(duration_s, then))
+
+    def _running(self, service: Service) -> None:
+        self._enter(service, State.Running, "started")
+        if "crashes-after" in service.faults:
+            self._arm_crash(service)
+
+    def _arm_crash(self, service: Service) -> None:
+        after_s = float(service.faults["crashes-after"])
+        service.timers.append(self._clock.call_later(after_s, self.crash, service))
+
+    def _stopped(self, service: Service, code: int, *, why: str) -> None:
+        service.pid = 0
+        service.win32_exit_code = code
+        service.service_exit_code = 1 if code == win32.SERVICE_SPECIFIC_ERROR else 0
+        self._enter(service, State.Stopped, why)
+
+    def _enter(self, service: Service, state: State, why: str) -> None:
+        self._cancel_timers(service)
+        before, service.state = service.state, state
+        service.checkpoint = service.wait_hint_ms = 0
+        self._on_change(service, before, state, why)
+        for watcher in list(service.watchers):
+            watcher()
+
+    def _cancel_timers(self, service: Service) -> None:
+        for timer in service.timers:
+            timer.cancel()
+        service.timers.clear()
