@@ -1,0 +1,118 @@
+"""The dry run's view of a plan, and what `status` says."""
+
+import dataclasses
+import json
+
+import pytest
+from drafts import NO_SUCH, READY, draft, entry, status, survey
+
+from orchestrator.domain.plan import Action, LeftAlone
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice
+from orchestrator.domain.planning.status import expectations
+from orchestrator.domain.preview import Preview, What, preview
+from orchestrator.domain.service import Asked, StartType, State
+
+SHOP = draft(
+    entry("sql", "db-01", of_instance={"ready": (READY,), "start_expected_s": 30.0}),
+    entry("broker", "mq-01", "sql"),
+    entry("orders", "app-01 app-02", "broker"),
+)
+
+
+def waves(found: Preview, stage: int = 0) -> list[list[str]]:
+    return [[row.unit for row in wave] for wave in found.stages[stage].waves]
+
+
+def test_waves_are_the_distance_in_the_graph() -> None:
+    assert waves(preview(build(SHOP, Choice(), Action.START, survey(SHOP, State.STOPPED)))) == [
+        *(["sql@db-01"], ["broker@mq-01"], ["orders@app-01", "orders@app-02"])
+    ]
+
+
+def test_a_row_says_what_is_and_what_would_be() -> None:
+    found = preview(
+        build(SHOP, Choice(), Action.START, survey(SHOP, State.STOPPED, but={"broker@mq-01": State.RUNNING}))
+    )
+    sql, broker = found.stages[0].waves[0][0], found.stages[0].waves[1][0]
+    assert (sql.state, sql.wanted, sql.what) == (State.STOPPED, State.RUNNING, What.START)
+    assert sql.gates == ("tcp 127.0.0.1:1433 from controller",)
+    assert (broker.state, broker.what, broker.expected_s) == (State.RUNNING, What.ALREADY_THERE, 0.0)
+    assert found.totals == {"start": 3, "already there": 1}
+
+
+def test_the_estimate_says_how_much_of_it_is_guessed() -> None:
+    found = preview(build(SHOP, Choice(), Action.START, survey(SHOP, State.STOPPED)))
+    assert found.expected_s == 30.0 + 22.5 + 22.5
+    assert [step.unit for step in found.stages[0].critical_path][:2] == ["sql@db-01", "broker@mq-01"]
+    assert found.guessed_share == pytest.approx(67.5 / 97.5)
+
+
+def test_units_that_only_hand_order_on_take_no_wave() -> None:
+    ends = Choice(services=("sql", "orders"))
+    found = preview(build(SHOP, ends, Action.STOP, survey(SHOP, but={"broker@mq-01": State.STOPPED})))
+    assert waves(found) == [["orders@app-01", "orders@app-02"], ["broker@mq-01", "sql@db-01"]]
+    assert found.totals == {"stop": 3, "pass": 1}
+
+
+def test_a_stop_names_what_a_reboot_would_bring_up_again() -> None:
+    seen = survey(
+        SHOP,
+        but={
+            "sql@db-01": (status("sql", State.RUNNING, StartType.AUTOMATIC_DELAYED),),
+            "broker@mq-01": (status("broker", State.STOPPED, StartType.AUTOMATIC),),
+        },
+    )
+    assert preview(build(SHOP, Choice(), Action.STOP, seen)).starts_at_boot == ("broker@mq-01", "sql@db-01")
+    assert preview(build(SHOP, Choice(), Action.RESTART, seen)).starts_at_boot == ()
+
+
+def test_what_could_not_be_verified_is_said() -> None:
+    seen = survey(SHOP, State.STOPPED, but={"orders@app-01": (status("orders", State.STOPPED, None),)})
+    found = preview(build(SHOP, Choice(services=("orders",)), Action.START, seen))
+    assert [(one.why.split(";")[0], one.units) for one in found.not_verified] == [
+        ("gates are not probed in a dry run", ("sql@db-01",)),
+        ("the start type is not known", ("orders@app-01",)),
+    ]
+    assert found.not_ready == ("sql@db-01", "broker@mq-01")
+
+
+def test_a_restart_is_shown_as_two_stages_and_what_it_leaves_alone() -> None:
+    found = preview(build(SHOP, Choice(), Action.RESTART, survey(SHOP, but={"orders@app-02": State.STOPPED})))
+    assert [stage.goal for stage in found.stages] == [State.STOPPED, State.RUNNING]
+    assert found.stages[1].waves[0][0].what is What.START
+    assert found.left_alone == (LeftAlone(unit="orders@app-02", why="was not running"),)
+
+
+def test_a_preview_is_json() -> None:
+    found = preview(build(SHOP, Choice(), Action.RESTART, survey(SHOP)))
+    assert json.loads(json.dumps(dataclasses.asdict(found)))["stages"][0]["waves"][0][0]["what"] == "stop"
+
+
+def test_a_plan_in_which_nothing_is_left_to_do_is_a_preview_too() -> None:
+    found = preview(build(SHOP, Choice(), Action.RESTART, survey(SHOP, State.STOPPED)))
+    assert [waves(found, stage) for stage in (0, 1)] == [[], []]
+    assert (found.expected_s, found.guessed_share) == (0.0, 0.0)
+
+
+def test_status_lists_each_chosen_unit_and_judges_all_of_them() -> None:
+    names = [Asked("A"), Asked("B")]
+    shop = draft(entry("sql", "db-01 db-02 db-03"), entry("orders", "app-01", "sql", asked=names))
+    seen = survey(
+        shop,
+        but={"sql@db-02": NO_SUCH, "orders@app-01": (status("A"), status("B", State.PAUSED))},
+        silent=["db-03"],
+    )
+    found = expectations(shop, Choice(), seen, expected=State.RUNNING)
+    assert [(row.unit, row.state) for row in found.rows] == [
+        ("sql@db-01", State.RUNNING),
+        ("sql@db-02", None),
+        ("sql@db-03", None),
+        ("orders:A@app-01", State.RUNNING),
+        ("orders:B@app-01", State.PAUSED),
+    ]
+    assert found.rows[2].problem == "gave no answer: no answer within 15 s"
+    assert found.counts == {"Running": 2, "unknown": 2, "Paused": 1}
+    assert found.unmet == ("sql@db-02", "sql@db-03", "orders:B@app-01")
+    assert expectations(shop, Choice(hosts=frozenset({"db-01"})), seen, expected=State.RUNNING).unmet == ()
+    assert expectations(shop, Choice(), seen).unmet == ()
