@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from jinja2 import Template, TemplateSyntaxError
 from jinja2 import TemplateError as Jinja2Error
 
-from orchestrator.adapters.templates.sandbox import Sandbox, join
+from orchestrator.adapters.templates.sandbox import KNOWN, Sandbox, join
 from orchestrator.domain.errors import TemplateError
 from orchestrator.domain.secrets import CLOSE, OPEN, shown, split
 
@@ -17,13 +17,20 @@ class Compiled:
 
     def __init__(self) -> None:
         self._sandbox = Sandbox()
-        self._by_text: dict[str, Template] = {}
+        self._by_text: dict[str, tuple[Template, tuple[str, ...]]] = {}
 
     def render(self, text: str, context: Mapping[str, object]) -> object:
         """The value of *text*. Raises TemplateError alone; see Renderer."""
         try:
-            template = self._by_text.get(text) or self._compile(text)
-            return _value(list(template.root_render_func(template.new_context(dict(context)))))
+            template, names = self._by_text.get(text) or self._compile(text)
+            used = {name: context[name] for name in names if name in context}
+            return _value(
+                list(
+                    template.root_render_func(
+                        template.new_context({**used, KNOWN: dict.fromkeys([*context, "secret"])})
+                    )
+                )
+            )
         except TemplateSyntaxError as error:
             raise TemplateError(f"{_excerpt(text)}: {error.message}") from error
         except RecursionError:
@@ -33,11 +40,11 @@ class Compiled:
         except (Jinja2Error, ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
             raise TemplateError(f"{_excerpt(text)}: {error}") from error
 
-    def _compile(self, text: str) -> Template:
+    def _compile(self, text: str) -> tuple[Template, tuple[str, ...]]:
         if len(text) > LONGEST_TEMPLATE:
             raise ValueError(f"a template has at most {LONGEST_TEMPLATE} characters")
-        template = self._by_text[text] = self._sandbox.compiled(text)
-        return template
+        compiled = self._by_text[text] = self._sandbox.compiled(text)
+        return compiled
 
 
 def _value(pieces: list[object]) -> object:

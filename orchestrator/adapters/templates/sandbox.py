@@ -14,6 +14,7 @@ from jinja2 import StrictUndefined, Template, TemplateSyntaxError, nodes
 from jinja2.compiler import Frame
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS
+from jinja2.meta import find_undeclared_variables
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -37,21 +38,22 @@ _NODES = (
 _STATEMENTS = (
     "expressions and {% if %} are offered, no other statement; lists are handled by filters: map, select, join"
 )
-_METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(
-        ["capitalize", "casefold", "count", "endswith", "find", "isalnum", "isalpha", "isdigit", "islower", "isupper"]
-        + ["lower", "lstrip", "partition", "removeprefix", "removesuffix", "rfind", "rpartition", "rsplit", "rstrip"]
-        + ["split", "splitlines", "startswith", "strip", "title", "upper"]
-    ),
-    dict: frozenset(["get", "items", "keys", "values"]),
-    list: frozenset(["count", "index"]),
-    tuple: frozenset(["count", "index"]),
-}
+_TEXT_METHODS = frozenset(
+    ["capitalize", "casefold", "count", "endswith", "find", "isalnum", "isalpha", "isdigit", "islower", "isupper"]
+    + ["lower", "lstrip", "partition", "removeprefix", "removesuffix", "rfind", "rpartition", "rsplit", "rstrip"]
+    + ["split", "splitlines", "startswith", "strip", "title", "upper"]
+)
+_MAPPING_METHODS = frozenset(["get", "items", "keys", "values"])
+_LIST_METHODS = frozenset(["count", "index"])
 _BORROWED = (
     *("abs", "capitalize", "count", "d", "default", "dictsort", "first", "float", "int", "items", "last", "length"),
     *("list", "lower", "map", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort", "string", "sum"),
     *("title", "trim", "unique", "upper", "urlencode"),
 )
+
+
+KNOWN = "known names"
+"""No name that a template could use: where its context keeps all the names that there are."""
 
 
 class Missing(StrictUndefined):
@@ -79,7 +81,7 @@ class _Names(Context):
             return self.vars[key]
         if key in self.parent:
             return self.parent[key]
-        return self.environment.undefined(obj=self.parent, name=key)
+        return self.environment.undefined(obj=self.parent[KNOWN], name=key)
 
 
 class _Values(NativeCodeGenerator):
@@ -121,11 +123,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {name: _bounded(FILTERS[name]) for name in _BORROWED}
         self.filters |= {"join": join, "replace": _replace, "tojson": _bounded(_tojson)}
 
-    def compiled(self, text: str) -> Template:
-        """*text* compiled. Raises what Jinja2 raises for bad syntax, and for what is not offered."""
+    def compiled(self, text: str) -> tuple[Template, tuple[str, ...]]:
+        """*text* compiled, and the names that it uses.
+
+        Raises what Jinja2 raises for bad syntax, and for what is not offered.
+        """
         tree = self.parse(text)
         _Grammar().visit(tree)
-        return self.from_string(tree)
+        return self.from_string(tree), tuple(sorted(find_undeclared_variables(tree)))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         # `vars.items` is the variable of that name if there is one, and the method otherwise.
@@ -134,7 +139,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        return any(attr in names for kind, names in _METHODS.items() if isinstance(obj, kind))
+        if isinstance(obj, str):
+            return attr in _TEXT_METHODS
+        if isinstance(obj, Mapping):
+            return attr in _MAPPING_METHODS
+        return isinstance(obj, list | tuple) and attr in _LIST_METHODS
 
     def wrap_str_format(self, value: Any) -> None:
         """Nothing: `format` is not among the methods, for its widths know no bound."""

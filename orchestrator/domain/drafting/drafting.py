@@ -1,0 +1,154 @@
+"""Puts playbook and inventory together: hosts chosen, templates rendered, every mistake told before a host is asked."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.draft import Dependency, Draft, Entry, OnUnreachable
+from orchestrator.domain.drafting.instances import Instances
+from orchestrator.domain.drafting.names import Names
+from orchestrator.domain.drafting.uniqueness import Owners
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.gates import Origin
+from orchestrator.domain.inventory import patterns
+from orchestrator.domain.inventory.model import Inventory
+from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.reading import Declared, Playbook
+from orchestrator.domain.playbook.shapes import EntryShape, SettingsShape
+from orchestrator.domain.templates import Render
+
+
+def draft(playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]) -> Draft:
+    """The whole playbook, resolved but not yet held against live state.
+
+    *address_of* gives the address of a host of the inventory, by name.
+
+    Raises:
+        Mistakes: every mistake of the playbook, those found on reading it included.
+    Cost: O(instances + edges); what holds no template is made once and shared.
+    """
+    return _Drafting(playbook, inventory, render, address_of).draft()
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A service whose hosts are known. None among them stands for an external service without hosts."""
+
+    declared: Declared
+    shape: EntryShape
+    hosts: tuple[str | None, ...]
+
+
+class _Drafting:
+    """One draft in the making."""
+
+    def __init__(
+        self, playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]
+    ) -> None:
+        self._playbook = playbook
+        self._inventory = inventory
+        self._render = render
+        self._address_of = address_of
+        self._names = Names(render, playbook.vars, inventory, address_of)
+        self._found = Findings()
+        self._found.extend(playbook.mistakes)
+        self._owners = Owners(self._found)
+        self._instances = Instances(render, self._names, address_of, self._resolve, self._found, self._owners)
+
+    def draft(self) -> Draft:
+        settings = self._settings()
+        placed = {one.declared.key: one for one in self._placed()}
+        entries = tuple(self._entry(one, placed) for one in placed.values())
+        self._owners.check_patterns()
+        self._found.raise_if_any()
+        return Draft(
+            name=settings.name or _stem(self._playbook.file),
+            entries=entries,
+            hosts=_reached(entries),
+            max_parallel=settings.max_parallel,
+            max_parallel_per_host=settings.max_parallel_per_host,
+            unreachable=OnUnreachable(settings.unreachable),
+            poll_s=settings.poll,
+        )
+
+    def _resolve(self, host: str) -> str:
+        """The address of what the playbook names: a host of the inventory, or anything else as it is."""
+        return self._address_of(host) if host in self._inventory.hosts else host
+
+    def _settings(self) -> SettingsShape:
+        names = self._names.of_playbook()
+        return self._playbook.settings.filled(self._render, names, self._found, None) or SettingsShape()
+
+    def _placed(self) -> Iterator[_Placed]:
+        for declared in self._playbook.services:
+            shape = declared.head.filled(self._render, self._names.of(declared.key), self._found, None)
+            if shape is not None:
+                yield _Placed(declared, shape, self._hosts(declared, shape))
+
+    def _hosts(self, declared: Declared, shape: EntryShape) -> tuple[str | None, ...]:
+        if shape.hosts is None:
+            return (None,) if shape.external else ()
+        mark = declared.node.at(["hosts"]).mark
+        try:
+            hosts = patterns.select(self._inventory, shape.hosts)
+        except BadInput as error:
+            self._found.add(mark, str(error), error.hint)
+            return ()
+        if not hosts:
+            self._found.add(
+                mark, f"no host of the inventory matches {shape.hosts!r}", "`orch inventory` lists hosts and groups"
+            )
+        return hosts
+
+    def _entry(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Entry:
+        return Entry(
+            key=placed.declared.key,
+            instances=self._instances.of(placed.declared, placed.shape, placed.hosts),
+            depends_on=tuple(self._dependencies(placed, by_key)),
+            external=placed.shape.external,
+            max_parallel=placed.shape.max_parallel,
+            in_order=placed.shape.order is not None,
+        )
+
+    def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:
+        for key, options in placed.shape.depends_on.items():
+            yield Dependency(service=key, need=options.need, same_host=options.same_host, soft=options.soft)
+            other = by_key.get(key)
+            if other is None or not other.hosts or not placed.hosts:
+                continue  # told already
+            mark = placed.declared.dependency_mark(key)
+            if options.need is not None and options.need > len(other.hosts):
+                count = f"{len(other.hosts)} instance{'s' * (len(other.hosts) != 1)}"
+                self._found.add(
+                    mark,
+                    f"{options.need} ready instances of {key!r} are needed, but it has {count}",
+                    f"at most {len(other.hosts)}",
+                )
+            if options.same_host:
+                there = set(other.hosts)
+                for host in placed.hosts:
+                    if host is None or host not in there:
+                        where = host or "a service without hosts"
+                        self._found.add(
+                            mark,
+                            f"`same_host`, but {key!r} does not run on the same host",
+                            "widen its `hosts`, or leave `same_host` out",
+                            host=where,
+                        )
+
+
+def _reached(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """The hosts that must be connected to, each once, in playbook order: those acted on, and those read by a gate."""
+    reached: dict[str, None] = {}
+    for entry in entries:
+        for instance in entry.instances:
+            if instance.host is None:
+                continue
+            if not entry.external or any(gate.origin is Origin.HOST for gate in instance.ready + instance.stopped):
+                reached[instance.host] = None
+    return tuple(reached)
+
+
+def _stem(file: str) -> str:
+    """The file's name without folder and ending."""
+    return re.split(r"[/\\]", file)[-1].partition(".")[0] or "playbook"

@@ -1,0 +1,90 @@
+"""One service of the playbook on each of its hosts, rendered."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from orchestrator.domain.draft import Instance
+from orchestrator.domain.drafting.gates import Gates
+from orchestrator.domain.drafting.names import Names
+from orchestrator.domain.drafting.uniqueness import Owners
+from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.pieces import Piece
+from orchestrator.domain.playbook.reading import Declared
+from orchestrator.domain.playbook.shapes import EntryShape, GateShape, MoveTiming
+from orchestrator.domain.service import Asked
+from orchestrator.domain.templates import Render
+
+_NO_TIMING = MoveTiming(timeout=1.0)
+"""Stands where the timing was wrong, in a draft that will not be handed out."""
+
+
+class Instances:
+    """Makes the instances of one service after the other, and notes who owns which SCM service."""
+
+    def __init__(
+        self,
+        render: Render,
+        names: Names,
+        address_of: Callable[[str], str],
+        resolve: Callable[[str], str],
+        found: Findings,
+        owners: Owners,
+    ) -> None:
+        self._render = render
+        self._names = names
+        self._address_of = address_of
+        self._resolve = resolve
+        self._found = found
+        self._owners = owners
+
+    def of(self, declared: Declared, shape: EntryShape, hosts: Sequence[str | None]) -> tuple[Instance, ...]:
+        """The instances of *declared*, one for each of *hosts*. Without templates the cost is that of the objects."""
+        ready, stopped = self._gates(declared.ready, shape), self._gates(declared.stopped, shape)
+        moves = (declared.start, declared.stop)
+        gates = (*declared.ready, *declared.stopped)
+        templated = any(gate.sites for gate in gates) or any(move.sites for move in moves)
+        shared = None if declared.names.sites else self._asked(declared, None)
+        context: Mapping[str, object] = {}
+        instances = []
+        for host in hosts:
+            asked = () if shape.external else shared if shared is not None else self._asked(declared, host)
+            if templated:
+                context = self._names.of(declared.key, [question.name for question in asked], host)
+            start, stop = (self._timing(piece, host, context) for piece in moves)
+            instances.append(
+                Instance(
+                    id=declared.key if host is None else f"{declared.key}@{host}",
+                    service=declared.key,
+                    host=host,
+                    asked=asked,
+                    ready=ready.on(host, context),
+                    stopped=stopped.on(host, context),
+                    start_timeout_s=start.timeout or 0.0,
+                    start_expected_s=start.expected,
+                    stop_timeout_s=stop.timeout or 0.0,
+                    stop_expected_s=stop.expected,
+                )
+            )
+        self._own(declared, instances, shared)
+        return tuple(instances)
+
+    def _gates(self, pieces: Sequence[Piece[GateShape]], shape: EntryShape) -> Gates:
+        acted_on = not shape.external
+        return Gates(pieces, self._render, self._address_of, self._resolve, self._found, acted_on=acted_on)
+
+    def _asked(self, declared: Declared, host: str | None) -> tuple[Asked, ...]:
+        context = self._names.of(declared.key, (), host) if declared.names.sites else {}
+        shape = declared.names.filled(self._render, context, self._found, host)
+        return tuple(Asked(name, pattern="*" in name or "?" in name) for name in shape.service) if shape else ()
+
+    def _timing(self, piece: Piece[MoveTiming], host: str | None, context: Mapping[str, object]) -> MoveTiming:
+        return piece.filled(self._render, context, self._found, host) or _NO_TIMING
+
+    def _own(self, declared: Declared, instances: Sequence[Instance], shared: tuple[Asked, ...] | None) -> None:
+        node = declared.node.at(["service"])
+        mark = node.mark if node is not declared.node else declared.mark
+        if shared is not None:
+            self._owners.add(declared.key, mark, [one.host for one in instances if one.host and one.asked], shared)
+            return
+        for one in instances:
+            if one.host and one.asked:
+                self._owners.add(declared.key, mark, [one.host], one.asked)

@@ -1,0 +1,86 @@
+"""Writes short forms out: `tcp: 1433` becomes `tcp: {port: 1433}`. What is left empty counts as not given."""
+
+from typing import Any
+
+from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.tree import Node
+
+_SHORT = {"tcp": "port", "port_closed": "port", "http": "url", "service": "state"}
+"""The key that a gate's check may be written as alone."""
+_LISTS = {"http": "status", "command": "exit_code"}
+"""Keys that hold a list, where one item may stand for it."""
+
+
+def given(node: Node) -> dict[str, Node]:
+    """The keys of a mapping that were given a value; none if *node* is no mapping."""
+    if not isinstance(node.value, dict):
+        return {}
+    return {key: child for key, child in node.value.items() if child.value is not None}
+
+
+def mapping(node: Node | None, name: str, found: Findings) -> dict[str, Node]:
+    """The keys of the mapping *name* that were given a value; none if it is no mapping, and *found* then says so."""
+    if node is not None and not isinstance(node.value, dict):
+        found.add(
+            node.mark, f"{name!r} is {node.kind}, not a mapping", f"write `{name}: {{ ... }}` or its keys below it"
+        )
+    return given(node) if node is not None else {}
+
+
+def plain(node: Node) -> Any:
+    """The value without its places, and without the keys that were left empty."""
+    if isinstance(node.value, dict):
+        return {key: plain(child) for key, child in given(node).items()}
+    return node.plain()
+
+
+def gate(node: Node, found: Findings) -> dict[str, Any] | None:
+    """A gate in its long form; None if it is no mapping, and *found* then says so."""
+    if not isinstance(node.value, dict):
+        found.add(node.mark, f"a gate is a mapping, this is {node.kind}", "write for example { tcp: 1433 }")
+        return None
+    long = {key: plain(child) for key, child in given(node).items()}
+    for kind, key in _SHORT.items():
+        if kind in long and not isinstance(long[kind], dict | list):
+            long[kind] = {key: long[kind]}
+    for kind, key in _LISTS.items():
+        check = long.get(kind)
+        if isinstance(check, dict) and key in check and not isinstance(check[key], list):
+            check[key] = [check[key]]
+    http = node.at(["http", "json"])
+    if isinstance(long.get("http"), dict) and "json" in long["http"] and isinstance(http.value, dict):
+        long["http"]["json"] = http.plain()  # null is a value that can be compared with
+    return long
+
+
+def dependencies(node: Node, found: Findings) -> dict[str, Any]:
+    """`depends_on` as a mapping from service to options; a list or one name may stand for it."""
+    value = node.value
+    if isinstance(value, dict):
+        return {key: {} if child.value is None else plain(child) for key, child in value.items()}
+    items = value if isinstance(value, list) else [node]
+    names: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item.value, str):
+            found.add(
+                item.mark,
+                f"a dependency is the key of a service, this is {item.kind}",
+                "write [sql, broker], or with options { sql: {}, broker: { need: 1 } }",
+            )
+        elif item.value in names:
+            found.add(item.mark, f"{item.value!r} is listed twice", "list it once")
+        else:
+            names[item.value] = {}
+    return names
+
+
+def services(node: Node) -> Any:
+    """`service` as a list of names."""
+    return node.plain() if isinstance(node.value, list) else [node.plain()]
+
+
+def hosts(node: Node) -> Any:
+    """`hosts` as one pattern; Ansible's list of patterns is one with commas."""
+    if isinstance(node.value, list) and all(isinstance(item.value, str) for item in node.value):
+        return ",".join(str(item.value) for item in node.value)
+    return node.plain()

@@ -1,0 +1,206 @@
+"""A piece of a playbook: a shape, where it stands in the file, and the templates in it.
+
+A piece is validated when it is read, templates aside. One without templates is then the same for every host; one with
+templates is rendered and validated again for each, or once if they give the same.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.domain.errors import Mark, TemplateError
+from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.shapes import Shape
+from orchestrator.domain.playbook.values import FINAL, Wrong, nearest
+from orchestrator.domain.templates import Render, is_template
+from orchestrator.domain.tree import Node
+
+ShapeT = TypeVar("ShapeT", bound=Shape)
+Path = tuple[str | int, ...]
+
+
+class PlacedTemplateError(TemplateError):
+    """A template that can't be rendered, at another place than the one that used it: a variable's."""
+
+    def __init__(self, message: str, mark: Mark) -> None:
+        super().__init__(message)
+        self.mark = mark
+
+
+@dataclass(slots=True)
+class Piece(Generic[ShapeT]):
+    """One shape of the playbook.
+
+    `plain` is its long form; `borrowed` says which of its keys stand elsewhere in the file, in the defaults; `fixed`
+    is the validated shape, in which templates still stand as text; None if it was wrong, and a mistake says how.
+    """
+
+    model: type[ShapeT]
+    node: Node
+    plain: dict[str, Any]
+    borrowed: Mapping[str, Node]
+    fixed: ShapeT | None
+    sites: tuple[tuple[Path, str], ...]
+    _made: dict[str, ShapeT] = field(default_factory=dict)
+
+    def filled(self, render: Render, context: Mapping[str, object], found: Findings, host: str | None) -> ShapeT | None:
+        """The shape with its templates rendered; None if something is wrong, and *found* then says how.
+
+        The templates of a shape that is wrong already are rendered all the same, for the mistakes in them.
+        """
+        if not self.sites:
+            return self.fixed
+        values: list[object] = []
+        for path, text in self.sites:
+            try:
+                values.append(render(text, context))
+            except TemplateError as error:
+                mark = error.mark if isinstance(error, PlacedTemplateError) else self._place(path).mark
+                found.add(mark, str(error), error.hint, host=host)
+        if len(values) < len(self.sites) or self.fixed is None:
+            return None
+        known = repr(values)
+        if known not in self._made:
+            plain = _replaced(self.plain, dict(zip((path for path, _ in self.sites), values, strict=True)))
+            shape = validated(self.model, plain, self._place, found, context=FINAL, host=host)
+            if shape is None:
+                return None
+            self._made[known] = shape
+        return self._made[known]
+
+    def _place(self, path: Path) -> Node:
+        return _place(self.node, self.borrowed, path)
+
+
+def read_piece(
+    model: type[ShapeT],
+    node: Node,
+    plain: dict[str, Any],
+    found: Findings,
+    borrowed: Mapping[str, Node] | None = None,
+) -> Piece[ShapeT]:
+    """The piece; if its shape is wrong, *found* says how."""
+    elsewhere = borrowed or {}
+    shape = validated(model, plain, lambda path: _place(node, elsewhere, path), found)
+    return Piece(model, node, plain, elsewhere, shape, tuple(_templates(plain, ())))
+
+
+def salvage_piece(model: type[ShapeT], node: Node, plain: dict[str, Any], found: Findings) -> Piece[ShapeT]:
+    """The piece without the values that are wrong, so that the others can be looked at; *found* says what was wrong."""
+    try:
+        model.model_validate(plain)
+    except ValidationError as error:
+        validated(model, plain, node.at, found)
+        for detail in error.errors(include_url=False, include_input=False):
+            _drop(plain, detail["loc"])
+    return read_piece(model, node, plain, Findings())
+
+
+def validated(
+    model: type[ShapeT],
+    plain: dict[str, Any],
+    place: Any,
+    found: Findings,
+    *,
+    context: str | None = None,
+    host: str | None = None,
+) -> ShapeT | None:
+    """*plain* as a *model*; None if it is none, with every mistake added to *found* in our words."""
+    try:
+        return model.model_validate(plain, context=context)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            mark, wrong, right = _in_our_words(model, detail, place)
+            found.add(mark, wrong, right, host=host)
+        return None
+
+
+def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, str, str]:
+    path: Path = detail["loc"]
+    node: Node = place(path)
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, Wrong):
+        return node.mark, cause.wrong, cause.right
+    key = str(path[-1]) if path else ""
+    match detail["type"]:
+        case "extra_forbidden":
+            return (
+                place(path[:-1]).key_mark(key),
+                f"unknown key {key!r}",
+                nearest(key, keys_of(_model_at(model, path[:-1]))),
+            )
+        case "missing":
+            return node.mark, f"{key!r} is missing", f"write `{key}: ...`"
+        case "model_type" | "dict_type":
+            keys = keys_of(_model_at(model, path))
+            return node.mark, f"{key!r} is {node.kind}, not a mapping", f"its keys: {', '.join(keys)}" if keys else ""
+        case "list_type":
+            return (
+                node.mark,
+                f"{key!r} is {node.kind}, not a list",
+                "write [ ..., ... ] or one item a line after a dash",
+            )
+    return node.mark, f"{key!r}: {detail['msg']}", ""
+
+
+def keys_of(model: type[BaseModel] | None) -> list[str]:
+    """The keys that the file may use, by their names there."""
+    return [info.alias or name for name, info in model.model_fields.items()] if model else []
+
+
+def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """The model of what stands at *path*, or None where no model describes it."""
+    current: type[BaseModel] | None = model
+    for part in path:
+        if current is None or isinstance(part, int):
+            continue
+        info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
+        # `dict[str, Shape]` has a key of the user's between two of ours, which names no field: stay where we are.
+        if info is not None:
+            current = next(_models_in(info.annotation), None)
+    return current
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _place(node: Node, borrowed: Mapping[str, Node], path: Path) -> Node:
+    if path and path[0] in borrowed:
+        return borrowed[str(path[0])].at(path[1:])
+    return node.at(path)
+
+
+def _drop(plain: dict[str, Any], path: Path) -> None:
+    value: Any = plain
+    for part in path[:-1]:
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, dict) and path:
+        value.pop(path[-1], None)
+
+
+def _templates(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        if is_template(value):
+            yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _templates(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _templates(item, (*path, index))
+
+
+def _replaced(value: Any, values: Mapping[Path, object], path: Path = ()) -> Any:
+    if path in values:
+        return values[path]
+    if isinstance(value, dict):
+        return {key: _replaced(item, values, (*path, key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, values, (*path, index)) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,224 @@
+"""Reads a playbook's nodes into checked pieces, service by service, so that one mistake hides no other.
+
+Nothing here needs the inventory: `domain.drafting` puts both together.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.errors import Mark, Mistake, Mistakes
+from orchestrator.domain.playbook import longhand
+from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.order import check_order
+from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, salvage_piece
+from orchestrator.domain.playbook.shapes import (
+    DEFAULT_TIMEOUT_S,
+    DefaultsShape,
+    EntryShape,
+    GateShape,
+    GateTiming,
+    MoveTiming,
+    NamesShape,
+    PlaybookShape,
+    SettingsShape,
+)
+from orchestrator.domain.playbook.values import nearest
+from orchestrator.domain.templates import is_template
+from orchestrator.domain.tree import Node
+
+_KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "order")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One service as the playbook declares it. `head` is all that stands in no other piece."""
+
+    key: str
+    mark: Mark
+    node: Node
+    head: Piece[EntryShape]
+    names: Piece[NamesShape]
+    start: Piece[MoveTiming]
+    stop: Piece[MoveTiming]
+    ready: tuple[Piece[GateShape], ...]
+    stopped: tuple[Piece[GateShape], ...]
+
+    def dependency_mark(self, key: str) -> Mark:
+        """Where the dependency on *key* stands."""
+        node = self.node.at(["depends_on"])
+        if isinstance(node.value, list):
+            return next((item.mark for item in node.value if item.value == key), node.mark)
+        return node.key_mark(key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playbook:
+    """What the file says, as far as it is right.
+
+    `inventory` is as written: relative to the playbook's folder. `mistakes` are all that can be told without an
+    inventory; `draft` raises them together with its own, so whoever does not get that far must raise them.
+    """
+
+    file: str
+    inventory: str | None
+    inventory_mark: Mark
+    settings: Piece[SettingsShape]
+    vars: Mapping[str, Node]
+    services: tuple[Declared, ...]
+    mistakes: tuple[Mistake, ...]
+
+
+def read_playbook(node: Node) -> Playbook:
+    """Read what a YAML file holds. Mistakes are collected in the result.
+
+    Raises:
+        Mistakes: it is no mapping at all.
+    """
+    if not isinstance(node.value, dict):
+        right = "a playbook is a mapping: `services:` and below it one entry for each service"
+        raise Mistakes([Mistake(node.mark, f"this is {node.kind}, not a playbook", right)])
+    found = Findings()
+    top = longhand.given(node)
+    defaults = _defaults(top, found)
+    variables = longhand.mapping(top.get("vars"), "vars", found)
+    services = longhand.mapping(top.get("services"), "services", found)
+    if not services and not isinstance(top.get("services", node).value, list | str):
+        found.add(node.key_mark("services"), "the playbook has no services", "write `services:` and one entry for each")
+    declared = tuple(_declared(top["services"], key, child, defaults, found) for key, child in services.items())
+    check_order(
+        {entry.key: list(entry.head.plain.get("depends_on", {})) for entry in declared},
+        lambda key, dependency: _mark_of(declared, key, dependency),
+        found,
+    )
+    inventory = top.get("inventory")
+    if inventory and isinstance(inventory.value, str) and is_template(inventory.value):
+        found.add(inventory.mark, "the inventory's path can't hold a template", "write the path, or use --inventory")
+    return Playbook(
+        file=node.file,
+        inventory=inventory.value if inventory and isinstance(inventory.value, str) else None,
+        inventory_mark=inventory.mark if inventory else node.mark,
+        settings=_settings(node, top, found),
+        vars=variables,
+        services=declared,
+        mistakes=found.mistakes,
+    )
+
+
+def _mark_of(declared: tuple[Declared, ...], key: str, dependency: str) -> Mark:
+    return next(entry for entry in declared if entry.key == key).dependency_mark(dependency)
+
+
+def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[SettingsShape]:
+    known = keys_of(PlaybookShape)
+    for key in node.value if isinstance(node.value, dict) else ():
+        if key not in known:
+            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, known))
+    own = {"name", "inventory", "max_parallel", "max_parallel_per_host", "unreachable", "poll"}
+    plain = {key: child.plain() for key, child in top.items() if key in own}
+    if is_template(str(plain.get("inventory", ""))):
+        del plain["inventory"]
+    return salvage_piece(SettingsShape, node, plain, found)
+
+
+def _defaults(top: Mapping[str, Node], found: Findings) -> Mapping[str, Node]:
+    """What `defaults` holds; nothing if it is wrong, so that its mistakes are not told again for every service."""
+    given = longhand.mapping(top.get("defaults"), "defaults", found)
+    if not given:
+        return {}
+    right = read_piece(DefaultsShape, top["defaults"], longhand.plain(top["defaults"]), found)
+    return given if right.fixed else {}
+
+
+def _declared(services: Node, key: str, node: Node, defaults: Mapping[str, Node], found: Findings) -> Declared:
+    mark = services.key_mark(key)
+    if not _KEY.fullmatch(key):
+        found.add(
+            mark,
+            f"{key!r} can't be a service's key",
+            "use letters, digits, `_`, `.` and `-`; `service:` takes any name",
+        )
+    given = longhand.mapping(node, key, found) if node.value is not None else {}
+    head = _head(node, given, found)
+    gates = {name: _gates(given.get(name), name, defaults, found) for name in ("ready", "stopped")}
+    names = longhand.services(given["service"]) if "service" in given else [key]
+    entry = Declared(
+        key=key,
+        mark=mark,
+        node=node,
+        head=head,
+        names=read_piece(NamesShape, node, {"service": names}, found),
+        start=_move("start", node, given, defaults, found),
+        stop=_move("stop", node, given, defaults, found),
+        ready=gates["ready"],
+        stopped=gates["stopped"],
+    )
+    _check_external(entry, given, found)
+    return entry
+
+
+def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[EntryShape]:
+    apart = ("service", "start", "stop", "ready", "stopped")
+    long: dict[str, Any] = {key: longhand.plain(child) for key, child in given.items() if key not in apart}
+    if "hosts" in given:
+        long["hosts"] = longhand.hosts(given["hosts"])
+    if "depends_on" in given:
+        long["depends_on"] = longhand.dependencies(given["depends_on"], found)
+    return salvage_piece(EntryShape, node, long, found)
+
+
+def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings) -> None:
+    if "external" in given and "external" not in entry.head.plain:
+        return  # neither true nor false: told already
+    if entry.head.plain.get("external"):
+        for key in _NOT_EXTERNAL:
+            if key in given:
+                right = "remove it, or `external: true`" + (
+                    "; a gate may say `service: { name: ... }`" * (key == "service")
+                )
+                found.add(
+                    entry.node.key_mark(key), f"{entry.key!r} is external, never acted on: `{key}` says nothing", right
+                )
+        if "ready" not in given and "stopped" not in given:
+            found.add(
+                entry.mark,
+                f"{entry.key!r} is external and has no gate",
+                "write `ready: [ { tcp: { host: ..., port: ... } } ]`",
+            )
+    elif "hosts" not in given:
+        found.add(
+            entry.mark,
+            f"{entry.key!r} says no hosts",
+            "write `hosts:` and a host, a group or a pattern of the inventory",
+        )
+
+
+def _move(
+    name: str, node: Node, given: Mapping[str, Node], defaults: Mapping[str, Node], found: Findings
+) -> Piece[MoveTiming]:
+    own = longhand.mapping(given.get(name), name, found)
+    borrowed = {key: child for key, child in defaults.items() if key == "timeout"}
+    borrowed |= longhand.given(defaults[name]) if name in defaults else {}
+    borrowed = {key: child for key, child in borrowed.items() if key not in own}
+    plain = {key: longhand.plain(child) for key, child in {**borrowed, **own}.items()}
+    return read_piece(MoveTiming, given.get(name, node), {"timeout": DEFAULT_TIMEOUT_S, **plain}, found, borrowed)
+
+
+def _gates(node: Node | None, name: str, defaults: Mapping[str, Node], found: Findings) -> tuple[Piece[GateShape], ...]:
+    if node is None:
+        return ()
+    if not isinstance(node.value, list):
+        found.add(node.mark, f"{name!r} is {node.kind}, not a list of gates", f"write `{name}: [ {{ tcp: 1433 }} ]`")
+        return ()
+    common = longhand.given(defaults["gate"]) if "gate" in defaults else {}
+    gates: list[Piece[GateShape]] = []
+    for item in node.value:
+        long = longhand.gate(item, found)
+        if long is None:
+            continue
+        borrowed = {key: child for key, child in common.items() if key in GateTiming.model_fields and key not in long}
+        plain = {**{key: child.plain() for key, child in borrowed.items()}, **long}
+        gates.append(read_piece(GateShape, item, plain, found, borrowed))
+    return tuple(gates)
