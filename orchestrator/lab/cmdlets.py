@@ -5,11 +5,11 @@ for each, non-terminating errors) and a recorded conversation with an endpoint i
 """
 
 import datetime
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.lab import clixml, programs, texts, win32
+from orchestrator.lab import clixml, texts, win32
 from orchestrator.lab.host import Host
 from orchestrator.lab.psrp import Pipeline, PipelineFailed, Runspace
 from orchestrator.lab.scm import Service, State
@@ -298,7 +298,7 @@ def _configure(call: Call, service: Service, wanted: str) -> bool:
 
 
 _COMMON = frozenset({"erroraction", "warningaction", "confirm", "whatif", "verbose"})
-_CMDLETS: dict[str, tuple[str, Callable[[Call], Awaitable[None]], frozenset[str]]] = {
+CMDLETS: dict[str, tuple[str, Callable[[Call], Awaitable[None]], frozenset[str]]] = {
     name.casefold(): (name, run, frozenset(parameters) | _COMMON)
     for name, run, parameters in (
         ("Get-Service", get_service, {"name", "requiredservices"}),
@@ -310,94 +310,4 @@ _CMDLETS: dict[str, tuple[str, Callable[[Call], Awaitable[None]], frozenset[str]
         ("Get-Variable", get_variable, {"name", "valueonly"}),
     )
 }
-_ALIASES = {"servicename": "name", "starttype": "startuptype", "ea": "erroraction", "sn": "name"}
-_SILENT, _STOP = frozenset({"0", "silentlycontinue", "4", "ignore"}), frozenset({"1", "stop"})
-
-
-def executor(host: Host) -> Callable[[Pipeline, Runspace, Sequence[Sequence[Any]]], Awaitable[None]]:
-    """What runs pipelines on *host*: one statement after the other, each a single command."""
-
-    async def execute(pipeline: Pipeline, runspace: Runspace, statements: Sequence[Sequence[Any]]) -> None:
-        for statement in statements:
-            for command in statement:
-                parameters = [(None if key is None else str(key), _plain(value)) for key, value in command.parameters]
-                host.log(
-                    "command",
-                    name=str(command.command_text),
-                    parameters={key: value for key, value in parameters if key is not None},
-                    arguments=[value for key, value in parameters if key is None] or None,
-                    pipeline=str(pipeline.id),
-                )
-                if command.is_script or len(statement) > 1:
-                    raise PipelineFailed(
-                        _refusal(host, "no script", "ScriptsNotAllowed", "ParseException", (17, "ParserError"))
-                    )
-                await _run(host, pipeline, runspace, str(command.command_text), parameters)
-
-    return execute
-
-
-async def _run(
-    host: Host, pipeline: Pipeline, runspace: Runspace, name: str, parameters: Sequence[tuple[str | None, Any]]
-) -> None:
-    if known := _CMDLETS.get(name.casefold()):
-        cmdlet, run, accepted = known
-        bound = _bind(host, cmdlet, accepted, parameters)
-        action = str(bound.get("erroraction", "")).casefold()
-        await run(Call(host, pipeline, runspace, cmdlet, bound, silent=action in _SILENT, stops=action in _STOP))
-        return
-    result = await programs.run(host, name, [str(value) for _, value in parameters])
-    if result is None:
-        failure = _refusal(host, "no command", "CommandNotFoundException", "CommandNotFoundException", _NOT_FOUND, name)
-        raise PipelineFailed(failure)
-    for line in result.output:
-        pipeline.output(clixml.string(line))
-    for number, line in enumerate(result.errors):
-        id = "NativeCommandErrorMessage" if number else "NativeCommandError"
-        exception = f"{_MANAGEMENT}.RemoteException"
-        pipeline.error(
-            clixml.Error(
-                text=line, id=id, exception=exception, category=(0, "NotSpecified"), target=line, target_type="String"
-            )
-        )
-    runspace.last_exit_code = result.exit_code
-
-
-def _bind(
-    host: Host, cmdlet: str, accepted: frozenset[str], parameters: Sequence[tuple[str | None, Any]]
-) -> dict[str, Any]:
-    bound: dict[str, Any] = {}
-    for given, value in parameters:
-        name = "name" if given is None else given.lstrip("-").rstrip(":").casefold()
-        name = _ALIASES.get(name, name)
-        if name not in accepted:
-            id = f"NamedParameterNotFound,Microsoft.PowerShell.Commands.{cmdlet.replace('-', '')}Command"
-            exception = "ParameterBindingException"
-            raise PipelineFailed(_refusal(host, "no parameter", id, exception, _INVALID_ARGUMENT, given or ""))
-        bound[name] = value
-    return bound
-
-
-def _refusal(
-    host: Host, key: str, id: str, exception: str, category: tuple[int, str], subject: str = ""
-) -> clixml.Error:
-    return clixml.Error(
-        text=texts.say(key, host.spec.language, subject),
-        id=id,
-        exception=f"{_MANAGEMENT}.{exception}",
-        category=category,
-        target=subject,
-        target_type="String" if subject else "",
-        bases=(f"{_MANAGEMENT}.RuntimeException", "System.SystemException", "System.Exception", "System.Object"),
-    )
-
-
-def _plain(value: Any) -> Any:
-    """A deserialised value as JSON may hold it; an enum by its name."""
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, int):
-        return int(value)
-    return str(value)
+ALIASES = {"servicename": "name", "starttype": "startuptype", "ea": "erroraction", "sn": "name"}

@@ -1,8 +1,9 @@
 """One virtual Windows host: its services, their open ports, its faults. No remoting protocol is known here."""
 
 import asyncio
+import ipaddress
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from orchestrator.lab.faults import Aim
@@ -13,9 +14,13 @@ from orchestrator.lab.scm import Scm, Service, State
 
 
 class Host:
-    """A host of the fleet. Transports (WinRM; others may come) hang themselves in by `transports`."""
+    """A host of the fleet. *addresses* are those of all its hosts, by lower case name.
 
-    def __init__(self, spec: HostSpec, record: Record) -> None:
+    Transports (WinRM; others may come) hang themselves in by `transports`.
+    """
+
+    def __init__(self, spec: HostSpec, record: Record, addresses: Mapping[str, str]) -> None:
+        self._addresses = addresses
         self._loop = asyncio.get_running_loop()
         self.spec = spec
         self.faults: dict[str, Any] = {}
@@ -33,6 +38,15 @@ class Host:
     def now(self) -> float:
         """The host's own clock: seconds since 1970."""
         return time.time() + self.spec.clock_skew_s
+
+    def resolve(self, name: str) -> str | None:
+        """The address of *name* as this host sees it: itself is localhost, the fleet is its DNS."""
+        if name.casefold() in ("localhost", "127.0.0.1"):
+            return self.spec.address
+        try:
+            return str(ipaddress.ip_address(name))
+        except ValueError:
+            return self._addresses.get(name.casefold())
 
     def open(self) -> None:
         """Begin to listen: transports, and the ports of running services, at once. Raises OSError."""

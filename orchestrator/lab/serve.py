@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -61,10 +61,11 @@ async def serve(fleet: Fleet) -> None:
 
 def _hosts(fleet: Fleet, record: Record, authority: Authority) -> list[Host]:
     hosts = []
+    addresses = {spec.name.casefold(): spec.address for spec in fleet.hosts}
     for spec in fleet.hosts:
-        host = Host(spec, record)
-        secure: Callable[[], object] | None = partial(authority.context, spec) if "https" in fleet.transports else None
-        WinRm(host, fleet.users, plain="http" in fleet.transports, secure=secure)  # type: ignore[arg-type]
+        host = Host(spec, record, addresses)
+        secure = partial(authority.context, spec) if "https" in fleet.transports else None
+        WinRm(host, fleet.users, plain="http" in fleet.transports, secure=secure)
         hosts.append(host)
     return hosts
 

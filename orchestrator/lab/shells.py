@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import psrpcore
 
-from orchestrator.lab import cmdlets, wsman
+from orchestrator.lab import commands, wsman
 from orchestrator.lab.host import Host
 from orchestrator.lab.psrp import Outbox, Pool
 from orchestrator.lab.wsman import PWSH, RSP, Envelope, Fault
@@ -90,7 +90,7 @@ class Shells:
         if element is None or content is None:
             raise Faulted(wsman.bad_request("The shell has no creationXml. "))
         shell_id = (element.get("ShellId") or str(uuid.uuid4())).upper()
-        pool = Pool(cmdlets.executor(self._host))
+        pool = Pool(commands.executor(self._host, user))
         _feed(pool, content.text, None)
         self._process += 4
         self._open[shell_id] = Shell(pool, user, self._process)
