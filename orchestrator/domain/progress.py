@@ -1,0 +1,351 @@
+"""One stage as eyes see it: where every unit stands, counts per service, what holds up what, and how long it may take.
+
+Room: domain. `RunState` decides what happens next; this only retells what did, and is never asked for a decision.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+
+from orchestrator.domain.facts import Stamped
+from orchestrator.domain.plan import Role, Stage
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.schedule import phases
+from orchestrator.domain.service import State
+
+LOOKED_AT = 64
+"""How many of the units under way are looked at for what they hold up: more would not fit on a screen."""
+_ENDED = {Outcome.OK: Standing.OK, Outcome.FAILED: Standing.FAILED, Outcome.UNKNOWN: Standing.UNKNOWN}
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """One unit in one stage. Times: `*_at` UTC, seconds since 1970; `since_s` on the facts' monotonic clock.
+
+    `before` and `now` are states as read; `why` says why the unit was not touched; `phase` is the last one issued.
+    """
+
+    unit: str
+    service: str
+    host: str | None
+    stage: int
+    goal: State
+    role: Role
+    expected_s: float
+    rank_s: float
+    before: str = ""
+    now: str = ""
+    standing: Standing = Standing.WAITING
+    phase: Phase | None = None
+    since_s: float = 0.0
+    began_at: float | None = None
+    ended_at: float | None = None
+    took_s: float = 0.0
+    attempts: int = 0
+    exchanges: int = 0
+    acted: Acted = Acted.NO
+    note: str = ""
+    why: str = ""
+    result: Result | None = None
+    """The last result of the unit's own steps (not of the reading at the end)."""
+
+    @property
+    def doing(self) -> str:
+        """What is being done, in a word or two."""
+        return DOING[self.phase] if self.phase else ""
+
+    @property
+    def error(self) -> str:
+        """The last failure as the host gave it, or as orch saw it; empty when there was none."""
+        if self.standing not in (Standing.FAILED, Standing.UNKNOWN) or self.result is None:
+            return ""
+        problem = self.result.problem
+        text = problem.text if problem else ""
+        if problem and problem.code is not None and str(problem.code) not in text:
+            text = f"{text} (error {problem.code})"
+        said = self.result.said
+        if not text or text in said:
+            return said or text
+        return f"{said}: {text}" if said and said not in text else text
+
+
+DOING = {Phase.STOP: "stopping", Phase.START: "starting", Phase.GATE: "gate", Phase.READ: "reading"}
+
+
+@dataclass(slots=True)
+class ServiceRow:
+    """The units of one service in one stage, counted by where they stand."""
+
+    service: str
+    total: int = 0
+    counts: Counter[Standing] = field(default_factory=Counter)
+
+    @property
+    def ended(self) -> int:
+        """How many have ended, however they ended."""
+        return self.counts[Standing.OK] + self.counts[Standing.FAILED] + self.counts[Standing.UNKNOWN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Units that wait, and for whom: `units` of them, `first` among them; `held_by` are under way, longest first."""
+
+    first: Track
+    units: int
+    held_by: tuple[Track, ...]
+    missing: int
+    """How many units still have to end well, those of `held_by` included."""
+
+
+class StageProgress:
+    """Folds what happens to the units of one stage.
+
+    Cost: building and `close` O(nodes + edges) and a sort by rank; `begin` and `end` O(neighbours); the
+    rest O(1), amortised.
+    """
+
+    def __init__(self, number: int, stage: Stage) -> None:
+        self.number = number
+        self.stage = stage
+        self.rows: dict[str, ServiceRow] = {}
+        self.tracks: dict[str, Track] = {}
+        self.under_way: dict[str, Track] = {}
+        """In the order in which their phases began: the longest under way comes first."""
+        self.ready = 0
+        """Units that wait for a free place alone."""
+        self.work_left_s = 0.0
+        self._nodes: list[Track | None] = []
+        self._lasts: dict[str, Phase] = {}
+        self._indices: dict[str, int] = {}
+        self._outcomes: list[bool | None] = [None] * len(stage.nodes)
+        for index, node in enumerate(stage.nodes):
+            life = phases(node, stage.goal)
+            track = self._track(index, life[-1]) if life else None
+            self._nodes.append(track)
+        self.work_s = self.work_left_s
+        ranked = [track for track in self._nodes if track is not None]
+        self._by_rank = sorted(ranked, key=lambda track: -track.rank_s)
+        self._next_rank = 0
+        self._wire(stage)
+
+    def _track(self, index: int, last: Phase) -> Track:
+        node = self.stage.nodes[index]
+        unit = node.unit
+        seen = str(unit.seen.state) if unit.seen else ""
+        track = Track(
+            unit=unit.id,
+            service=unit.service,
+            host=unit.host,
+            stage=self.number,
+            goal=self.stage.goal,
+            role=node.role,
+            expected_s=node.expected_s,
+            rank_s=node.rank_s,
+            before=seen,
+            now=seen,
+        )
+        row = self.rows.setdefault(unit.service, ServiceRow(unit.service))
+        row.total += 1
+        row.counts[Standing.WAITING] += 1
+        self.tracks[unit.id] = track
+        self._lasts[unit.id] = last
+        self._indices[unit.id] = index
+        self.work_left_s += node.expected_s
+        return track
+
+    def _wire(self, stage: Stage) -> None:
+        self._waiters: list[list[int]] = [[] for _ in stage.barriers]
+        self._waits = [len(node.waits_for) for node in stage.nodes]
+        for index, node in enumerate(stage.nodes):
+            for barrier in node.waits_for:
+                self._waiters[barrier].append(index)
+        tracks = [[track for node in waiters if (track := self._nodes[node])] for waiters in self._waiters]
+        self._first_waiters = [(waiters[0], len(waiters)) if waiters else None for waiters in tracks]
+        self._shares: list[list[int]] = [[] for _ in stage.nodes]
+        self._share_of: list[int] = []
+        self._share_left: list[int] = []
+        self._barrier_left: list[int] = []
+        self._nodes_left = [sum(map(len, barrier.instances)) for barrier in stage.barriers]
+        for number, gathering in enumerate(stage.barriers):
+            together = tuple(node for group in gathering.instances for node in group)
+            groups = (together,) if gathering.soft else gathering.instances
+            for group in groups:
+                for member in group:
+                    self._shares[member].append(len(self._share_of))
+                self._share_of.append(number)
+                self._share_left.append(len(group))
+            self._barrier_left.append(1 if gathering.soft else gathering.need)
+        free = [index for index, waits in enumerate(self._waits) if waits == 0]
+        self.ready = sum(self._nodes[index] is not None for index in free)
+        for index in free:
+            self._pass_on(index)
+
+    def begin(self, step: Step, stamped: Stamped) -> None:
+        """A step was issued. The reading at the end, and units that are not of this stage, change nothing."""
+        track = self._mine(step)
+        if track is None:
+            return
+        if track.standing is Standing.WAITING:
+            self.ready -= self._waits[self._indices[step.unit]] == 0
+            track.began_at = stamped.at
+            self._stand(track, Standing.UNDER_WAY)
+        track.phase, track.note = step.phase, ""
+        track.attempts = max(track.attempts, step.attempt)
+        self._under_way_since(track, stamped.elapsed_s)
+
+    def note(self, step: Step, text: str) -> None:
+        """What a step saw on its way."""
+        track = self._mine(step)
+        if track is not None and track.standing is Standing.UNDER_WAY:
+            track.note = text
+
+    def end(self, result: Result, stamped: Stamped) -> Track | None:
+        """A step ended. Returns the unit's track if that ended the unit in this stage."""
+        step = result.step
+        track = self.tracks.get(step.unit)
+        if track is None:
+            return None
+        track.now = result.after or track.now
+        track.exchanges += result.exchanges
+        if self._mine(step) is None:
+            return None
+        track.result, track.ended_at, track.note = result, stamped.at, ""
+        track.took_s += result.took_s
+        if result.before and step.phase is not Phase.GATE:
+            track.before = result.before
+        if result.acted is not Acted.NO:
+            track.acted = result.acted
+        if result.outcome is Outcome.OK and step.phase is not self._lasts[step.unit]:
+            self._under_way_since(track, stamped.elapsed_s)
+            return None
+        self.under_way.pop(step.unit, None)
+        self.work_left_s -= track.expected_s
+        self._stand(track, _ENDED[result.outcome])
+        self._settle(self._indices[step.unit], result.outcome is Outcome.OK)
+        return track
+
+    def close(self, why: str) -> None:
+        """The run is over: what still waits was not touched, because of a unit that it needs, or because of *why*."""
+        causes = self._causes()
+        for index, track in enumerate(self._nodes):
+            if track is not None and track.standing is Standing.WAITING:
+                track.why = causes[index] or why
+                self._stand(track, Standing.UNTOUCHED)
+        self.ready = 0
+
+    def waits(self, *, most: int, held_by: int = 2) -> list[Wait]:
+        """What waits for what, at most *most* of it, with at most *held_by* of the units that are waited for.
+
+        Looked for among the units that are longest under way: the cost does not grow with the stage.
+        """
+        holding: dict[int, list[Track]] = {}
+        for track in islice(self.under_way.values(), LOOKED_AT):
+            for barrier in dict.fromkeys(self._share_of[share] for share in self._shares[self._indices[track.unit]]):
+                if self._barrier_left[barrier] > 0 and self._first_waiters[barrier]:
+                    holding.setdefault(barrier, []).append(track)
+        found = []
+        for barrier, tracks in islice(holding.items(), most):
+            first, units = self._first_waiters[barrier] or (tracks[0], 0)
+            missing = self._nodes_left[barrier]
+            found.append(Wait(first=first, units=units, held_by=tuple(tracks[:held_by]), missing=missing))
+        return found
+
+    def remaining_s(self, now_s: float) -> float:
+        """How long the rest may take: the longest way ahead, or the plan's estimate by the share of work left."""
+        while self._next_rank < len(self._by_rank) and _over(self._by_rank[self._next_rank]):
+            self._next_rank += 1
+        if self._next_rank == len(self._by_rank):
+            return 0.0
+        top = self._by_rank[self._next_rank]
+        way_s = top.rank_s
+        if top.standing is Standing.UNDER_WAY:
+            way_s -= min(now_s - top.since_s, top.expected_s)
+        by_work_s = self.stage.expected_s * self.work_left_s / self.work_s if self.work_s > 0 else 0.0
+        return max(way_s, by_work_s, 0.0)
+
+    def owns(self, step: Step) -> bool:
+        """Whether *step* is one of its unit's own: False for readings beside them, and after the unit's end."""
+        return self._mine(step) is not None
+
+    def _mine(self, step: Step) -> Track | None:
+        """The track that *step* belongs to; None for readings beside it and after its end."""
+        track = self.tracks.get(step.unit)
+        if track is None or _over(track):
+            return None
+        if step.phase is Phase.READ and track.role is Role.ACT:
+            return None
+        return track
+
+    def _under_way_since(self, track: Track, now_s: float) -> None:
+        track.since_s = now_s
+        self.under_way.pop(track.unit, None)
+        self.under_way[track.unit] = track
+
+    def _stand(self, track: Track, standing: Standing) -> None:
+        counts = self.rows[track.service].counts
+        counts[track.standing] -= 1
+        counts[standing] += 1
+        track.standing = standing
+
+    def _settle(self, node: int, ok: bool) -> None:
+        """Open what *node* opens, and hand the order on through nodes without steps. A loop: chains may be long."""
+        settled = [(node, ok)]
+        while settled:
+            index, well = settled.pop()
+            self._outcomes[index] = well
+            for share in self._shares[index]:
+                barrier = self._share_of[share]
+                if not well and not self.stage.barriers[barrier].soft:
+                    continue
+                self._nodes_left[barrier] -= 1
+                self._share_left[share] -= 1
+                if self._share_left[share] == 0:
+                    self._barrier_left[barrier] -= 1
+                    if self._barrier_left[barrier] == 0:
+                        settled += [(waiter, True) for waiter in self._waiters[barrier] if self._freed(waiter)]
+
+    def _freed(self, waiter: int) -> bool:
+        """One barrier less before *waiter*; True if it has no steps and passes on at once."""
+        self._waits[waiter] -= 1
+        if self._waits[waiter] or self._outcomes[waiter] is not None:
+            return False
+        track = self._nodes[waiter]
+        if track is not None and track.standing is Standing.WAITING:
+            self.ready += 1
+        return track is None
+
+    def _pass_on(self, index: int) -> None:
+        if self._nodes[index] is None and self._outcomes[index] is None:
+            self._settle(index, True)
+
+    def _causes(self) -> list[str]:
+        """Per node that did not end, which failed unit it would have needed; "" if none."""
+        causes = [""] * len(self._nodes)
+        spread = [index for index, well in enumerate(self._outcomes) if well is False]
+        for index in spread:
+            track = self._nodes[index]
+            causes[index] = f"needs {track.unit}, which {_ENDS[track.standing]}" if track else ""
+        lost_shares: set[int] = set()
+        can_open: dict[int, int] = {}
+        for index in spread:  # grows while it is walked
+            for share in self._shares[index]:
+                barrier = self._share_of[share]
+                if share in lost_shares or self.stage.barriers[barrier].soft:
+                    continue
+                lost_shares.add(share)
+                can_open[barrier] = can_open.get(barrier, len(self.stage.barriers[barrier].instances)) - 1
+                if can_open[barrier] >= self.stage.barriers[barrier].need:
+                    continue
+                for waiter in self._waiters[barrier]:
+                    if self._outcomes[waiter] is None and not causes[waiter]:
+                        causes[waiter] = causes[index]
+                        spread.append(waiter)
+        return causes
+
+
+_ENDS = {Standing.FAILED: "failed", Standing.UNKNOWN: "is unknown"}
+
+
+def _over(track: Track) -> bool:
+    return track.standing not in (Standing.WAITING, Standing.UNDER_WAY)

@@ -1,0 +1,232 @@
+"""One picture of a run under way, drawn from its timeline to fit so many columns and lines. No clock, no terminal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.domain.durations import spoken
+from orchestrator.domain.progress import ServiceRow, StageProgress, Track, Wait
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.timeline import Timeline
+from orchestrator.interfaces.theme import QUIET_STYLE, STYLES, Marks, bar, clean, plural, safe
+
+ACTIONS = {"stop": "stopping", "start": "starting", "restart": "restarting", "status": "reading"}
+GOALS = {"Stopped": "stop", "Running": "start"}
+SERVICE_BAR = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Where to draw: columns, lines, and the marks that can be shown."""
+
+    width: int
+    height: int
+    marks: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """A title and its rows: how many it has, and how to draw the first so many of them."""
+
+    rows: int
+    least: int
+    draw: Callable[[int], RenderableType]
+
+
+def frame(timeline: Timeline, now_s: float, canvas: Canvas) -> RenderableType:
+    """The picture: never more lines than the canvas has. Cost: O(services + lines)."""
+    stage = timeline.current
+    if timeline.began is None or stage is None:
+        return Text("no run has begun", style=QUIET_STYLE)
+    parts: list[RenderableType] = [_title(timeline), _overall(timeline, now_s, canvas), Text()]
+    sections = _sections(timeline, stage, now_s, canvas)
+    for section, lines in zip(sections, _share_out(sections, canvas.height - len(parts)), strict=True):
+        if lines >= 2:
+            parts.append(section.draw(lines - 1))
+    return Group(*parts)
+
+
+def _share_out(sections: Sequence[_Section], height: int) -> list[int]:
+    """Lines for each section, its title among them: first what each needs least, then what is left in their order."""
+    lines = [0] * len(sections)
+    for place, section in enumerate(sections):
+        if section.rows and height >= 2:
+            lines[place] = min(section.least, section.rows, height - 1) + 1
+            height -= lines[place]
+    for place, section in enumerate(sections):
+        if lines[place]:
+            more = min(section.rows + 1 - lines[place], height)
+            lines[place] += more
+            height -= more
+    return lines
+
+
+def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Canvas) -> list[_Section]:
+    """Failures come first, where nothing pushes them out of sight."""
+    rows = list(stage.rows.values())
+    waits = timeline.waits(canvas.height)
+    under_way = timeline.under_way(canvas.height)
+    ready = [Text(_ready(stage))] if stage.ready and not timeline.halted else []
+    failures = timeline.failures
+    return [
+        _Section(len(failures), 4, lambda lines: _failures(timeline, lines, canvas)),
+        _Section(len(rows), 6, lambda lines: _services(rows, lines, canvas)),
+        _Section(len(under_way), 4, lambda lines: _under_way(under_way, stage, lines, now_s, canvas)),
+        _Section(len(waits) + len(ready), 3, lambda lines: _waits(waits, ready, lines, now_s, canvas)),
+    ]
+
+
+def _title(timeline: Timeline) -> Text:
+    began = timeline.began
+    assert began is not None
+    title = Text(no_wrap=True, overflow="ellipsis")
+    title.append(f"{ACTIONS[began.plan.action]} {clean(began.plan.name)}", style="bold")
+    title.append(f"  run {began.run}", style=QUIET_STYLE)
+    if began.requester:
+        title.append(f"  by {clean(began.requester)}", style=QUIET_STYLE)
+    return title
+
+
+def _overall(timeline: Timeline, now_s: float, canvas: Canvas) -> Table:
+    counts, total = timeline.counts(), timeline.total
+    percent = 100 * timeline.ended_count // total if total else 100
+    words = (
+        f"{timeline.ended_count}/{total} {percent:3d} %  {_stage_words(timeline)}{spoken(timeline.elapsed_s(now_s))}"
+    )
+    left_s = timeline.remaining_s(now_s)
+    if left_s is not None:
+        words += f", about {spoken(round(left_s))} left" if left_s >= 1 else ", soon done"
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(no_wrap=True, ratio=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", justify="right")
+    table.add_row(bar(counts, total, max(10, canvas.width - len(words) - 3), canvas.marks), Text(words))
+    return table
+
+
+def _stage_words(timeline: Timeline) -> str:
+    if timeline.checking:
+        return "reading everybody once more  "
+    if len(timeline.stages) < 2 or timeline.current is None:
+        return ""
+    number = timeline.current.number + 1
+    return f"{number} of {len(timeline.stages)}: {GOALS[timeline.current.stage.goal]}  "
+
+
+def _titled(title: str, rest: str, table: Table) -> Group:
+    """A section: its title, on one line whatever its length, and its rows."""
+    heading = Text.assemble(
+        (title, "bold"), (f"  {rest}" if rest else "", QUIET_STYLE), no_wrap=True, overflow="ellipsis"
+    )
+    return Group(heading, table)
+
+
+def _grid(*justify: str, widest: int) -> Table:
+    """A table of one-line rows; the column at *widest* takes what room there is."""
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    for place, way in enumerate(justify):
+        ratio = 1 if place == widest else None
+        table.add_column(no_wrap=True, overflow="ellipsis", justify="right" if way == "right" else "left", ratio=ratio)
+    return table
+
+
+def _services(rows: Sequence[ServiceRow], lines: int, canvas: Canvas) -> Group:
+    chosen, hidden = list(rows), 0
+    if len(rows) > lines:
+        chosen = sorted(rows, key=_calm)[: lines - 1]
+        hidden = len(rows) - len(chosen)
+        kept = {row.service for row in chosen}
+        chosen = [row for row in rows if row.service in kept]
+    names = max(len(clean(row.service)) for row in chosen)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, min(names, canvas.width // 3)))
+    table.add_column(no_wrap=True, width=SERVICE_BAR)
+    table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for row in chosen:
+        done = f"{row.counts[Standing.OK]}/{row.total}"
+        table.add_row(
+            safe(row.service),
+            bar(row.counts, row.total, SERVICE_BAR, canvas.marks),
+            done,
+            _standings(row, canvas.marks),
+        )
+    if hidden:
+        table.add_row(Text(f"{canvas.marks.ellipsis} {hidden} more", style=QUIET_STYLE))
+    return _titled("services", "", table)
+
+
+def _calm(row: ServiceRow) -> tuple[bool, bool, bool]:
+    """Services with failures sort first, then those at work, then those that wait; the done ones last."""
+    counts = row.counts
+    failing = counts[Standing.FAILED] + counts[Standing.UNKNOWN] > 0
+    return (not failing, not counts[Standing.UNDER_WAY], row.ended == row.total)
+
+
+def _standings(row: ServiceRow, marks: Marks) -> Text:
+    """`▶ 3 under way  · 4 waiting  ✗ 1 failed`: only what there is; a service that is all done says so."""
+    text = Text()
+    for standing in (Standing.FAILED, Standing.UNKNOWN, Standing.UNDER_WAY, Standing.WAITING, Standing.UNTOUCHED):
+        count = row.counts[standing]
+        if count:
+            text.append(f"{marks.standing[standing]} {count} {standing}  ", style=STYLES[standing])
+    if row.counts[Standing.OK] == row.total:
+        text.append(f"{marks.standing[Standing.OK]} done", style=STYLES[Standing.OK])
+    return text
+
+
+def _failures(timeline: Timeline, lines: int, canvas: Canvas) -> Group:
+    failures = timeline.failures
+    shown = failures[: lines if len(failures) <= lines else max(1, lines - 1)]
+    table = _grid("left", "left", "left", widest=2)
+    for track in shown:
+        mark, style = canvas.marks.standing[track.standing], STYLES[track.standing]
+        table.add_row(_unit(track, mark, style, canvas), Text(str(track.standing), style=style), safe(track.error))
+    if len(shown) < min(lines, len(failures)):
+        table.add_row(Text(f"{canvas.marks.ellipsis} {len(failures) - len(shown)} more", style=QUIET_STYLE))
+    return _titled(f"failures ({len(failures)})", "nothing new is begun; what is under way settles", table)
+
+
+def _unit(track: Track, mark: str, style: str, canvas: Canvas) -> Text:
+    """A unit with its mark, in a third of the width at most."""
+    unit = Text(f"{mark} ", style=style).append(clean(track.unit))
+    unit.truncate(max(16, canvas.width // 3), overflow="ellipsis")
+    return unit
+
+
+def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s: float, canvas: Canvas) -> Group:
+    table = _grid("left", "left", "left", "right", widest=2)
+    count = len(stage.under_way)
+    for track in tracks[:lines]:
+        unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
+        table.add_row(unit, track.doing, safe(track.note or track.now, QUIET_STYLE), _for_s(track, now_s))
+    return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table)
+
+
+def _for_s(track: Track, now_s: float) -> str:
+    return spoken(max(0.0, now_s - track.since_s))
+
+
+def _waits(waits: Sequence[Wait], ready: Sequence[Text], lines: int, now_s: float, canvas: Canvas) -> Group:
+    table = _grid("left", widest=0)
+    mark = f"{canvas.marks.standing[Standing.WAITING]} "
+    for line in [*(_wait(wait, now_s) for wait in waits), *ready][:lines]:
+        table.add_row(Text(mark, style=QUIET_STYLE).append(line))
+    return _titled("waiting", "", table)
+
+
+def _wait(wait: Wait, now_s: float) -> Text:
+    """`orders@app-02 and 39 more wait for broker@broker-01 (StopPending 12 s)`."""
+    text = Text(clean(wait.first.unit))
+    text.append(f" and {wait.units - 1} more wait for " if wait.units > 1 else " waits for ", style=QUIET_STYLE)
+    for place, track in enumerate(wait.held_by):
+        text.append(", " if place else "").append(clean(track.unit))
+        text.append(f" ({clean(track.note or track.doing)} {_for_s(track, now_s)})", style=QUIET_STYLE)
+    more = wait.missing - len(wait.held_by)
+    return text.append(f" and {more} more" if more > 0 else "", style=QUIET_STYLE)
+
+
+def _ready(stage: StageProgress) -> str:
+    return f"{plural(stage.ready, 'unit')} may go on as soon as there is a free place"

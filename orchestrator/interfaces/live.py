@@ -1,0 +1,66 @@
+"""The live view: a picture of the run that is drawn anew four times a second, and the report at the end."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+
+from orchestrator.domain.facts import Stamped
+from orchestrator.domain.results import Note
+from orchestrator.domain.timeline import Timeline
+from orchestrator.interfaces.frame import Canvas, frame
+from orchestrator.interfaces.report import report
+from orchestrator.interfaces.theme import marks_of
+
+PICTURES_PER_S = 4
+
+
+class LiveView:
+    """Implements `views.View` on a terminal.
+
+    Facts and notes only go into the timeline; a thread of rich draws, at most `PICTURES_PER_S` times a second and
+    whatever number of facts came meanwhile.
+    """
+
+    def __init__(self, console: Console, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._monotonic = monotonic
+        self._timeline = Timeline()
+        self._ahead_s = 0.0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._live = Live(self, console=console, refresh_per_second=PICTURES_PER_S, transient=True)
+
+    def fact(self, stamped: Stamped) -> None:
+        """See `View.fact`."""
+        with self._lock:
+            self._timeline.fact(stamped)
+            self._ahead_s = self._monotonic() - stamped.elapsed_s
+        if not self._live.is_started and not self._closed:
+            self._live.start()
+
+    def note(self, note: Note) -> None:
+        """See `View.note`."""
+        with self._lock:
+            self._timeline.note(note)
+
+    def close(self) -> None:
+        """See `View.close`. The picture goes, the report stays."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._live.stop()
+            if self._timeline.began:
+                self._console.print(report(self._timeline, marks_of(self._console)))
+        except OSError:
+            return  # the terminal is gone
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw; the last line stays free, so that the terminal does not scroll."""
+        canvas = Canvas(options.max_width, console.size.height - 1, marks_of(console))
+        with self._lock:
+            picture = frame(self._timeline, self._monotonic() - self._ahead_s, canvas)
+        yield picture

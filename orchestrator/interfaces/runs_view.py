@@ -1,0 +1,160 @@
+"""`orch runs` and `orch show`: the journal, read back."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.domain.durations import spoken
+from orchestrator.domain.facts import Stamped
+from orchestrator.domain.progress import Track
+from orchestrator.domain.results import Acted
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.timeline import Timeline
+from orchestrator.engine.ports import RunSummary
+from orchestrator.interfaces.frame import GOALS
+from orchestrator.interfaces.report import report
+from orchestrator.interfaces.theme import (
+    QUIET_STYLE,
+    STYLES,
+    UNICODE_MARKS,
+    VERDICT_STYLES,
+    Marks,
+    clean,
+    clock,
+    moment,
+    safe,
+)
+
+OPEN = "open"
+"""The verdict of a run without an end: it goes on in another process, or its process was killed."""
+
+
+def runs_table(runs: Sequence[RunSummary], marks: Marks = UNICODE_MARKS) -> RenderableType:
+    """The runs, as they come, one a row."""
+    if not runs:
+        return Text("no runs yet")
+    table = Table("run", "began", "took", "verdict", "what", "units", "by", box=None, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap, column.overflow = True, "ellipsis"
+    for run in runs:
+        verdict = run.verdict or OPEN
+        table.add_row(
+            Text(run.run),
+            moment(run.began_at),
+            spoken(max(0.0, run.ended_at - run.began_at)) if run.ended_at is not None else "",
+            Text(verdict, style=VERDICT_STYLES.get(verdict, "bold")),
+            safe(f"{run.action} {run.plan}"),
+            safe(marks.dot.join(f"{count} {what}" for what, count in run.counts.items() if count)),
+            safe(run.requester, QUIET_STYLE),
+        )
+    return table
+
+
+def runs_json(runs: Sequence[RunSummary]) -> str:
+    """The runs as one JSON object: `{"runs": [...]}`, times in ISO 8601, UTC."""
+    return json.dumps(
+        {
+            "runs": [
+                {
+                    "run": run.run,
+                    "plan": run.plan,
+                    "action": run.action,
+                    "requester": run.requester,
+                    "began_at": _utc(run.began_at),
+                    "ended_at": None if run.ended_at is None else _utc(run.ended_at),
+                    "verdict": run.verdict,
+                    "counts": dict(run.counts),
+                }
+                for run in runs
+            ]
+        }
+    )
+
+
+def timeline_of(facts: Sequence[Stamped]) -> Timeline:
+    """A run's facts, folded."""
+    timeline = Timeline()
+    for stamped in facts:
+        timeline.fact(stamped)
+    return timeline
+
+
+def show(facts: Sequence[Stamped], marks: Marks = UNICODE_MARKS) -> RenderableType:
+    """One run: who, when, what; every unit with its states, times, attempts and error; the report."""
+    timeline = timeline_of(facts)
+    return Group(_header(timeline), Text(), *_units(timeline, marks), Text(), report(timeline, marks))
+
+
+def show_json(facts: Sequence[Stamped]) -> str:
+    """One run as one JSON object: `Timeline.snapshot`, times in ISO 8601, UTC."""
+    timeline = timeline_of(facts)
+    data = timeline.snapshot(timeline.last_s)
+    for holder in (data, *data["units"]):
+        for key in ("began_at", "ended_at"):
+            holder[key] = None if holder[key] is None else _utc(holder[key])
+    return json.dumps(data)
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _header(timeline: Timeline) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style=QUIET_STYLE)
+    table.add_column(overflow="fold")
+    began, ended = timeline.began, timeline.ended
+    if began is None:
+        table.add_row("run", "no beginning is recorded")
+        return table
+    table.add_row("run", Text(began.run))
+    table.add_row("what", safe(f"{began.plan.action} {began.plan.name}"))
+    table.add_row("by", safe(f"{began.requester} on {began.controller}"))
+    if began.command:
+        table.add_row("command", safe(began.command))
+    table.add_row("began", moment(timeline.began_at))
+    end = f"{moment(timeline.last_at)}, {ended.verdict}, exit code {ended.exit_code}" if ended else _open(timeline)
+    table.add_row("ended", end)
+    for order in timeline.orders:
+        table.add_row("ordered", safe(order))
+    return table
+
+
+def _open(timeline: Timeline) -> str:
+    return (
+        f"no end is recorded; the last fact is of {moment(timeline.last_at)}: the run goes on in another process, "
+        "or its process was ended. `orch status --plan FILE` reads the hosts"
+    )
+
+
+def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
+    for stage in timeline.stages:
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for name in (GOALS[stage.stage.goal], "outcome", "states", "began", "took", "tries"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("error", overflow="fold", min_width=20)
+        for track in stage.tracks.values():
+            table.add_row(*_cells(track, marks))
+        yield table
+
+
+def _cells(track: Track, marks: Marks) -> tuple[Text | str, ...]:
+    style = STYLES[track.standing]
+    arrow = f" {marks.arrow} "
+    states = arrow.join(filter(None, dict.fromkeys((track.before, track.now))))
+    outcome = Text(f"{track.standing}", style=style)
+    if track.standing is Standing.OK and track.acted is Acted.NO:
+        outcome.append(", no act", style=QUIET_STYLE)
+    return (
+        Text(f"{marks.standing[track.standing]} ", style=style).append(clean(track.unit)),
+        outcome,
+        safe(states),
+        clock(track.began_at) if track.began_at is not None else "",
+        spoken(track.took_s) if track.result else "",
+        str(track.attempts) if track.attempts else "",
+        safe(track.error or track.why),
+    )

@@ -1,0 +1,142 @@
+"""How things look in every view: marks, words and styles, times, and text of hosts made safe to show.
+
+What a colour says, a mark and a word say too: views read the same without colour.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.secrets import shown
+
+STYLES: Mapping[Standing, str] = {
+    Standing.WAITING: "dim",
+    Standing.UNDER_WAY: "cyan",
+    Standing.OK: "green",
+    Standing.FAILED: "bold red",
+    Standing.UNKNOWN: "bold magenta",
+    Standing.UNTOUCHED: "yellow",
+}
+VERDICT_STYLES: Mapping[str, str] = {"done": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
+STRAYED_STYLE = "bold yellow"
+QUIET_STYLE = "dim"
+
+_ESCAPES = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    "|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?"  # OSC, DCS and their kin, up to their end
+    "|\x1b[ -/]*[0-~]?"  # the rest
+    "|\x9b[0-?]*[ -/]*[@-~]"
+)
+_BLANKS = re.compile(r"[\s\x85\u2028\u2029]+")
+_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """One character for each thing that a view says; `bars` are done, failed, under way, and the rest."""
+
+    standing: Mapping[Standing, str]
+    strayed: str
+    bars: str
+    arrow: str
+    ellipsis: str
+    dot: str
+
+
+UNICODE_MARKS = Marks(
+    standing={
+        Standing.WAITING: "·",
+        Standing.UNDER_WAY: "▶",
+        Standing.OK: "✓",
+        Standing.FAILED: "✗",
+        Standing.UNKNOWN: "?",
+        Standing.UNTOUCHED: "–",  # noqa: RUF001 - meant to be this dash
+    },
+    strayed="!",
+    bars="█▒▸─",
+    arrow="→",
+    ellipsis="…",
+    dot=" · ",
+)
+ASCII_MARKS = Marks(
+    standing={
+        Standing.WAITING: ".",
+        Standing.UNDER_WAY: ">",
+        Standing.OK: "+",
+        Standing.FAILED: "x",
+        Standing.UNKNOWN: "?",
+        Standing.UNTOUCHED: "-",
+    },
+    strayed="!",
+    bars="#x>.",
+    arrow="->",
+    ellipsis="...",
+    dot=", ",
+)
+
+
+def marks_of(console: Console) -> Marks:
+    """The marks that the console's encoding can show."""
+    return ASCII_MARKS if console.options.ascii_only else UNICODE_MARKS
+
+
+def clean(text: str) -> str:
+    """Text from elsewhere on one line and harmless: no terminal sequences, no hidden or turned-around characters.
+
+    Line breaks and blanks become one blank; whatever else can't be seen is spelled out (`\\u202e`); secret references
+    are named. Views put the result in `Text`, never in markup.
+    """
+    text = _BLANKS.sub(" ", _ESCAPES.sub("", shown(text))).strip()
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_visible(character) for character in text)
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) in _HIDDEN:
+        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return character
+
+
+def safe(text: str, style: str = "") -> Text:
+    """`clean` text, ready to draw."""
+    return Text(clean(text), style=style)
+
+
+def moment(at: float) -> str:
+    """A UTC time in the local zone, with its offset: `2026-11-21 02:13:05+01:00`."""
+    return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def clock(at: float) -> str:
+    """The same, without its day: `02:13:05+01:00`."""
+    return moment(at)[11:]
+
+
+def plural(count: int, one: str) -> str:
+    """`1 unit`, `2 units`."""
+    return f"{count} {one}" if count == 1 else f"{count} {one}s"
+
+
+def bar(counts: Mapping[Standing, int], total: int, width: int, marks: Marks) -> Text:
+    """A bar of *width* cells: done, failed or unknown, under way, and the rest, each told apart without colour too.
+
+    Whatever there is at least one of has at least one cell, as far as the cells go.
+    """
+    kinds = (
+        (counts.get(Standing.OK, 0), STYLES[Standing.OK]),
+        (counts.get(Standing.FAILED, 0) + counts.get(Standing.UNKNOWN, 0), STYLES[Standing.FAILED]),
+        (counts.get(Standing.UNDER_WAY, 0), STYLES[Standing.UNDER_WAY]),
+    )
+    text, left = Text(), width
+    for (count, style), mark in zip(kinds, marks.bars, strict=False):
+        cells = min(left, max(int(width * count / total), 1)) if count and total else 0
+        text.append(mark * cells, style=style)
+        left -= cells
+    return text.append(marks.bars[3] * left, style=QUIET_STYLE)
