@@ -1,0 +1,140 @@
+"""From what files declare to an inventory: groups put in order, variables merged with Ansible's precedence.
+
+Weakest first: variables of `all`, of the other groups (by depth, priority, name), group_vars/all, group_vars of the
+other groups, the host's own, host_vars. Depth is the longest way down from `all`. Hosts in the same groups share one
+merged mapping, so the cost is that of the hosts' own variables plus one merge for each combination of groups.
+"""
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from orchestrator.domain.errors import Mistake, Mistakes
+from orchestrator.domain.inventory.model import Inventory, InventoryGroup, InventoryHost, Marks, Values
+from orchestrator.domain.inventory.reading import Declared
+from orchestrator.domain.tree import Node
+
+Variables = Mapping[str, Node]
+
+
+def merge(declared: Declared, group_files: Mapping[str, Variables], host_files: Mapping[str, Variables]) -> Inventory:
+    """The inventory. *group_files* and *host_files* hold what group_vars and host_vars say, by name.
+
+    Raises:
+        Mistakes: groups that contain each other.
+    """
+    children = _with_roots_under_all(declared)
+    order = _parents_first(declared, children)
+    depths, ancestors = _depths(order, children)
+    member_of = _memberships(declared, ancestors)
+    listed = {name: list(group.hosts) for name, group in declared.groups.items()}
+    named = [host for host in declared.groups["ungrouped"].hosts if member_of[host] == ("ungrouped",)]
+    alone = [host for host, among in member_of.items() if among == ("ungrouped",)]
+    listed["ungrouped"] = list(dict.fromkeys(named + alone))
+    groups = {
+        name: InventoryGroup(
+            name,
+            tuple(children[name]),
+            tuple(listed[name]),
+            _hosts_of(name, children, listed),
+            depths[name],
+            group.priority,
+        )
+        for name, group in declared.groups.items()
+    }
+    hosts = _hosts(declared, member_of, groups, group_files, host_files)
+    in_order = {name: hosts[name] for name in groups["all"].hosts}
+    return Inventory(declared.file, in_order, groups, tuple(declared.hosts))
+
+
+def _with_roots_under_all(declared: Declared) -> dict[str, list[str]]:
+    children = {name: list(group.children) for name, group in declared.groups.items()}
+    held = {child for below in children.values() for child in below}
+    children["all"] += [name for name in children if name not in held and name != "all"]
+    return children
+
+
+def _parents_first(declared: Declared, children: Mapping[str, list[str]]) -> list[str]:
+    graph: dict[str, dict[str, None]] = {name: {} for name in children}
+    for name, below in children.items():
+        for child in below:
+            graph[child][name] = None
+    mistakes: list[Mistake] = []
+    while True:
+        try:
+            order = list(TopologicalSorter(graph).static_order())
+        except CycleError as error:
+            circle: list[str] = error.args[1]  # each holds the next one; the first stands again at the end
+            edges = zip(circle, circle[1:], strict=False)
+            written = [(declared.groups[one].children.get(other), one, other) for one, other in edges]
+            mark, parent, child = max((mark, one, other) for mark, one, other in written if mark is not None)
+            wrong = f"groups contain each other: {' -> '.join(circle)}"
+            mistakes.append(Mistake(mark, wrong, f"take {child!r} out of the children of {parent!r}"))
+            del graph[child][parent]
+        else:
+            break
+    if mistakes:
+        raise Mistakes(mistakes)
+    return order
+
+
+def _depths(order: Iterable[str], children: Mapping[str, list[str]]) -> tuple[dict[str, int], dict[str, set[str]]]:
+    depths: dict[str, int] = dict.fromkeys(children, 0)
+    ancestors: dict[str, set[str]] = {name: set() for name in children}
+    for name in order:
+        for child in children[name]:
+            depths[child] = max(depths[child], depths[name] + 1)
+            ancestors[child] |= ancestors[name] | {name}
+    return depths, ancestors
+
+
+def _memberships(declared: Declared, ancestors: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+    """Each host's groups and their ancestors, sorted, without `all`; `ungrouped` for those in no other."""
+    direct: dict[str, list[str]] = {host: [] for host in declared.hosts}
+    for name, group in declared.groups.items():
+        for host in group.hosts:
+            direct[host].append(name)
+    cache: dict[tuple[str, ...], tuple[str, ...]] = {}
+    result = {}
+    for host, names in direct.items():
+        key = tuple(names)
+        if key not in cache:
+            named = [name for name in names if name not in ("all", "ungrouped")] or ["ungrouped"]
+            cache[key] = tuple(sorted(set(named).union(*(ancestors[name] for name in named)) - {"all"}))
+        result[host] = cache[key]
+    return result
+
+
+def _hosts_of(name: str, children: Mapping[str, list[str]], listed: Mapping[str, list[str]]) -> tuple[str, ...]:
+    found: dict[str, None] = dict.fromkeys(listed[name])
+    seen, level = {name}, [name]
+    while level:
+        below = dict.fromkeys(child for group in level for child in children[group] if child not in seen)
+        for group in below:
+            found.update(dict.fromkeys(listed[group]))
+        seen.update(below)
+        level = list(below)
+    return tuple(found)
+
+
+def _hosts(
+    declared: Declared,
+    member_of: Mapping[str, tuple[str, ...]],
+    groups: Mapping[str, InventoryGroup],
+    group_files: Mapping[str, Variables],
+    host_files: Mapping[str, Variables],
+) -> dict[str, InventoryHost]:
+    merged: dict[tuple[str, ...], dict[str, Node]] = {}
+    hosts = {}
+    for name, own in declared.hosts.items():
+        among = member_of[name]
+        shared = merged.get(among)
+        if shared is None:
+            ranked = sorted(among, key=lambda one: (groups[one].depth, groups[one].priority, one))
+            shared = merged[among] = {}
+            for group in ("all", *ranked):
+                shared.update(declared.groups[group].variables)
+            for group in ("all", *ranked):
+                shared.update(group_files.get(group, {}))
+        values = Values({**own, **host_files[name]} if name in host_files else own, shared)
+        hosts[name] = InventoryHost(name, values, among, Marks(values))
+    return hosts
