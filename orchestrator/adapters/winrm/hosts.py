@@ -1,0 +1,38 @@
+"""All hosts that are reached over WinRM: the way in for `wiring`."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from orchestrator.adapters.winrm.services import WinrmServices
+from orchestrator.adapters.winrm.threads import WinrmThreads
+from orchestrator.domain.connection import Connection
+
+
+class WinrmHosts:
+    """Implements Hosts for *connections*, by inventory name. *reveal* resolves the secret references in a text; it is
+    called in a thread, when a session is opened.
+
+    Costs nothing until a host is asked something. To be used from one event loop.
+    """
+
+    def __init__(self, connections: Mapping[str, Connection], reveal: Callable[[str], str]) -> None:
+        self._connections = connections
+        self._reveal = reveal
+        self._threads = WinrmThreads()
+        self._hosts: dict[str, WinrmServices] = {}
+
+    def services(self, host: str) -> WinrmServices:
+        """The host's services; KeyError if there is no such host."""
+        if host not in self._hosts:
+            self._hosts[host] = WinrmServices(self._connections[host], self._reveal, self._threads)
+        return self._hosts[host]
+
+    def command(self, host: str) -> WinrmServices:
+        """The host's programs."""
+        return self.services(host)
+
+    async def aclose(self) -> None:
+        """Delete every shell, side by side. Never raises; what does not answer within four seconds is left to end by
+        its idle timeout."""
+        await asyncio.gather(*(services.aclose() for services in self._hosts.values()))
+        self._threads.close()

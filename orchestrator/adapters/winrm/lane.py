@@ -1,0 +1,242 @@
+"""The lane to one host: one session at a time, one thread at a time in it, and every exchange with a deadline.
+
+The event loop connects, a borrowed thread speaks, and nobody waits here for a service. What was begun is not undone by
+cancelling: it goes on in the background to its end or its deadline, and the next exchange waits for it.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from orchestrator.adapters.winrm.threads import WinrmThreads
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import AuthRejected, HostError, OrchError, Unreachable
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.winrm.session import Session, Shell
+
+T = TypeVar("T")
+
+COMMANDS_PER_SHELL = 900
+"""Windows counts commands over the life of a shell and refuses after 1,000 on some versions."""
+CLOSE_S = 4.0
+"""How long closing may take in all: what is left then ends by its idle timeout on the host."""
+
+
+class Lane:
+    """Leads exchanges to the host of *connection*, in order. *reveal* resolves the references in its password.
+
+    A session is opened by the first exchange and dropped after any error; the next one opens another and deletes the
+    shell that the lost one left on the host. A secret that the host rejected is not sent again.
+    """
+
+    def __init__(self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads) -> None:
+        self._connection = connection
+        self._reveal = reveal
+        self._threads = threads
+        self._turn = asyncio.Lock()
+        self._session: Session | None = None
+        self._left: list[Shell] = []
+        self._rejected: tuple[str | None, AuthRejected] | None = None
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    @property
+    def session(self) -> "Session | None":
+        """The session of now; what was begun on another one is lost."""
+        return self._session
+
+    async def exchange(self, work: "Callable[[Session], T]", *, limit_s: float | None = None) -> T:
+        """Run *work* on an open session in a borrowed thread, after those that asked before.
+
+        Raises: HostError and its kin. Past *limit_s* (the connection's read timeout unless given) the session is
+        dropped and its thread freed. Cancelled while it waits, *work* never runs; later, it goes on unseen.
+        """
+        await self._turn.acquire()
+        try:
+            session = await self._ready()
+            running = await self._threads.begin(lambda: self._speak(session, work))
+        except BaseException:
+            if self._session is not None and not self._session.opened:
+                self._drop(self._session, idle=True)
+            self._turn.release()
+            raise
+        limit = self._connection.read_timeout_s if limit_s is None else limit_s
+        task = asyncio.create_task(self._settle(session, running, limit))
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Delete what stands on the host. Never raises; takes CLOSE_S at most."""
+        with contextlib.suppress(HostError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._turn.acquire()
+                try:
+                    await self._sweep()
+                finally:
+                    self._turn.release()
+        if self._session is not None:
+            self._drop(self._session, idle=not self._under_way)
+        self._left.clear()
+
+    async def _sweep(self) -> None:
+        """Delete the shell of the session and those that lost sessions left, over one connection."""
+        if self._session is None and (not self._left or self._rejected is not None):
+            return
+        session = await self._ready()
+        left, self._left = self._left, []
+
+        def work() -> None:
+            if session.opened:
+                session.close()
+            session.delete(left)
+
+        running = await self._threads.begin(work)
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.shield(running)
+        except BaseException:
+            session.cut()
+            raise
+        finally:
+            self._session = None
+            self._free(session, running)
+
+    async def _ready(self) -> "Session":
+        """The session, or a new one on a fresh connection; it is not signed in yet."""
+        session = self._session
+        if session is not None and (session.line.dropped or session.commands >= COMMANDS_PER_SHELL):
+            self._drop(session, idle=True)
+        if self._session is None:
+            password = await self._password()
+            sock = await self._connect()
+            self._session = await (await self._threads.begin(lambda: self._make(password, sock)))
+        return self._session
+
+    async def _password(self) -> str | None:
+        """The secret, resolved now. Raises AuthRejected again if it is the one that the host rejected."""
+        secret = self._connection.password
+        password = None
+        if secret is not None:
+            try:
+                password = await (await self._threads.begin(lambda: self._reveal(secret.text)))
+            except OrchError as exc:
+                raise HostError(self._connection.host, f"no password: {exc}", hint=exc.hint) from exc
+        if self._rejected is not None:
+            rejected, error = self._rejected
+            if password == rejected:
+                raise AuthRejected(error.host, error.text, hint=error.hint)
+            self._rejected = None
+        return password
+
+    def _make(self, password: str | None, sock: socket.socket | None) -> "Session":
+        from orchestrator.adapters.winrm.session import Session  # noqa: PLC0415 # costs 0.3 s: only when needed
+
+        try:
+            return Session(self._connection, password, sock)
+        except BaseException:
+            if sock is not None:
+                sock.close()
+            raise
+
+    async def _connect(self) -> socket.socket | None:
+        """A TCP connection, made without a thread; None where a proxy leads to the host."""
+        connection = self._connection
+        if connection.proxy:
+            return None
+        try:
+            async with asyncio.timeout(connection.connection_timeout_s):
+                return await self._first_that_answers()
+        except TimeoutError as exc:
+            text = f"no connection to {connection.address}:{connection.port} in {connection.connection_timeout_s:g} s"
+            raise Unreachable(connection.host, text) from exc
+        except OSError as exc:
+            said = (exc.strerror or str(exc)).lower()
+            text = f"{connection.address}:{connection.port}: {said}"
+            raise Unreachable(connection.host, text, hint="is WinRM enabled there, and the port open?") from exc
+
+    async def _first_that_answers(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        failure = OSError(0, "the name leads to no address")
+        for family, address in await self._addresses():
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                await loop.sock_connect(sock, address)
+            except OSError as exc:
+                sock.close()
+                failure = exc
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        raise failure
+
+    async def _addresses(self) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+        host, port = self._connection.address, self._connection.port
+        try:
+            literal = ipaddress.ip_address(host)
+        except ValueError:
+            look_up = await self._threads.begin(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            return [(family, (str(address[0]), port)) for family, _, _, _, address in await look_up]
+        return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (host, port))]
+
+    def _speak(self, session: "Session", work: "Callable[[Session], T]") -> T:
+        """In a thread: sign in if that is to be done yet, then the work."""
+        if not session.opened:
+            session.open()
+            left, self._left = self._left, []
+            session.delete(left)
+        return work(session)
+
+    async def _settle(self, session: "Session", running: "asyncio.Future[T]", limit_s: float) -> T:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await asyncio.shield(running)
+        except TimeoutError as exc:
+            session.cut()
+            self._drop(session, running=running)
+            raise Unreachable(
+                self._connection.host, f"no answer within {limit_s:g} s", sent=session.line.written
+            ) from exc
+        except AuthRejected as exc:
+            self._rejected = (session.password, exc)
+            self._drop(session, idle=True)
+            raise
+        except HostError:
+            self._drop(session, idle=True)
+            raise
+        finally:
+            self._turn.release()
+
+    def _drop(self, session: "Session", *, idle: bool = False, running: "asyncio.Future[T] | None" = None) -> None:
+        """Use *session* no more; its shell is deleted when there is another one."""
+        if session.shell is not None:
+            self._left.append(session.shell)
+        if self._session is session:
+            self._session = None
+        if idle:
+            session.dispose()
+        elif running is not None:
+            self._free(session, running)
+
+    @staticmethod
+    def _free(session: "Session", running: "asyncio.Future[T]") -> None:
+        """Free the connection once its thread has let go of it."""
+
+        def free(ended: "asyncio.Future[T]") -> None:
+            if not ended.cancelled():
+                ended.exception()  # it was told already, or nobody is left to be told
+            session.dispose()
+
+        running.add_done_callback(free)
+
+    def _forget(self, task: "asyncio.Task[T]") -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()

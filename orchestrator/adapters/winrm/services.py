@@ -1,0 +1,215 @@
+"""HostServices and HostCommand of one host over WinRM."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from orchestrator.adapters.winrm import answers, statements
+from orchestrator.adapters.winrm.lane import Lane
+from orchestrator.adapters.winrm.threads import WinrmThreads
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused
+from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
+from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.winrm.session import Job, Session
+
+SHORT_S = 0.5
+"""How long an answer is waited for on the host: the least that WinRM takes as an operation timeout."""
+SLICE_S = 1.0
+"""How long a program's output is waited for before others may use the lane."""
+WAITING_MOST = 15
+"""Controls that may wait on a host beside each other: one runspace fewer than the shell has, for the reader."""
+OUTPUT_MOST = 64 * 1024
+
+
+@dataclass(slots=True)
+class _Control:
+    """A control that was handed over. `before` and `seen` are the last readings before and after it."""
+
+    wanted: Control
+    session: "Session"
+    job: "Job"
+    before: ServiceStatus | None
+    seen: ServiceStatus | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the service is on its way, so that the cmdlet on the host still waits for it."""
+        return self.seen is not None and self.seen.state.pending
+
+
+class WinrmServices:
+    """The services and programs of the host of *connection*.
+
+    The password's references are resolved by *reveal* when a session is opened. Requests on the wire: 3 to open a
+    session (and 3 for NTLM's handshake), 2 for a read, 1 for a control, 1 for its answer, 1 to close.
+    """
+
+    def __init__(self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads) -> None:
+        self._host = connection.host
+        self._limit_s = connection.read_timeout_s
+        self._lane = Lane(connection, reveal, threads)
+        self._controls: dict[str, _Control] = {}
+        self._last: dict[str, ServiceStatus] = {}
+        self._has_sc = True
+
+    async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
+        """See HostServices. Get-Service tells all but PID, checkpoint and exit codes; those are `sc.exe queryex`'s.
+
+        Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern. Start types
+        come from .NET, which says Automatic of a delayed one on Windows PowerShell.
+        """
+        if not asked:
+            return []
+        output = await self._run(statements.states(asked, with_sc=self._has_sc))
+        if output.lacks(statements.SC):
+            self._has_sc = False
+        if output.failed and not output.items:
+            raise Refused(self._host, output.failures[-1].problem())
+        readings = answers.readings(asked, output)
+        for status in (status for reading in readings for status in reading.found):
+            self._take_in(status)
+        return readings
+
+    async def request(self, name: str, control: Control) -> None:
+        """See HostServices. The cmdlet waits on a pipeline of its own."""
+        waiting = [one for one in self._controls.values() if one.session is self._lane.session]
+        if len(waiting) >= WAITING_MOST and sum(one.seen is None or one.waits for one in waiting) >= WAITING_MOST:
+            raise QuotaExceeded(self._host, f"{WAITING_MOST} controls still wait on this host")
+        sent = statements.control(name, control)
+        before = self._last.get(name.lower())
+
+        def hand_over(session: "Session") -> None:
+            self._controls[name.lower()] = _Control(control, session, session.begin(sent), before)
+
+        await self._lane.exchange(hand_over)
+
+    async def answer(self, name: str) -> ControlAnswer:
+        """See HostServices. Costs nothing while the last reading shows the service on its way.
+
+        Where the error record of a refusal holds no Win32 number, which is so with Windows PowerShell 5.1, it is
+        completed from one more reading: see `answers.complete`.
+        """
+        control = self._controls.get(name.lower())
+        if control is None:
+            return ControlAnswer(ended=True)
+        if control.session is not self._lane.session:
+            return self._lost(name)
+        if control.waits:
+            return ControlAnswer(ended=False)
+        try:
+            output = await self._lane.exchange(lambda session: self._hear(session, control))
+        except HostError:
+            return self._lost(name)
+        if output is None:
+            return self._lost(name)
+        if not output.ended:
+            return ControlAnswer(ended=False)
+        self._controls.pop(name.lower(), None)
+        return ControlAnswer(ended=True, problem=await self._refusal(name, control, output))
+
+    async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
+        """See HostServices. Asks `sc.exe sdshow`, so quotes in a name are a problem."""
+        askable = [name for name in names if answers.for_sc(name)]
+        told: dict[str, str | Problem] = {}
+        if askable:
+            output = await self._run(statements.descriptors(askable))
+            told = dict(zip(askable, answers.descriptors(askable, output), strict=True))
+        unaskable = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
+        return [told.get(name, unaskable) for name in names]
+
+    async def facts(self) -> HostFacts:
+        """See HostServices. Each command may be missing at a constrained endpoint: then its facts are."""
+        parts: list[answers.Output] = []
+        version, began_at, ended_at = "", time.time(), time.time()
+
+        def ask(session: "Session") -> None:
+            nonlocal version, began_at, ended_at
+            version = session.version
+            began_at = time.time()
+            for number, pipeline in enumerate(statements.facts()):
+                parts.append(session.run(pipeline, limit_s=self._limit_s))
+                if number == 0:
+                    ended_at = time.time()
+
+        await self._lane.exchange(ask, limit_s=2 * self._limit_s)
+        date, hostname, whoami = parts
+        when = next((found for item in date.items if (found := answers.moment(item.text)) is not None), None)
+        return HostFacts(
+            transport="psrp",
+            computer_name=next((line.strip() for line in hostname.lines if line.strip()), ""),
+            version=version,
+            clock_skew_s=None if when is None else when - (began_at + ended_at) / 2,
+            sids=answers.sids(whoami.lines),
+        )
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """See HostCommand. Its output is fetched in slices, between which states are read; past the time it is
+        told to stop."""
+        ends_s = time.monotonic() + timeout_s
+        sent = statements.program(exe, args)
+        session, job = await self._lane.exchange(lambda session: _begin_and_look(session, sent))
+        while not job.output.ended:
+            if time.monotonic() >= ends_s:
+                await self._lane.exchange(lambda now: now.stop(job) if now is session else None)
+                raise HostError(self._host, f"{exe} did not end within {timeout_s:g} s", sent=True)
+            if self._lane.session is not session:
+                raise HostError(self._host, f"{exe}: the session was lost while it ran", sent=True)
+            await self._lane.exchange(lambda now: now.poll(job, SLICE_S) if now is session else job.output)
+        if job.output.lacks(exe):
+            raise Refused(self._host, job.output.failures[-1].problem())
+        return _printed(job.output)
+
+    async def aclose(self) -> None:
+        """See HostServices: at most four seconds."""
+        self._controls.clear()
+        await self._lane.close()
+
+    async def _run(self, pipeline: Sequence[statements.Statement]) -> answers.Output:
+        return await self._lane.exchange(lambda session: session.run(pipeline, limit_s=self._limit_s))
+
+    def _take_in(self, status: ServiceStatus) -> None:
+        key = status.name.lower()
+        self._last[key] = status
+        control = self._controls.get(key)
+        if control is not None:
+            control.seen = status
+
+    @staticmethod
+    def _hear(session: "Session", control: _Control) -> answers.Output | None:
+        return session.poll(control.job, SHORT_S) if session is control.session else None
+
+    def _lost(self, name: str) -> ControlAnswer:
+        self._controls.pop(name.lower(), None)
+        text = f"the session with {self._host} was lost before it said what came of the control"
+        return ControlAnswer(ended=True, problem=Problem(ProblemKind.UNREACHABLE, text))
+
+    async def _refusal(self, name: str, control: _Control, output: answers.Output) -> Problem | None:
+        if not output.failures:
+            return None
+        failure = output.failures[-1]
+        if failure.problem().code is not None:
+            return failure.problem()
+        try:
+            reading = (await self.read([Asked(name)]))[0]
+        except HostError:
+            return failure.problem()
+        after = reading.found[0] if reading.found else None
+        return answers.complete(control.wanted, failure, control.before, after)
+
+
+def _begin_and_look(session: "Session", pipeline: Sequence[statements.Statement]) -> "tuple[Session, Job]":
+    job = session.begin(pipeline)
+    session.poll(job, SLICE_S)
+    return session, job
+
+
+def _printed(output: answers.Output) -> CommandOutput:
+    """The program's lines, then its errors, and LASTEXITCODE, which is the last value and a number."""
+    last = output.values[-1] if output.values else None
+    exit_code = last if isinstance(last, int) and not isinstance(last, bool) else None
+    printed = "\n".join([*output.lines, *(failure.text for failure in output.failures)])
+    return CommandOutput(exit_code, printed.encode()[:OUTPUT_MOST].decode(errors="ignore"))

@@ -1,0 +1,68 @@
+"""The pipelines that are sent to a host: commands with parameters and arguments, one per statement, never script."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from orchestrator.adapters.winrm.answers import for_sc, wildcard
+from orchestrator.domain.service import Asked, Control
+
+SC, GET_SERVICE = "sc.exe", "Get-Service"
+_CONTROLS = {Control.START: "Start-Service", Control.STOP: "Stop-Service", Control.RESUME: "Resume-Service"}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One command of a pipeline: a cmdlet or a program, with named parameters and plain arguments."""
+
+    command: str
+    parameters: tuple[tuple[str, object], ...] = ()
+    arguments: tuple[str, ...] = ()
+
+
+def states(asked: Sequence[Asked], *, with_sc: bool) -> list[Statement]:
+    """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name."""
+    names = list(dict.fromkeys(wildcard(question) for question in asked))
+    get = Statement(GET_SERVICE, (("Name", names),))
+    literal = dict.fromkeys(question.name for question in asked if not question.pattern and for_sc(question.name))
+    return [get, *(Statement(SC, arguments=("queryex", name)) for name in literal if with_sc)]
+
+
+def control(name: str, wanted: Control) -> list[Statement]:
+    """One control of one service, whose name is taken literally. It waits on the host for as long as that takes."""
+    return [Statement(_CONTROLS[wanted], (("Name", wildcard(Asked(name))),))]
+
+
+def descriptors(names: Sequence[str]) -> list[Statement]:
+    """The security descriptor of each name."""
+    return [Statement(SC, arguments=("sdshow", name)) for name in names]
+
+
+def program(exe: str, args: Sequence[str]) -> list[Statement]:
+    """One program, and then how it ended: both statements run in the same runspace."""
+    exit_code = Statement("Get-Variable", (("Name", "LASTEXITCODE"), ("ValueOnly", True)))
+    return [Statement(exe, arguments=tuple(_native(arg) for arg in args)), exit_code]
+
+
+def _native(argument: str) -> str:
+    """*argument* as Windows PowerShell must be given it, for it hands quotes and empty text on unquoted."""
+    if not argument:
+        return '""'
+    if '"' not in argument:
+        return argument
+    quoted, slashes = "", 0
+    for mark in argument:
+        if mark == '"':
+            quoted += "\\" * (slashes + 1)
+        slashes = slashes + 1 if mark == "\\" else 0
+        quoted += mark
+    return quoted
+
+
+def facts() -> tuple[list[Statement], ...]:
+    """Three pipelines, for at a constrained endpoint a missing command ends its pipeline: the clock, the computer's
+    name, and who we are there."""
+    return (
+        [Statement("Get-Date")],
+        [Statement("hostname.exe")],
+        [Statement("whoami.exe", arguments=("/user", "/groups", "/fo", "csv", "/nh"))],
+    )
