@@ -1,15 +1,15 @@
 """START and STOP of one unit, on virtual time: what is asked, how often, and what is said in the end."""
 
 import asyncio
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from virtual_time import in_virtual_time
-from working import Bench, bench, node
+from working import Bench, about, bench, node
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryService, refused
 from orchestrator.adapters.memory.hosts import MemoryHosts, MemoryLink
-from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Role
 from orchestrator.domain.results import Acted, Outcome, Phase
 from orchestrator.domain.service import Control, State
@@ -21,8 +21,8 @@ TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED}
 BOTH = pytest.mark.parametrize("phase", [Phase.START, Phase.STOP])
 
 
-def orders(phase: Phase, **behaviour: object) -> MemoryService:
-    return MemoryService(name="orders", state=FROM[phase], **behaviour)  # type: ignore[arg-type] # fields by keyword
+def orders(phase: Phase, **behaviour: Any) -> MemoryService:
+    return MemoryService(name="orders", state=FROM[phase], **behaviour)
 
 
 @BOTH
@@ -60,7 +60,7 @@ async def test_a_slow_service_is_asked_once_and_waited_for() -> None:
 async def test_a_service_that_is_up_at_the_very_deadline_is_up() -> None:
     one = bench(Phase.START, orders(Phase.START, start_s=599.99), timeout_s=600)
     result = await one.run(Phase.START)
-    assert (result.outcome, result.took_s) == (Outcome.OK, pytest.approx(600))
+    assert (result.outcome, result.took_s) == (Outcome.OK, about(600))
 
 
 @in_virtual_time
@@ -92,7 +92,7 @@ async def test_a_service_that_stays_pending_is_never_asked() -> None:
     one.fleet.enter("app-01", service, State.START_PENDING)
     result = await one.run(Phase.STOP)
     assert (result.outcome, result.acted, one.fleet.asked) == (Outcome.FAILED, Acted.NO, [])
-    assert result.took_s == pytest.approx(90)
+    assert result.took_s == about(90)
     assert result.said == (
         "orders@app-01 StartPending for 90 s, checkpoint 0 not rising (deadline 90 s passed; nothing was asked of it)"
     )
@@ -117,7 +117,7 @@ async def test_a_service_that_hangs_while_stopping_is_reported_at_the_deadline_e
     one = bench(Phase.STOP, orders(Phase.STOP, hangs=frozenset({Control.STOP})))
     result = await one.run(Phase.STOP)
     assert (result.outcome, result.acted, result.after) == (Outcome.FAILED, Acted.YES, "StopPending")
-    assert result.took_s == pytest.approx(90)
+    assert result.took_s == about(90)
     assert result.problem is not None
     assert result.problem.kind is ProblemKind.TIMEOUT
     assert result.said == (
@@ -154,7 +154,7 @@ async def test_a_refusal_fails_at_once_in_the_words_of_the_host(phase: Phase, co
 
 @in_virtual_time
 async def test_a_refusal_without_a_number_leaves_open_whether_something_happened() -> None:
-    problem = refused(0, "?").__class__(ProblemKind.REFUSED, "Accès refusé")
+    problem = Problem(ProblemKind.REFUSED, "Accès refusé")
     one = bench(Phase.STOP, orders(Phase.STOP, refuses={Control.STOP: problem}))
     result = await one.run(Phase.STOP)
     assert (result.outcome, result.acted, result.problem) == (Outcome.FAILED, Acted.MAYBE, problem)
@@ -186,7 +186,7 @@ async def test_not_now_is_waited_for_and_asked_again() -> None:
 async def test_not_now_until_the_deadline_is_a_failure_that_changed_nothing() -> None:
     one = bench(Phase.STOP, orders(Phase.STOP, refuses={Control.STOP: refused(1061, "pas maintenant")}))
     result = await one.run(Phase.STOP)
-    assert (result.outcome, result.acted, result.took_s) == (Outcome.FAILED, Acted.NO, pytest.approx(90))
+    assert (result.outcome, result.acted, result.took_s) == (Outcome.FAILED, Acted.NO, about(90))
     assert result.problem == refused(1061, "pas maintenant")
     assert "the host never took the request (pas maintenant)" in result.said
 
@@ -254,7 +254,7 @@ async def test_a_control_that_may_have_arrived_is_never_sent_twice(phase: Phase,
     result = await one.run(phase)
     assert (result.outcome, result.acted, result.after) == (Outcome.FAILED, Acted.MAYBE, FROM[phase])
     assert one.fleet.asked == [f"{phase} orders@app-01"]
-    assert result.took_s == pytest.approx(90)
+    assert result.took_s == about(90)
     assert f"the answer to the {phase} was lost, it was not asked again and may still happen" in result.said
 
 
@@ -301,7 +301,7 @@ async def test_unreachable_until_the_deadline_is_unknown_and_nothing_was_asked()
     one.fleet.fault("app-01", Fault.UNREACHABLE, times=None)
     result = await one.run(Phase.START)
     assert (result.outcome, result.acted, result.after) == (Outcome.UNKNOWN, Acted.NO, "")
-    assert (one.fleet.asked, result.took_s) == ([], pytest.approx(90))
+    assert (one.fleet.asked, result.took_s) == ([], about(90))
 
 
 @in_virtual_time
@@ -310,7 +310,7 @@ async def test_a_host_that_went_silent_holds_a_step_a_few_seconds_longer_at_most
     one.fleet.hosts["app-01"].silence_s = 10_000
     one.fleet.fault("app-01", Fault.SILENT, times=None)
     result = await one.run(Phase.START)
-    assert (result.outcome, result.took_s) == (Outcome.UNKNOWN, pytest.approx(90 + FINISH_S))
+    assert (result.outcome, result.took_s) == (Outcome.UNKNOWN, about(90 + FINISH_S))
 
 
 @in_virtual_time
@@ -334,11 +334,12 @@ async def test_credentials_rejected_after_the_request_leave_it_unknown() -> None
     assert (result.outcome, result.acted) == (Outcome.UNKNOWN, Acted.MAYBE)
 
 
-@dataclass
 class OneLink(MemoryHosts):
     """Hosts whose every link is *link*."""
 
-    link: MemoryLink = field(kw_only=True)
+    def __init__(self, link: MemoryLink, one: Bench) -> None:
+        super().__init__(one.fleet)
+        self.link = link
 
     def services(self, host: str) -> MemoryLink:
         return self.link
@@ -355,11 +356,9 @@ class StuckLink(MemoryLink):
 @in_virtual_time
 async def test_a_request_that_blocks_is_left_at_the_deadline_and_judged_by_the_state() -> None:
     one = bench(Phase.STOP, orders(Phase.STOP))
-    stuck = OneLink.__new__(OneLink)
-    stuck.link = StuckLink(one.fleet, one.fleet.hosts["app-01"])
-    other = Bench(State.STOPPED, one.nodes, one.fleet, hosts=stuck)
-    result = await other.run(Phase.STOP)
-    assert (result.outcome, result.acted, result.took_s) == (Outcome.OK, Acted.YES, pytest.approx(90))
+    hosts = OneLink(StuckLink(one.fleet, one.fleet.hosts["app-01"]), one)
+    result = await Bench(State.STOPPED, one.nodes, one.fleet, hosts=hosts).run(Phase.STOP)
+    assert (result.outcome, result.acted, result.took_s) == (Outcome.OK, Acted.YES, about(90))
     assert one.fleet.asked == ["stop orders@app-01"]
 
 
@@ -373,9 +372,8 @@ class BrokenLink(MemoryLink):
 @in_virtual_time
 async def test_a_bug_of_ours_is_a_result_that_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     one = bench(Phase.STOP, orders(Phase.STOP))
-    broken = OneLink.__new__(OneLink)
-    broken.link = BrokenLink(one.fleet, one.fleet.hosts["app-01"])
-    result = await Bench(State.STOPPED, one.nodes, one.fleet, hosts=broken).run(Phase.STOP)
+    hosts = OneLink(BrokenLink(one.fleet, one.fleet.hosts["app-01"]), one)
+    result = await Bench(State.STOPPED, one.nodes, one.fleet, hosts=hosts).run(Phase.STOP)
     assert (result.outcome, result.acted) == (Outcome.UNKNOWN, Acted.MAYBE)
     assert result.problem is not None
     assert (result.problem.kind, result.problem.text) == (ProblemKind.INTERNAL, "KeyError: 'oops'")
