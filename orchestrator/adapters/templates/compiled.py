@@ -24,13 +24,8 @@ class Compiled:
         try:
             template, names = self._by_text.get(text) or self._compile(text)
             used = {name: context[name] for name in names if name in context}
-            return _value(
-                list(
-                    template.root_render_func(
-                        template.new_context({**used, KNOWN: dict.fromkeys([*context, "secret"])})
-                    )
-                )
-            )
+            scope = template.new_context({**self._sandbox.globals, **used, KNOWN: context}, shared=True)
+            return _value(list(template.root_render_func(scope)))
         except TemplateSyntaxError as error:
             raise TemplateError(f"{_excerpt(text)}: {error.message}") from error
         except RecursionError:

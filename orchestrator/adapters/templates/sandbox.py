@@ -81,7 +81,8 @@ class _Names(Context):
             return self.vars[key]
         if key in self.parent:
             return self.parent[key]
-        return self.environment.undefined(obj=self.parent[KNOWN], name=key)
+        known = dict.fromkeys([*self.parent[KNOWN], *self.environment.globals])
+        return self.environment.undefined(obj=known, name=key)
 
 
 class _Values(NativeCodeGenerator):
@@ -130,7 +131,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """
         tree = self.parse(text)
         _Grammar().visit(tree)
-        return self.from_string(tree), tuple(sorted(find_undeclared_variables(tree)))
+        template = self.from_string(tree)
+        template.globals = {}  # the caller hands them over with the names: a ChainMap copied for each use is dear
+        return template, tuple(sorted(find_undeclared_variables(tree)))
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         # `vars.items` is the variable of that name if there is one, and the method otherwise.
@@ -162,11 +165,13 @@ def join(value: Iterable[object], separator: str = "") -> str:
     pieces: list[str] = []
     length = 0
     for item in value:
-        if isinstance(item, list | tuple | dict):
+        if isinstance(item, list | tuple | Mapping):
             raise TypeError("a list or a mapping can't stand inside text")
-        pieces.append(str(item))
-        length += len(pieces[-1]) + len(separator)
-        _check(length)
+        piece = item if isinstance(item, str) else str(item)
+        length += len(piece) + len(separator)
+        if length > LONGEST:
+            _check(length)
+        pieces.append(piece)
     return separator.join(pieces)
 
 

@@ -10,8 +10,8 @@ from orchestrator.domain.drafting.names import Names
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Origin
-from orchestrator.domain.inventory import patterns
 from orchestrator.domain.inventory.model import Inventory
+from orchestrator.domain.inventory.patterns import select
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.reading import Declared, Playbook
 from orchestrator.domain.playbook.shapes import EntryShape, SettingsShape
@@ -90,7 +90,7 @@ class _Drafting:
             return (None,) if shape.external else ()
         mark = declared.node.at(["hosts"]).mark
         try:
-            hosts = patterns.select(self._inventory, shape.hosts)
+            hosts = select(self._inventory, shape.hosts)
         except BadInput as error:
             self._found.add(mark, str(error), error.hint)
             return ()

@@ -1,6 +1,8 @@
 """Gates of the playbook, rendered and typed for one instance. A gate that is the same for every host is made once."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.domain.gates import (
     Check,
@@ -21,6 +23,17 @@ from orchestrator.domain.templates import Render
 
 ITSELF = "localhost"
 """How a host calls itself, for a probe that runs there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnAddress:
+    """A tcp gate that looks at the unit's own host: all of it but the address."""
+
+    port: int
+    timing: Mapping[str, Any]
+
+    def at(self, address: str) -> Gate:
+        return Gate(check=TcpCheck(host=address, port=self.port), origin=Origin.CONTROLLER, **self.timing)
 
 
 class Gates:
@@ -46,102 +59,106 @@ class Gates:
         self._resolve = resolve
         self._found = found
         self._acted_on = acted_on
-        self._made: dict[int, Gate] = {}
+        self._made: dict[tuple[int, str], Gate | _OwnAddress] = {}
+        self._same_everywhere = not any(piece.sites or _at_own_address(piece.fixed) for piece in pieces)
         self._shared: tuple[Gate, ...] | None = None
 
     def on(self, host: str | None, context: Mapping[str, object]) -> tuple[Gate, ...]:
         """The gates of the instance on *host*; those that are wrong are left out, and told."""
         if self._shared is not None:
             return self._shared
-        gates = tuple(gate for piece in self._pieces if (gate := self._gate(piece, host, context)) is not None)
-        if len(gates) == len(self._pieces) and not any(
-            piece.sites or _needs_address(piece.fixed) for piece in self._pieces
-        ):
-            self._shared = gates
-        return gates
+        gates = []
+        for piece in self._pieces:
+            made = self._made_of(piece, host, context)
+            if isinstance(made, _OwnAddress):
+                made = made.at(self._address_of(host or ""))
+            if made is not None:
+                gates.append(made)
+        if self._same_everywhere:
+            self._shared = tuple(gates)
+        return tuple(gates)
 
-    def _gate(self, piece: Piece[GateShape], host: str | None, context: Mapping[str, object]) -> Gate | None:
-        shape = piece.filled(self._render, context, self._found, host)
-        if shape is None:
+    def _made_of(
+        self, piece: Piece[GateShape], host: str | None, context: Mapping[str, object]
+    ) -> Gate | _OwnAddress | None:
+        """Made once for all hosts on which the templates, if there are any, give the same."""
+        values = piece.rendered(self._render, context, self._found, host) if piece.sites else ()
+        if values is None:
             return None
-        made = self._made.get(id(shape))
-        if made is None:
-            try:
-                self._check_place(shape, host)
-                made = _typed(shape, self._check(shape, piece, host))
-            except Wrong as error:
-                self._found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
+        known = id(piece), repr(values)
+        if known not in self._made:
+            shape = piece.shaped(values, self._found, host) if piece.sites else piece.fixed
+            made = None if shape is None else self._typed(shape, piece, host)
+            if made is None:
                 return None
-            if not _needs_address(shape):
-                self._made[id(shape)] = made
-        return made
+            self._made[known] = made
+        return self._made[known]
+
+    def _typed(self, shape: GateShape, piece: Piece[GateShape], host: str | None) -> Gate | _OwnAddress | None:
+        try:
+            self._check_place(shape, host)
+        except Wrong as error:
+            self._found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
+            return None
+        if shape.tcp and _at_own_address(shape):
+            return _OwnAddress(shape.tcp.port, shape.timing)
+        return Gate(check=self._check(shape, piece.node.file), origin=shape.origin, **shape.timing)
 
     def _check_place(self, shape: GateShape, host: str | None) -> None:
         if shape.service and not self._acted_on and not shape.service.name:
-            raise Wrong(
-                "an external service has no SCM service of its own", "write `service: { name: ..., state: Running }`"
-            )
+            right = "write `service: { name: ..., state: Running }`"
+            raise Wrong("an external service has no SCM service of its own", right)
         if host is not None:
             return
         if shape.origin is Origin.HOST:
-            raise Wrong(
-                f"this {shape.kind} gate is probed from the host, but the service has none", "give the service `hosts:`"
-            )
-        if _needs_address(shape):
+            wrong = f"this {shape.kind} gate is probed from the host, but the service has none"
+            raise Wrong(wrong, "give the service `hosts:`")
+        if _at_own_address(shape):
             raise Wrong(
                 "this tcp gate has no host, and neither has the service", "write `tcp: { host: ..., port: ... }`"
             )
 
-    def _check(self, shape: GateShape, piece: Piece[GateShape], host: str | None) -> Check:
-        if shape.tcp:
-            if shape.tcp.host is not None:
-                address = self._resolve(shape.tcp.host)
-            else:
-                address = ITSELF if shape.origin is Origin.HOST or host is None else self._address_of(host)
-            return TcpCheck(host=address, port=shape.tcp.port)
+    def _check(self, shape: GateShape, file: str) -> Check:
         if shape.http:
-            return _http(shape.http, piece.node.file)
+            return _http(shape.http, file)
+        if shape.tcp:
+            return TcpCheck(host=self._resolve(shape.tcp.host) if shape.tcp.host else ITSELF, port=shape.tcp.port)
         if shape.port_closed:
             return PortClosedCheck(port=shape.port_closed.port)
         if shape.service:
             return ServiceCheck(state=State(shape.service.state), name=shape.service.name or "")
-        command = shape.command
-        if command is None:
-            raise AssertionError("GateShape has exactly one check")
+        assert shape.command is not None, "GateShape has exactly one check"
         return CommandCheck(
-            exe=command.exe,
-            args=tuple(command.args),
-            exit_codes=tuple(command.exit_code),
-            text=command.text,
-            regex=command.regex,
+            exe=shape.command.exe,
+            args=shape.command.args,
+            exit_codes=shape.command.exit_code,
+            text=shape.command.text,
+            regex=shape.command.regex,
         )
 
 
-def _needs_address(shape: GateShape | None) -> bool:
-    return shape is not None and shape.tcp is not None and shape.tcp.host is None
-
-
-def _typed(shape: GateShape, check: Check) -> Gate:
-    return Gate(check=check, origin=shape.origin, **shape.timing)
+def _at_own_address(shape: GateShape | None) -> bool:
+    """Whether the gate looks from the controller at whatever host its unit is on."""
+    return shape is not None and shape.tcp is not None and shape.tcp.host is None and shape.origin is Origin.CONTROLLER
 
 
 def _http(gate: HttpGate, file: str) -> HttpCheck:
     return HttpCheck(
         url=gate.url,
         method=gate.method,
-        status=tuple(gate.status),
+        status=gate.status,
         text=gate.text,
         regex=gate.regex,
-        json=tuple(gate.json_.items()),
-        headers=tuple(gate.headers.items()),
+        json=tuple((gate.json_ or {}).items()),
+        headers=tuple((gate.headers or {}).items()),
         verify=gate.verify,
-        ca=_beside(file, gate.ca),
+        ca=_beside(file, gate.ca) if gate.ca else "",
     )
 
 
 def _beside(file: str, path: str) -> str:
     """*path* relative to the folder of *file*, unless it is absolute on any platform, or a secret's reference."""
     folder = max(file.rpartition("/")[0], file.rpartition("\\")[0], key=len)
-    if not path or not folder or not (path[0].isalnum() or path[0] == ".") or path[1:2] == ":":
+    if not folder or not (path[0].isalnum() or path[0] == ".") or path[1:2] == ":":
         return path
     return f"{folder}/{path}"

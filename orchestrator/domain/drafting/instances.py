@@ -44,12 +44,15 @@ class Instances:
         templated = any(gate.sites for gate in gates) or any(move.sites for move in moves)
         shared = None if declared.names.sites else self._asked(declared, None)
         context: Mapping[str, object] = {}
+        start, stop = (self._timing(piece, None, context) if not piece.sites else _NO_TIMING for piece in moves)
+        timed = any(piece.sites for piece in moves)
         instances = []
         for host in hosts:
             asked = () if shape.external else shared if shared is not None else self._asked(declared, host)
             if templated:
                 context = self._names.of(declared.key, [question.name for question in asked], host)
-            start, stop = (self._timing(piece, host, context) for piece in moves)
+            if timed:
+                start, stop = (self._timing(piece, host, context) for piece in moves)
             instances.append(
                 Instance(
                     id=declared.key if host is None else f"{declared.key}@{host}",

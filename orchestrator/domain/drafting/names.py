@@ -48,10 +48,30 @@ class Names:
         if name not in self._hosts:
             host = self._inventory.hosts[name]
             marks = host.marks or {}
-            ours = {"inventory_hostname": name, "group_names": list(host.groups)}
+            ours: dict[str, object] = {"inventory_hostname": name, "group_names": list(host.groups)}
             ours |= {"name": name, "address": self._address_of(name)}
-            self._hosts[name] = _Rendered({**host.variables, **ours}, self._render, marks.get)
+            self._hosts[name] = _Rendered(_Over(ours, host.variables), self._render, marks.get)
         return self._hosts[name]
+
+
+class _Over(Mapping[str, object]):
+    """*first*, and what only *second* has."""
+
+    def __init__(self, first: Mapping[str, object], second: Mapping[str, object]) -> None:
+        self._first = first
+        self._second = second
+
+    def __getitem__(self, key: str) -> object:
+        return self._first[key] if key in self._first else self._second[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._first or key in self._second
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**dict.fromkeys(self._first), **dict.fromkeys(self._second)})
+
+    def __len__(self) -> int:
+        return len(self._first) + sum(key not in self._first for key in self._second)
 
 
 class _Rendered(Mapping[str, object]):

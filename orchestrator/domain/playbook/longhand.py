@@ -80,7 +80,8 @@ def services(node: Node) -> Any:
 
 
 def hosts(node: Node) -> Any:
-    """`hosts` as one pattern; Ansible's list of patterns is one with commas."""
-    if isinstance(node.value, list) and all(isinstance(item.value, str) for item in node.value):
-        return ",".join(str(item.value) for item in node.value)
-    return node.plain()
+    """`hosts` as one pattern; a list of patterns is one with colons, or commas if it holds any."""
+    value = node.plain()
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ("," if any("," in item for item in value) else ":").join(value)
+    return value

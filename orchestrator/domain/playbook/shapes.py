@@ -77,11 +77,11 @@ class HttpGate(Shape):
 
     url: Url
     method: Method = "GET"
-    status: list[Status] = [200]
+    status: tuple[Status, ...] = (200,)
     text: Text = ""
     regex: Regex = ""
-    json_: dict[str, Scalar] = Field(default={}, alias="json")
-    headers: dict[str, Header] = {}
+    json_: dict[str, Scalar] | None = Field(default=None, alias="json")
+    headers: dict[str, Header] | None = None
     verify: Flag = True
     ca: Text = ""
 
@@ -90,8 +90,8 @@ class CommandGate(Shape):
     """`command: { exe: ..., args: [...] }`, without a shell."""
 
     exe: Filled
-    args: list[Text] = []
-    exit_code: list[Whole] = [0]
+    args: tuple[Text, ...] = ()
+    exit_code: tuple[Whole, ...] = (0,)
     text: Text = ""
     regex: Regex = ""
 
@@ -155,8 +155,8 @@ class GateShape(GateTiming):
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
         values = {"check": None, "origin": None, **self.timing}
-        if any(isinstance(value, str) for value in values.values()):
-            return self  # a template: looked at again when it is rendered
+        if len(values) == 2 or any(isinstance(value, str) for value in values.values()):
+            return self  # the defaults can hold; a template is looked at again when it is rendered
         gate = Gate(**values)
         least_s = gate.initial_delay_s + (gate.success_threshold - 1) * gate.period_s
         if least_s >= gate.deadline_s:
