@@ -56,4 +56,4 @@ async def _play(state: RunState, ports: ConductorPorts, under_way: UnderWay) -> 
         if not under_way:
             return
         results, orders = await under_way.ended()
-        facts = [*map(StepEnded, results), *map(OrderTaken, orders)]
+        facts = [*map(StepEnded, results), *(OrderTaken(order.value) for order in orders)]
