@@ -1,1 +1,149 @@
-"""Who answers a port: the one place that knows the adapters. No logic."""
+"""Who answers a port, and what a command line's files become: the one place that knows the adapters. No decisions."""
+
+import getpass
+import json
+import os
+import shlex
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+
+from orchestrator.adapters.documents.project_files import load_both, load_inventory
+from orchestrator.adapters.journal.sqlite import SqliteJournal
+from orchestrator.adapters.local_command import ControllerCommand
+from orchestrator.adapters.probe import ControllerProbe
+from orchestrator.adapters.run_id import new_run_id
+from orchestrator.adapters.secrets import SecretStore
+from orchestrator.adapters.templates.renderer import Renderer
+from orchestrator.adapters.winrm.hosts import WinrmHosts
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.draft import Draft
+from orchestrator.domain.drafting.drafting import draft
+from orchestrator.domain.errors import BadInput, Gathered, OrchError
+from orchestrator.domain.inventory import patterns
+from orchestrator.domain.inventory.model import Inventory
+from orchestrator.domain.inventory.reach import Reach
+from orchestrator.domain.lab_fleet import lab_fleet, lab_units
+from orchestrator.engine.jobs import Header, World
+from orchestrator.lab import client
+
+journal = SqliteJournal
+"""The journal of a state folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A playbook and its inventory, loaded without a mistake; `connections` has the hosts that the playbook names."""
+
+    draft: Draft
+    inventory: Inventory
+    connections: Mapping[str, Connection]
+    secrets: SecretStore
+
+    def select(self, pattern: str | None) -> frozenset[str] | None:
+        """The hosts of a pattern; None if there is none. Raises BadInput."""
+        return None if pattern is None else frozenset(_selected(self.inventory, pattern))
+
+
+def state_folder(typed: Path | None) -> Path:
+    """Where runs are recorded: as typed (or ORCH_STATE_DIR), or the platform's state folder."""
+    return typed or Path(os.environ.get("ORCH_STATE_DIR") or user_state_path("orch", appauthor=False))
+
+
+def load(plan: Path, inventory: Path | None, *, answers: Mapping[str, str]) -> Project:
+    """Read playbook and inventory. *answers* are what was typed for `ask` secrets. Raises Mistakes: all of them."""
+    playbook, hosts = load_both(plan, inventory)
+    render = Renderer()
+    reach = Reach(hosts, render, ask="password" in answers)
+    gathered = Gathered()
+    made = gathered.value(lambda: draft(playbook, hosts, render, reach.address_of))
+    gathered.value(reach.check)
+    gathered.check()
+    assert made is not None
+    return Project(draft=made, inventory=hosts, connections=reach.made, secrets=SecretStore(answers))
+
+
+def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple[Inventory, Mapping[str, Connection]]:
+    """The inventory alone, and how the hosts of *pattern* are reached. Raises Mistakes, BadInput."""
+    hosts = load_inventory(plan, inventory)
+    reach = Reach(hosts, Renderer())
+    for host in _selected(hosts, pattern):
+        reach.address_of(host)
+    reach.check()
+    return hosts, reach.made
+
+
+def _selected(hosts: Inventory, pattern: str) -> tuple[str, ...]:
+    try:
+        return patterns.select(hosts, pattern)
+    except ValueError as wrong:
+        raise BadInput(str(wrong), hint="orch inventory --plan FILE lists hosts and groups") from None
+
+
+@asynccontextmanager
+async def world(project: Project) -> AsyncIterator[World]:
+    """The real hosts, probes and programs; every session is closed at the end."""
+    hosts = WinrmHosts(project.connections, project.secrets.reveal)
+    probe = ControllerProbe(project.secrets.reveal)
+    try:
+        yield World(hosts=hosts, probe=probe, local=ControllerCommand(project.secrets.reveal))
+    finally:
+        await hosts.aclose()
+        await probe.aclose()
+
+
+def header(arguments: Sequence[str]) -> Header:
+    """Who begins a run now, and with which words: no option takes a secret."""
+    typed = shlex.join(["orch", *arguments])
+    return Header(run=new_run_id(), requester=getpass.getuser(), controller=socket.gethostname(), command=typed)
+
+
+@contextmanager
+def lab(project: Project, state: Path) -> Iterator[client.LabProcess]:
+    """Run the lab of a project for the length of a `with`. Raises OrchError if it does not come up."""
+    folder = state / "lab"
+    if _answers(folder):
+        raise OrchError(f"a lab runs on {folder} already", hint="orch lab ps shows it, orch lab down ends it")
+    fleet = lab_fleet(project.draft, project.connections, project.secrets.reveal, folder=str(folder))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
+    try:
+        with client.start(fleet) as process:
+            yield process
+    except client.LabError as error:
+        raise OrchError(str(error)) from None
+
+
+def _answers(folder: Path) -> bool:
+    """Whether a lab is alive there; one that was killed leaves its files behind."""
+    try:
+        return bool(lab_order(folder.parent, {"op": "ps"}))
+    except BadInput:
+        return False
+
+
+def lab_known(state: Path) -> dict[str, list[str]]:
+    """The SCM names of each instance in the lab that runs on this state folder."""
+    return dict(json.loads((state / "lab" / "units.json").read_text(encoding="utf-8")))
+
+
+def lab_order(state: Path, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the lab that runs on this state folder one order. Raises BadInput if there is none, or it refuses."""
+    try:
+        about = json.loads((state / "lab" / "lab.json").read_text(encoding="utf-8"))
+        return client.order(about["control"], message)
+    except FileNotFoundError:
+        raise BadInput(f"no lab runs on {state}", hint="orch lab up --plan FILE starts one") from None
+    except client.LabError as error:
+        raise BadInput(str(error), hint="orch lab ps shows hosts, services and faults") from None
+
+
+def shipped(name: str) -> Path:
+    """A file that comes with orch: from the checkout, or from inside the installed package."""
+    inside = Path(__file__).parent
+    return next(path for path in (inside.parent / name, inside / "shipped" / name) if path.exists())

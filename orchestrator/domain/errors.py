@@ -4,6 +4,7 @@
       BadInput                 exit 2   the command line, or something it names
         Mistakes               exit 2   playbook and inventory: all mistakes at once, each with its place
         PlanRefused            exit 2   the live state does not allow it (lives in `domain.planning.refusals`)
+      Declined                 exit 5   a person said no before anything was touched
       HostError                         one exchange with one host did not give an answer that can be used
         Unreachable                     no connection, a cut one, or silence; may be tried again
         QuotaExceeded                   the host has no shell or operation left; may be tried again
@@ -16,9 +17,12 @@
 Errors carry data; the text is made from it. `hint` is the next thing to type or to look at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class OrchError(Exception):
@@ -70,6 +74,36 @@ class Mistakes(BadInput):
         super().__init__(
             "\n".join(map(str, self.mistakes)), hint=f"{count} mistake{'s' * (count != 1)}; nothing was touched"
         )
+
+
+class Gathered:
+    """Mistakes of several readings, so that all are reported at once."""
+
+    def __init__(self) -> None:
+        self._mistakes: list[Mistake] = []
+
+    def value(self, read: Callable[[], T]) -> T | None:
+        """What *read* returns; None if it raises Mistakes, which are kept."""
+        try:
+            return read()
+        except Mistakes as found:
+            self.add(found.mistakes)
+            return None
+
+    def add(self, mistakes: Iterable[Mistake]) -> None:
+        """Keep mistakes that were found in another way."""
+        self._mistakes += mistakes
+
+    def check(self) -> None:
+        """Raise what was kept, if anything was."""
+        if self._mistakes:
+            raise Mistakes(self._mistakes)
+
+
+class Declined(OrchError):
+    """The person who was asked said no. Nothing was touched."""
+
+    exit_code = 5
 
 
 class TemplateError(OrchError):

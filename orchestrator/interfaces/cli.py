@@ -1,6 +1,200 @@
-"""The command line: parse, call one function, exit."""
+"""The command line: parse, call one function, exit.
+
+Commands are imported when they are called: `orch --help` loads neither WinRM nor the graph library.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.interfaces import options
+from orchestrator.interfaces.lab_cli import lab
+
+EPILOG = (
+    "Exit codes: 0 done; 1 failed, left as reported; 2 bad usage, playbook or inventory (nothing touched); "
+    "5 cancelled; 70 a bug in orch."
+)
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
+    help="Stops and starts the services of a Windows cluster in dependency order.",
+)
+app.add_typer(lab, name="lab")
 
 
 def main() -> None:
     """Run `orch`."""
-    raise SystemExit(70)
+    app(prog_name="orch")
+
+
+@app.command()
+def stop(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    service: options.Service = None,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    json: options.Json = False,
+    unreachable: options.Unreachable = None,
+    with_dependents: options.WithDependents = False,
+    ignore_dependents: options.IgnoreDependents = False,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Stop the services of the playbook, dependents first."""
+    _act("stop", locals())
+
+
+@app.command()
+def start(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    service: options.Service = None,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    json: options.Json = False,
+    unreachable: options.Unreachable = None,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Start the services of the playbook, dependencies first, each behind its gates."""
+    _act("start", locals())
+
+
+@app.command()
+def restart(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    service: options.Service = None,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    json: options.Json = False,
+    unreachable: options.Unreachable = None,
+    with_dependents: options.WithDependents = False,
+    ignore_dependents: options.IgnoreDependents = False,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Stop, then start exactly what was running, under one run id."""
+    _act("restart", locals())
+
+
+@app.command()
+def status(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    service: options.Service = None,
+    expect: options.Expect = None,
+    json: options.Json = False,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Show the live state of every unit."""
+    from orchestrator.interfaces.commands.inspect import status as command  # noqa: PLC0415 - loads WinRM
+
+    command(
+        plan=plan,
+        inventory=inventory,
+        limit=limit,
+        exclude=exclude,
+        service=service,
+        expect=expect,
+        json=json,
+        ask_pass=ask_pass,
+        state_dir=state_dir,
+    )
+
+
+@app.command()
+def validate(plan: options.Plan, inventory: options.Inventory = None, json: options.Json = False) -> None:
+    """Find every mistake in playbook and inventory, without asking any host."""
+    from orchestrator.interfaces.commands.inspect import validate as command  # noqa: PLC0415 - loads the graph library
+
+    command(plan=plan, inventory=inventory, json=json)
+
+
+@app.command()
+def check(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    json: options.Json = False,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """The afternoon before: reach every host, check services, rights and clocks, probe each gate once."""
+    from orchestrator.interfaces.commands.inspect import check as command  # noqa: PLC0415 - loads WinRM
+
+    command(
+        plan=plan,
+        inventory=inventory,
+        limit=limit,
+        exclude=exclude,
+        json=json,
+        ask_pass=ask_pass,
+        state_dir=state_dir,
+    )
+
+
+@app.command()
+def inventory(
+    pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Which hosts, as in Ansible.")] = "all",
+    inventory: Annotated[
+        Path | None, typer.Option("--inventory", "-i", metavar="FILE", help="Ansible YAML inventory.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", "-p", metavar="FILE", help="A playbook that names its inventory.")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Show hosts, groups, and how each host would be reached."""
+    from orchestrator.interfaces.commands.inspect import inventory as command  # noqa: PLC0415 - loads the YAML library
+
+    command(pattern=pattern, inventory=inventory, plan=plan, json=json)
+
+
+@app.command()
+def runs(
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
+    json: options.Json = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """List the runs of this controller, newest first."""
+    from orchestrator.interfaces.commands.history import runs as command  # noqa: PLC0415 - loads the journal
+
+    command(limit=limit, json=json, state_dir=state_dir)
+
+
+@app.command()
+def show(run: options.Run, json: options.Json = False, state_dir: options.StateDir = None) -> None:
+    """Show one run: per unit the states, times, attempts, and the error as the host gave it."""
+    from orchestrator.interfaces.commands.history import show as command  # noqa: PLC0415 - loads the journal
+
+    command(run=run, json=json, state_dir=state_dir)
+
+
+@app.command()
+def demo() -> None:
+    """The main job on a virtual fleet, in under a minute: dry run, stop, status, start."""
+    from orchestrator.interfaces.commands.demo import demo as command  # noqa: PLC0415 - starts a lab
+
+    command()
+
+
+def _act(action: str, given: dict[str, object]) -> None:
+    from orchestrator.interfaces.commands.act import Options, act  # noqa: PLC0415 - loads WinRM
+
+    act(action, Options(**given))  # type: ignore[arg-type] # typer checked each of them against the same names

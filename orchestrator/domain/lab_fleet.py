@@ -1,0 +1,170 @@
+"""A fleet description for the lab, made from a draft: every host of the playbook, its services, and the ports that
+the playbook's gates look for.
+
+The lab is another program: what crosses to it is this plain JSON, and nothing else is shared.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.draft import Draft, Instance
+from orchestrator.domain.gates import Gate, HttpCheck, PortClosedCheck, TcpCheck
+from orchestrator.domain.service import Asked
+
+MOVE_S = 0.4
+"""How long a lab service takes to start or to stop."""
+WARM_UP_S = 0.3
+"""How long after Running a lab service opens its port."""
+
+
+@dataclass
+class _Host:
+    """A lab host in the making: SCM name in lower case -> service; ports that no service of the playbook owns."""
+
+    services: dict[str, dict[str, object]] = field(default_factory=dict)
+    extra_ports: dict[int, dict[str, object]] = field(default_factory=dict)
+
+
+def lab_fleet(
+    draft: Draft, connections: Mapping[str, Connection], reveal: Callable[[str], str], *, folder: str
+) -> dict[str, object]:
+    """The lab's JSON for every host that *connections* holds.
+
+    A gate's port belongs to the first service of the instance that has the gate when the gate points at the
+    instance's own host; a port that only others ask for is opened by a service of its own, which always runs.
+    """
+    by_address = {connection.address: name for name, connection in connections.items()}
+    hosts = {name: _Host() for name in connections}
+    for entry in draft.entries:
+        for instance in entry.instances:
+            _add(instance, hosts, by_address)
+    users = {
+        connection.user or "admin": reveal(connection.password.text)
+        for connection in connections.values()
+        if connection.password is not None
+    }
+    return {
+        "name": draft.name,
+        "dir": folder,
+        "users": users,
+        "transports": ["http", "https"],
+        "hosts": [_described(connections[name], hosts[name]) for name in connections],
+    }
+
+
+def lab_units(draft: Draft) -> dict[str, list[str]]:
+    """The SCM names that the lab has for each instance of the draft, by instance id; external ones have none."""
+    return {
+        instance.id: [name for asked in instance.asked for name in _names(asked)]
+        for entry in draft.entries
+        if not entry.external
+        for instance in entry.instances
+    }
+
+
+def _described(connection: Connection, host: _Host) -> dict[str, object]:
+    ports = {"https_port" if connection.https else "http_port": connection.port}
+    services = list(host.services.values())
+    for port, described in host.extra_ports.items():
+        services.append({**_service(f"LabPort{port}"), "ports": [described]})
+    return {"name": connection.host, "address": connection.address, **ports, "services": services}
+
+
+def _service(name: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "display_name": f"{name} (lab)",
+        "state": "Running",
+        "start_type": "Automatic",
+        "start_s": MOVE_S,
+        "stop_s": MOVE_S,
+        "ports": [],
+    }
+
+
+def _add(instance: Instance, hosts: dict[str, _Host], by_address: Mapping[str, str]) -> None:
+    host = hosts.get(instance.host) if instance.host else None
+    if host is not None:
+        for asked in instance.asked:
+            for name in _names(asked):
+                host.services.setdefault(name.lower(), _service(name))
+    for gate in (*instance.ready, *instance.stopped):
+        target, described = _port(gate, instance.host, by_address)
+        if target is None or target not in hosts:
+            continue
+        ports = hosts[target].extra_ports
+        if host is not None and target == instance.host and instance.asked:
+            own = host.services[_names(instance.asked[0])[0].lower()]
+            _open(own, described)
+        elif not _has_port(hosts[target], described["port"]):
+            ports[int(str(described["port"]))] = described
+
+
+def _open(service: dict[str, object], described: dict[str, object]) -> None:
+    ports = service["ports"]
+    assert isinstance(ports, list)
+    if all(port["port"] != described["port"] for port in ports):
+        ports.append(described)
+    elif described["speaks"] == "http":
+        ports[:] = [described if port["port"] == described["port"] else port for port in ports]
+
+
+def _has_port(host: _Host, number: object) -> bool:
+    return any(
+        port["port"] == number
+        for service in host.services.values()
+        for port in service["ports"]  # type: ignore[attr-defined] # a list, see _service
+    )
+
+
+def _names(asked: Asked) -> list[str]:
+    """The SCM names that a lab host has for one question; a pattern gets two that match it."""
+    if not asked.pattern:
+        return [asked.name]
+    return [re.sub(r"\*", word, asked.name).replace("?", "1") for word in ("Api", "Worker")]
+
+
+def _port(gate: Gate, own: str | None, by_address: Mapping[str, str]) -> tuple[str | None, dict[str, object]]:
+    """The lab host that a gate looks at, and the port that it would find there."""
+    match gate.check:
+        case TcpCheck(host=address, port=port):
+            return by_address.get(address, address), {"port": port, "speaks": "tcp", "warmup_s": WARM_UP_S}
+        case PortClosedCheck(port=port):
+            return own, {"port": port, "speaks": "tcp", "warmup_s": WARM_UP_S}
+        case HttpCheck() as check:
+            url = urlsplit(check.url)
+            address = url.hostname or ""
+            return by_address.get(address, address), {
+                "port": url.port or 80,
+                "speaks": "http",
+                "path": url.path or "/",
+                "status": check.status[0],
+                "body": _body(check),
+                "warmup_s": WARM_UP_S,
+            }
+        case _:
+            return None, {}
+
+
+def _body(check: HttpCheck) -> str:
+    """A body that satisfies what the gate looks for; a regular expression is met only by the plain words in it."""
+    if check.json:
+        return _json_text(check.json)
+    return check.text or re.sub(r"[\^$.*+?()\[\]{}|\\]", "", check.regex) or "ok"
+
+
+def _json_text(wanted: tuple[tuple[str, str | int | float | bool | None], ...]) -> str:
+    tree: dict[str, object] = {}
+    for path, value in wanted:
+        node = tree
+        *parents, last = path.split(".")
+        for part in parents:
+            child = node.setdefault(part, {})
+            assert isinstance(child, dict)
+            node = child
+        node[last] = value
+    return json.dumps(tree)

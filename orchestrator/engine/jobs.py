@@ -1,0 +1,213 @@
+"""The use cases: survey, run, check. Each takes plans or drafts and the ports, and returns data.
+
+Loading files and choosing who answers a port is `wiring`'s; asking a person is the interfaces'.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
+from orchestrator.domain.draft import Draft, Instance
+from orchestrator.domain.errors import TRANSIENT, HostError, Problem
+from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
+from orchestrator.domain.plan import Plan
+from orchestrator.domain.runstate import RunState
+from orchestrator.domain.service import Asked, Reading, State
+from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.engine.conductor.conduct import conduct
+from orchestrator.engine.ports import ConductorPorts, HostFacts, Hosts, Journal, LocalCommand, NoteTaker, Order, Probe
+from orchestrator.engine.work.reader import Reader
+from orchestrator.engine.work.sights import Eyes
+from orchestrator.engine.work.work import Work
+
+SURVEY_TRIES = 3
+SURVEY_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports that every use case needs."""
+
+    hosts: Hosts
+    probe: Probe
+    local: LocalCommand
+
+
+async def survey(
+    questions: Mapping[str, Sequence[Asked]],
+    hosts: Hosts,
+    *,
+    answered: Callable[[HostSurvey], None] = lambda _: None,
+) -> Survey:
+    """Read every host's planned services, all hosts side by side, one exchange each. Changes nothing.
+
+    Transient errors are tried again, `SURVEY_TRIES` times in all, with doubling waits; a host that
+    doesn't answer becomes a `HostSurvey` with its problem. Never raises HostError.
+    """
+
+    async def one(host: str, asked: Sequence[Asked]) -> HostSurvey:
+        found = await _surveyed(host, asked, hosts)
+        answered(found)
+        return found
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(host, asked)) for host, asked in questions.items()]
+    return Survey({task.result().host: task.result() for task in tasks})
+
+
+async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurvey:
+    for attempt in range(1, SURVEY_TRIES + 1):
+        try:
+            readings = await hosts.services(host).read(asked)
+        except HostError as error:
+            if attempt == SURVEY_TRIES or not isinstance(error, TRANSIENT):
+                return HostSurvey(host=host, problem=error.problem)
+            await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
+        else:
+            return HostSurvey(host=host, readings=tuple(readings))
+    raise AssertionError("the last try returns")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Who began a run, where, and with which words (without secrets)."""
+
+    run: str
+    requester: str
+    controller: str
+    command: str
+
+
+async def run(
+    plan: Plan,
+    world: World,
+    journal: Journal,
+    *,
+    header: Header,
+    orders: Callable[[], Awaitable[Order]],
+    watch: Callable[[Stamped], None],
+    note: NoteTaker,
+) -> RunEnded:
+    """Carry the plan out and return how it ended; every fact is on disk before `watch` hears of it.
+
+    Raises:
+        OrchError: the journal can't be written. Nothing further was issued; what was under way has settled.
+    """
+
+    async def append(facts: Sequence[Fact]) -> None:
+        for stamped in await journal.append(header.run, facts):
+            watch(stamped)
+
+    began = RunBegan(
+        run=header.run,
+        plan=plan,
+        requester=header.requester,
+        controller=header.controller,
+        command=header.command,
+    )
+    await append([began])
+    state = RunState.begin(plan)
+    state.apply(began)
+    work = Work(plan, world.hosts, world.probe, world.local, note)
+    state = await conduct(plan, state, ConductorPorts(run=work.run, append=append, orders=orders))
+    ended = state.verdict()
+    await append([ended])
+    return ended
+
+
+async def check(
+    draft: Draft,
+    questions: Mapping[str, Sequence[Asked]],
+    world: World,
+    *,
+    answered: Callable[[HostSurvey], None] = lambda _: None,
+) -> Checkup:
+    """Reach every host of *questions*, read its services, rights and clock, and probe each gate once. Changes nothing.
+
+    Gates of the hosts' instances and of external entries are probed; those of hosts that don't answer are not.
+    """
+    found = await survey(questions, world.hosts, answered=answered)
+    reached = [host for host, said in found.hosts.items() if said.problem is None]
+    async with asyncio.TaskGroup() as group:
+        described = {host: group.create_task(_described(found.hosts[host], world.hosts)) for host in reached}
+    readings = {
+        (host, asked): reading
+        for host in reached
+        for asked, reading in zip(questions[host], found.hosts[host].readings, strict=True)
+    }
+    hosts = [
+        _host_check(said, described[host].result() if host in described else None) for host, said in found.hosts.items()
+    ]
+    units: list[UnitCheck] = []
+    looks: list[Awaitable[list[GateCheck]]] = []
+    for entry in draft.entries:
+        for instance in entry.instances:
+            if instance.host in described:
+                told = [readings[instance.host, asked] for asked in instance.asked]
+                facts, security = described[instance.host].result()
+                units += unit_checks(instance, told, security, facts.sids if facts else ())
+                looks.append(_gate_checks(instance, told, world))
+            elif entry.external and instance.host is None:
+                looks.append(_gate_checks(instance, (), world))
+    gates = [row for rows in await asyncio.gather(*looks) for row in rows]
+    return Checkup(tuple(hosts), tuple(units), tuple(gates))
+
+
+_Described = tuple[HostFacts | None, dict[str, str | Problem]]
+
+
+async def _described(found: HostSurvey, hosts: Hosts) -> _Described:
+    """A host's facts and the security descriptors of its services; what it doesn't tell is left out."""
+    services = hosts.services(found.host)
+    names = [status.name for reading in found.readings for status in reading.found]
+    try:
+        facts = await services.facts()
+        descriptors = await services.security(names)
+    except HostError as error:
+        return None, {name.lower(): error.problem for name in names}
+    return facts, {name.lower(): descriptor for name, descriptor in zip(names, descriptors, strict=True)}
+
+
+def _host_check(found: HostSurvey, described: _Described | None) -> HostCheck:
+    if found.problem is not None:
+        return HostCheck(host=found.host, ok=False, said=f"{found.problem.kind}: {found.problem.text}")
+    facts = described[0] if described else None
+    if facts is None:
+        return HostCheck(host=found.host, ok=True, said="it answers, but tells nothing of itself")
+    said = skew_said(facts.clock_skew_s)
+    return HostCheck(
+        host=found.host,
+        ok=not said,
+        said=said,
+        transport=facts.transport,
+        computer_name=facts.computer_name,
+        version=facts.version,
+        clock_skew_s=facts.clock_skew_s,
+    )
+
+
+async def _gate_checks(instance: Instance, readings: Sequence[Reading], world: World) -> list[GateCheck]:
+    states = [status for reading in readings for status in reading.found]
+    running = all(status.state is State.RUNNING for status in states)
+    stopped = all(status.state is State.STOPPED for status in states)
+    eyes = Eyes(
+        scm_name=states[0].name if states else None,
+        reader=Reader(world.hosts.services(instance.host)) if instance.host else None,
+        command=world.hosts.command(instance.host) if instance.host else None,
+        probe=world.probe,
+        local=world.local,
+    )
+    gates = [("ready", gate, running) for gate in instance.ready]
+    gates += [("stopped", gate, stopped and bool(states)) for gate in instance.stopped]
+    sights = await asyncio.gather(*(eyes.look(gate) for _, gate, _ in gates))
+    return [
+        GateCheck(
+            unit=instance.id,
+            gate=f"{when}: {gate.words}",
+            held=sight.held is True,
+            saw=sight.saw,
+            ok=sight.held is True or (sight.held is False and not due),
+        )
+        for (when, gate, due), sight in zip(gates, sights, strict=True)
+    ]

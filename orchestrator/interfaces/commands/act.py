@@ -1,0 +1,180 @@
+"""`orch stop | start | restart`: survey, preview, ask, run, report."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import typer
+
+from orchestrator import wiring
+from orchestrator.domain.draft import OnUnreachable
+from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.planning.left_alone import left_alone
+from orchestrator.domain.preview import preview
+from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.engine import jobs
+from orchestrator.engine.ports import Journal, Order
+from orchestrator.interfaces import preview_view, surveying, views
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.terminal import ask_password, confirm, interactive, say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was typed."""
+
+    plan: Path
+    inventory: Path | None = None
+    limit: str | None = None
+    exclude: str | None = None
+    service: Sequence[str] | None = None
+    dry_run: bool = False
+    yes: bool = False
+    json: bool = False
+    unreachable: str | None = None
+    with_dependents: bool = False
+    ignore_dependents: bool = False
+    ask_pass: bool = False
+    state_dir: Path | None = None
+
+
+def act(action_name: str, options: Options) -> None:
+    """Carry the command out; ends the process with its exit code."""
+    state = wiring.state_folder(options.state_dir)
+    with boundary(state):
+        if not (options.yes or options.dry_run or interactive()):
+            raise BadInput(
+                f"orch {action_name} asks before it touches anything, and there is no terminal to ask in",
+                hint="add --yes to go on without asking, or --dry-run to look first",
+            )
+        raise typer.Exit(asyncio.run(_act(Action(action_name), options, state)))
+
+
+async def _act(action: Action, options: Options, state: Path) -> int:
+    project = wiring.load(options.plan, options.inventory, answers=ask_password(options.ask_pass))
+    policy = _policy(options.unreachable, project.draft.unreachable)
+    choice = Choice(
+        hosts=project.select(options.limit),
+        exclude=project.select(options.exclude) or frozenset(),
+        services=tuple(options.service) if options.service else None,
+        with_dependents=options.with_dependents,
+        ignore_dependents=options.ignore_dependents,
+    )
+    asked = questions(project.draft, choice, action)
+    async with wiring.world(project) as world:
+        with surveying.shown(len(asked), quiet=options.json) as answered:
+            survey = await jobs.survey(asked, world.hosts, answered=answered)
+        excluded = _excluded(project, choice, action, survey, policy, dry_run=options.dry_run)
+        plan = build(project.draft, choice, action, survey, excluded=excluded)
+        if options.dry_run:
+            preview_view.show(preview(plan), survey.unreachable, json=options.json)
+            return 0
+        journal = wiring.journal(state)
+        await journal.prepare()
+        if not options.yes:
+            _agree(plan)
+        return await _run(plan, world, journal, options)
+
+
+def _policy(typed: str | None, written: OnUnreachable) -> OnUnreachable:
+    if typed is None:
+        return written
+    try:
+        return OnUnreachable(typed)
+    except ValueError:
+        raise BadInput(f"--unreachable {typed}: choose ask, exclude or fail") from None
+
+
+def _excluded(
+    project: wiring.Project,
+    choice: Choice,
+    action: Action,
+    survey: Survey,
+    policy: OnUnreachable,
+    *,
+    dry_run: bool,
+) -> frozenset[str]:
+    """The hosts that gave no answer, once it is settled that the run goes on without them."""
+    lost = survey.unreachable
+    if not lost:
+        return frozenset()
+    hosts = frozenset(found.host for found in lost)
+    if dry_run:
+        return hosts
+    words = _lost_in_words(lost)
+    if policy is OnUnreachable.FAIL:
+        raise BadInput(f"{words}\nnothing was touched", hint="--unreachable exclude goes on without them")
+    alone = left_alone(project.draft, choice, action, hosts)
+    units = "\n".join(f"  {left.unit}: {left.why}" for left in alone)
+    message = f"{words}\nwithout them these units are left alone:\n{units}"
+    if policy is OnUnreachable.ASK:
+        if not interactive():
+            raise BadInput(
+                f"{message}\nnothing was touched; there is no terminal to ask in",
+                hint="--unreachable exclude goes on without them; --unreachable fail never does",
+            )
+        say(message)
+        if not confirm("Go on without them?"):
+            raise Declined("nothing was touched", hint="orch check tells more about each host")
+    else:
+        say(message)
+    return hosts
+
+
+def _lost_in_words(lost: Sequence[HostSurvey]) -> str:
+    plural = "hosts give" if len(lost) != 1 else "host gives"
+    lines = [f"  {found.host}: {found.problem.kind}: {found.problem.text}" for found in lost if found.problem]
+    return "\n".join([f"{len(lost)} {plural} no answer:", *lines])
+
+
+def _agree(plan: Plan) -> None:
+    """Show what would happen and ask. Raises Declined."""
+    seen = preview(plan)
+    preview_view.show(seen, (), json=False, to_person=True)
+    if not confirm(preview_view.question(seen)):
+        raise Declined("nothing was touched")
+
+
+@dataclass(slots=True)
+class _Orders:
+    """Ctrl-C as values: the first is a cancel, the second leaves at once with the journal intact."""
+
+    queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
+    pressed: int = 0
+
+    def press(self, run: str) -> None:
+        self.pressed += 1
+        if self.pressed == 1:
+            say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
+            self.queue.put_nowait(Order.CANCEL)
+            return
+        sys.stdout.write("\x1b[?25h" if sys.stdout.isatty() else "")
+        sys.stdout.flush()
+        say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {run}")
+        os._exit(5)
+
+
+async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options) -> int:
+    header = wiring.header(sys.argv[1:])
+    orders = _Orders()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, orders.press, header.run)
+    loop.add_signal_handler(signal.SIGTERM, orders.press, header.run)
+    view = views.of_run(json=options.json)
+    try:
+        ended = await jobs.run(
+            plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
+        )
+    finally:
+        view.close()
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+        await journal.aclose()
+    return ended.exit_code

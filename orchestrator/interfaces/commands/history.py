@@ -1,0 +1,53 @@
+"""`orch runs | show`: the journal, read back."""
+
+import asyncio
+from pathlib import Path
+
+from orchestrator import wiring
+from orchestrator.domain.facts import Stamped
+from orchestrator.engine.ports import RunSummary
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.runs_view import runs_json, runs_table, show_json
+from orchestrator.interfaces.runs_view import show as show_tables
+from orchestrator.interfaces.terminal import out
+from orchestrator.interfaces.theme import marks_of
+
+
+def runs(*, limit: int, json: bool, state_dir: Path | None) -> None:
+    """Print the newest runs."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        found = asyncio.run(_runs(state, limit))
+        console = out()
+        if json:
+            console.print_json(runs_json(found))
+        else:
+            console.print(runs_table(found, marks_of(console)))
+
+
+def show(*, run: str, json: bool, state_dir: Path | None) -> None:
+    """Print one run."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        facts = asyncio.run(_facts(state, run))
+        console = out()
+        if json:
+            console.print_json(show_json(facts))
+        else:
+            console.print(show_tables(facts, marks_of(console)))
+
+
+async def _runs(state: Path, limit: int) -> list[RunSummary]:
+    journal = wiring.journal(state)
+    try:
+        return list(await journal.runs(limit))
+    finally:
+        await journal.aclose()
+
+
+async def _facts(state: Path, name: str) -> list[Stamped]:
+    journal = wiring.journal(state)
+    try:
+        return list(await journal.read(await journal.resolve(name)))
+    finally:
+        await journal.aclose()

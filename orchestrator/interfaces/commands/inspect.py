@@ -1,0 +1,128 @@
+"""`orch status | validate | check | inventory`: looking, without changing anything."""
+
+import asyncio
+import json as json_module
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from orchestrator import wiring
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.plan import Action
+from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.planning.status import expectations
+from orchestrator.domain.service import State
+from orchestrator.engine import jobs
+from orchestrator.interfaces import surveying
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.inventory_view import rows, table
+from orchestrator.interfaces.status_view import checkup_tables, status_table
+from orchestrator.interfaces.terminal import ask_password, out, say
+
+EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
+
+
+def validate(*, plan: Path, inventory: Path | None, json: bool) -> None:
+    """Load everything; mistakes end the command."""
+    with boundary(wiring.state_folder(None)):
+        project = wiring.load(plan, inventory, answers={})
+        draft = project.draft
+        instances = sum(len(entry.instances) for entry in draft.entries if not entry.external)
+        if json:
+            out().print_json(
+                json_module.dumps({"name": draft.name, "services": len(draft.entries), "units": instances})
+            )
+        else:
+            out().print(
+                f"{plan}: valid; {len(draft.entries)} services, {instances} units on {len(draft.hosts)} hosts; "
+                "no host was asked"
+            )
+
+
+def status(  # noqa: PLR0913 - one parameter an option
+    *,
+    plan: Path,
+    inventory: Path | None,
+    limit: str | None,
+    exclude: str | None,
+    service: Sequence[str] | None,
+    expect: str | None,
+    json: bool,
+    ask_pass: bool,
+    state_dir: Path | None,
+) -> None:
+    """Read every chosen unit. Exit 1 if one is not as expected, or could not be read."""
+    with boundary(wiring.state_folder(state_dir)):
+        if expect is not None and expect not in EXPECTED:
+            raise BadInput(f"--expect {expect}: choose running or stopped")
+        project = wiring.load(plan, inventory, answers=ask_password(ask_pass))
+        choice = Choice(
+            hosts=project.select(limit),
+            exclude=project.select(exclude) or frozenset(),
+            services=tuple(service) if service else None,
+        )
+        asked = questions(project.draft, choice, Action.STATUS)
+
+        async def look(world: jobs.World) -> int:
+            with surveying.shown(len(asked), quiet=json) as answered:
+                survey = await jobs.survey(asked, world.hosts, answered=answered)
+            found = expectations(project.draft, choice, survey, expected=EXPECTED.get(expect or ""))
+            if json:
+                out().print_json(json_module.dumps(asdict(found)))
+            else:
+                out().print(status_table(found))
+            return 1 if found.unmet or any(row.state is None for row in found.rows) else 0
+
+        raise typer.Exit(_with_world(project, look))
+
+
+def check(
+    *,
+    plan: Path,
+    inventory: Path | None,
+    limit: str | None,
+    exclude: str | None,
+    json: bool,
+    ask_pass: bool,
+    state_dir: Path | None,
+) -> None:
+    """Ask everything that can be asked beforehand. Exit 1 if something would hurt the night."""
+    with boundary(wiring.state_folder(state_dir)):
+        project = wiring.load(plan, inventory, answers=ask_password(ask_pass))
+        choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
+        asked = questions(project.draft, choice, Action.STATUS)
+
+        async def look(world: jobs.World) -> int:
+            with surveying.shown(len(asked), quiet=json) as answered:
+                found = await jobs.check(project.draft, asked, world, answered=answered)
+            if json:
+                out().print_json(json_module.dumps({**asdict(found), "problems": found.problems}))
+            else:
+                out().print(checkup_tables(found))
+            return 1 if found.problems else 0
+
+        raise typer.Exit(_with_world(project, look))
+
+
+def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: bool) -> None:
+    """Show the hosts that *pattern* names, and how each would be reached."""
+    with boundary(wiring.state_folder(None)):
+        if inventory is None and plan is None:
+            raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
+        hosts, connections = wiring.load_hosts(plan, inventory, pattern)
+        chosen = rows(hosts, connections)
+        if json:
+            out().print_json(json_module.dumps(chosen))
+        else:
+            out().print(table(chosen))
+            say(f"{len(chosen)} hosts")
+
+
+def _with_world(project: wiring.Project, look: Callable[[jobs.World], Awaitable[int]]) -> int:
+    async def main() -> int:
+        async with wiring.world(project) as world:
+            return await look(world)
+
+    return asyncio.run(main())

@@ -1,0 +1,97 @@
+"""`orch lab up | ps | down | fault | clear`."""
+
+import json as json_module
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator import wiring
+from orchestrator.domain.errors import BadInput
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.terminal import out, say
+
+
+def up(*, plan: Path, inventory: Path | None, state_dir: Path | None) -> None:
+    """Start the lab of a playbook in the foreground; returns when it has ended."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        project = wiring.load(plan, inventory, answers={})
+        with wiring.lab(project, state) as lab:
+            hosts = len(project.connections)
+            say(f"lab {project.draft.name}: {hosts} hosts listen on loopback; Ctrl-C or `orch lab down` ends it")
+            say(f"its certificates are signed by {lab.ca}; what it is asked is logged in {lab.dir / 'log.jsonl'}")
+            lab.wait()
+        say("lab ended")
+
+
+def ps(*, json: bool, state_dir: Path | None) -> None:
+    """Show hosts, services and faults of the lab that runs on this state folder."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        answer = wiring.lab_order(state, {"op": "ps"})
+        if json:
+            out().print_json(json_module.dumps(answer))
+            return
+        table = Table("host", "address", "service", "state", "pid", "fault", box=None, pad_edge=False)
+        for host in answer["hosts"]:
+            first = True
+            for service in host["services"]:
+                faults = [*(host["faults"] if first else []), *service["faults"]]
+                table.add_row(
+                    Text(host["name"] if first else ""),
+                    Text(host["address"] if first else ""),
+                    Text(service["name"]),
+                    Text(service["state"]),
+                    Text(str(service["pid"] or "")),
+                    Text(", ".join(map(str, faults)), style="yellow"),
+                )
+                first = False
+        out().print(table)
+
+
+def down(*, state_dir: Path | None) -> None:
+    """End the lab that runs on this state folder."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        wiring.lab_order(state, {"op": "down"})
+        say("lab ended")
+
+
+def fault(*, target: str, kind: str, value: str | None, state_dir: Path | None) -> None:
+    """Give a unit or a host a fault."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        order = {"op": "fault", **_target(target, state), "kind": kind, "value": _number(value)}
+        wiring.lab_order(state, order)
+        say(f"{target}: {kind}{' ' + value if value else ''}; take it back: orch lab clear {target}")
+
+
+def clear(*, target: str | None, state_dir: Path | None) -> None:
+    """Take the faults of a target, or all of them, back."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        wiring.lab_order(state, {"op": "clear", **(_target(target, state) if target else {})})
+        say(f"{target or 'everything'}: no faults")
+
+
+def _number(value: str | None) -> str | float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
+def _target(target: str, state: Path) -> dict[str, str]:
+    """The lab's words for a unit (`orders@app-03`, `orders:Orders.Api@app-03`) or a host."""
+    unit, at, host = target.rpartition("@")
+    if not at:
+        return {"host": target}
+    key, _, scm_name = unit.partition(":")
+    names = wiring.lab_known(state).get(f"{key}@{host}", [])
+    if not scm_name and len(names) == 1:
+        scm_name = names[0]
+    if not scm_name or scm_name not in names:
+        known = ", ".join(names) if names else "none"
+        raise BadInput(f"{target}: the lab's services there are: {known}", hint="orch lab ps lists every unit")
+    return {"host": host, "service": scm_name}

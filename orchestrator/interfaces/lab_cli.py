@@ -1,0 +1,59 @@
+"""`orch lab ...`: a virtual Windows fleet on loopback."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.interfaces import options
+
+lab = typer.Typer(no_args_is_help=True, help="A virtual Windows fleet on loopback that misbehaves on request.")
+
+Target = Annotated[str, typer.Argument(metavar="UNIT|HOST", help="orders@app-03, or a host of the lab.")]
+
+
+@lab.command()
+def up(plan: options.Plan, inventory: options.Inventory = None, state_dir: options.StateDir = None) -> None:
+    """Serve every host of the playbook's inventory, in the foreground, until Ctrl-C or `orch lab down`."""
+    from orchestrator.interfaces.commands.lab import up as command  # noqa: PLC0415 - loads the lab
+
+    command(plan=plan, inventory=inventory, state_dir=state_dir)
+
+
+@lab.command()
+def ps(json: options.Json = False, state_dir: options.StateDir = None) -> None:
+    """Show the lab's hosts, services and faults."""
+    from orchestrator.interfaces.commands.lab import ps as command  # noqa: PLC0415 - loads the lab's client
+
+    command(json=json, state_dir=state_dir)
+
+
+@lab.command()
+def down(state_dir: options.StateDir = None) -> None:
+    """End the lab."""
+    from orchestrator.interfaces.commands.lab import down as command  # noqa: PLC0415 - loads the lab's client
+
+    command(state_dir=state_dir)
+
+
+@lab.command()
+def fault(
+    target: Target,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="An unknown kind is answered with those there are.")],
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="Seconds, or before|during|after.")] = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Make a unit or a host misbehave: hangs-on-stop, fails-to-start, crashes-after 5, down, slow 2, silent, ..."""
+    from orchestrator.interfaces.commands.lab import fault as command  # noqa: PLC0415 - loads the lab's client
+
+    command(target=target, kind=kind, value=value, state_dir=state_dir)
+
+
+@lab.command()
+def clear(
+    target: Annotated[str | None, typer.Argument(metavar="UNIT|HOST", help="Left out: everything.")] = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Take faults back."""
+    from orchestrator.interfaces.commands.lab import clear as command  # noqa: PLC0415 - loads the lab's client
+
+    command(target=target, state_dir=state_dir)

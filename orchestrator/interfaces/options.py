@@ -1,0 +1,62 @@
+"""The options that commands share: one definition each, so that they read the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Plan = Annotated[
+    Path, typer.Option("--plan", "-p", metavar="FILE", help="The playbook: services, hosts, dependencies, gates.")
+]
+Inventory = Annotated[
+    Path | None,
+    typer.Option("--inventory", "-i", metavar="FILE", help="Ansible YAML inventory; overrides the playbook's own."),
+]
+Limit = Annotated[
+    str | None, typer.Option("--limit", "-l", metavar="PATTERN", help="Only these hosts: db, app:&prod, web:!web-03.")
+]
+Exclude = Annotated[
+    str | None, typer.Option("--exclude", metavar="PATTERN", help="Not these hosts; a pattern as for --limit.")
+]
+Service = Annotated[
+    list[str] | None,
+    typer.Option("--service", "-s", metavar="NAME", help="Only this service of the playbook; may be given repeatedly."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Read the live state, print what would happen, change nothing.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask before the first act.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable: one JSON object, or one fact a line for a run.")]
+Unreachable = Annotated[
+    str | None,
+    typer.Option(
+        "--unreachable",
+        metavar="ask|exclude|fail",
+        help="Hosts that don't answer before the first act; overrides the playbook. Default: ask.",
+    ),
+]
+WithDependents = Annotated[
+    bool, typer.Option("--with-dependents", help="Also stop what depends on the chosen services and runs.")
+]
+IgnoreDependents = Annotated[
+    bool, typer.Option("--ignore-dependents", help="Stop although dependents outside the choice are left running.")
+]
+AskPass = Annotated[
+    bool, typer.Option("--ask-pass", "-k", help="Ask once for the password of the hosts that the inventory gives none.")
+]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        envvar="ORCH_STATE_DIR",
+        metavar="FOLDER",
+        help="Where runs are recorded. Default: the platform's state folder.",
+    ),
+]
+Expect = Annotated[
+    str | None,
+    typer.Option(
+        "--expect", metavar="running|stopped", help="Exit 0 only if every chosen unit is in this state, else 1."
+    ),
+]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique beginning of one, or `last`.")]

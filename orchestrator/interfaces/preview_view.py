@@ -1,0 +1,161 @@
+"""What `--dry-run` prints, and what is shown before the question: the preview as tables, or as JSON."""
+
+import json as json_module
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.domain.durations import spoken
+from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
+from orchestrator.domain.service import State
+from orchestrator.domain.survey import HostSurvey
+from orchestrator.interfaces.terminal import err, out
+from orchestrator.interfaces.theme import QUIET_STYLE, clean, marks_of, plural, safe
+
+WORDS = {
+    What.STOP: ("stop", "bold red"),
+    What.START: ("start", "bold green"),
+    What.ALREADY_THERE: ("already there", QUIET_STYLE),
+    What.PROBE_ONLY: ("probe only", "cyan"),
+    What.PASS: ("not looked at", QUIET_STYLE),
+}
+LONG = 12
+"""A list of units longer than this is cut in a table; --json has all of it."""
+
+
+def show(preview: Preview, unreachable: Sequence[HostSurvey], *, json: bool, to_person: bool = False) -> None:
+    """Print the preview on stdout; *to_person*: on stderr, before a question."""
+    if json:
+        told = {**asdict(preview), "unreachable": [_unreachable(found) for found in unreachable]}
+        out().print_json(json_module.dumps(told))
+        return
+    console = err() if to_person else out()
+    console.print(render(preview, unreachable, console))
+
+
+def question(preview: Preview) -> str:
+    """`Stop 34 units on 12 hosts?`, with the restart's two halves."""
+    rows = _rows(preview)
+    acting = {row.unit: row.host for row in rows if row.what in (What.STOP, What.START)}
+    hosts = len(set(acting.values()))
+    if not acting:
+        return "Nothing has to be moved; probe the gates all the same?"
+    return f"{preview.action.capitalize()} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}?"
+
+
+def render(preview: Preview, unreachable: Sequence[HostSurvey], console: Console) -> RenderableType:
+    """The whole preview; bounded in columns by the console, and in rows by its number of services."""
+    parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, nothing touched yet", style="bold")]
+    for stage in preview.stages:
+        parts += [Text(""), _stage(stage)]
+        if stage.critical_path:
+            parts.append(_path(stage, marks_of(console).arrow))
+    parts += [Text(""), *_notices(preview, unreachable), _estimate(preview)]
+    return Group(*parts)
+
+
+def _stage(stage: StagePreview) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left", header_style="bold")
+    for name in ("wave", "service", "units", "now", "wanted", "what", "gates", "estimate"):
+        table.add_column(name, overflow="fold")
+    for number, wave in enumerate(stage.waves, start=1):
+        first = True
+        for rows in _alike(wave):
+            table.add_row(Text(str(number) if first else "", style="bold"), *_cells(rows))
+            first = False
+    return table
+
+
+def _alike(wave: Sequence[Row]) -> list[list[Row]]:
+    """Units of one service with the same future, as one line: 400 hosts are not 400 lines."""
+
+    def key(row: Row) -> tuple[str, str, str, str, tuple[str, ...]]:
+        gates = tuple(gate.partition(" ")[0] for gate in row.gates)
+        return row.service, str(row.state), str(row.wanted), row.what, gates
+
+    return [list(rows) for _, rows in groupby(sorted(wave, key=key), key=key)]
+
+
+def _cells(rows: Sequence[Row]) -> list[Text]:
+    row = rows[0]
+    words, style = WORDS[row.what]
+    longest = max(rows, key=lambda each: each.expected_s)
+    units = [each.unit for each in rows]
+    return [
+        safe(row.service),
+        _listed(units),
+        Text(str(row.state) if row.state else ("external" if row.host is None else "not read")),
+        Text(str(row.wanted) if row.wanted else ""),
+        Text(words, style=style),
+        safe(_gates(row)),
+        Text(f"{spoken(longest.expected_s)}{' (guess)' if longest.guessed else ''}" if row.wanted else ""),
+    ]
+
+
+def _gates(row: Row) -> str:
+    """The kinds of the gates of a line; one that is the same for all its units would be read for one of them."""
+    return ", ".join(dict.fromkeys(gate.partition(" ")[0] for gate in row.gates))
+
+
+def _listed(units: Sequence[str]) -> Text:
+    shown = ", ".join(clean(unit) for unit in units[:LONG])
+    return Text(shown + (f" and {len(units) - LONG} more" if len(units) > LONG else ""))
+
+
+def _path(stage: StagePreview, arrow: str) -> Text:
+    text = Text("critical path: ", style="bold")
+    return text.append(f" {arrow} ".join(map(_step, stage.critical_path)), style="")
+
+
+def _step(step: PathStep) -> str:
+    return f"{clean(step.unit)} {spoken(step.expected_s)}{' (guess)' if step.guessed else ''}"
+
+
+def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
+    notices = []
+    for found in unreachable:
+        text = found.problem.text if found.problem else ""
+        notices.append(Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no answer: {clean(text)}"))
+    for left in preview.left_alone:
+        notices.append(Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}"))
+    if preview.not_ready:
+        mark = Text("! ", style="bold red")
+        notices.append(
+            mark.append("outside the choice, needed, and not running: ").append_text(_listed(preview.not_ready))
+        )
+    for doubt in preview.not_verified:
+        notices.append(
+            Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_listed(doubt.units))
+        )
+    if preview.starts_at_boot:
+        again = Text("! ", style="bold yellow")
+        again.append(f"a reboot would start {plural(len(preview.starts_at_boot), 'unit')} again (Automatic): ")
+        notices.append(again.append_text(_listed(preview.starts_at_boot)))
+    return notices
+
+
+def _estimate(preview: Preview) -> Text:
+    counts = ", ".join(f"{count} {WORDS[What(what)][0]}" for what, count in preview.totals.items())
+    text = Text(f"{counts}; estimated duration {spoken(preview.expected_s)}")
+    if preview.guessed_share:
+        text.append(f" ({preview.guessed_share:.0%} of it guessed as a quarter of the timeout; `expected` says better)")
+    return text
+
+
+def _rows(preview: Preview) -> list[Row]:
+    return [row for stage in preview.stages for wave in stage.waves for row in wave]
+
+
+def _unreachable(found: HostSurvey) -> dict[str, str]:
+    problem = found.problem
+    return {"host": found.host, "kind": problem.kind if problem else "", "text": problem.text if problem else ""}
+
+
+def state_text(state: State | None) -> Text:
+    """A state in its colour; words carry the meaning."""
+    styles = {State.RUNNING: "green", State.STOPPED: "yellow"}
+    return Text(str(state) if state else "unknown", style=styles.get(state, "magenta") if state else "bold magenta")

@@ -1,0 +1,31 @@
+"""Progress while hosts are read: one moving line on a terminal, nothing elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from orchestrator.domain.survey import HostSurvey
+from orchestrator.interfaces.terminal import err
+
+
+@contextmanager
+def shown(hosts: int, *, quiet: bool) -> Iterator[Callable[[HostSurvey], None]]:
+    """Count the hosts that have answered; the line is gone when the block ends."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    columns = (TextColumn("reading the live state"), BarColumn(), MofNCompleteColumn(), TextColumn("hosts"))
+    with Progress(
+        *columns, TextColumn("{task.fields[lost]}"), TimeElapsedColumn(), console=err(), transient=True
+    ) as bar:
+        task = bar.add_task("", total=hosts, lost="")
+        lost = 0
+
+        def answered(found: HostSurvey) -> None:
+            nonlocal lost
+            lost += found.problem is not None
+            bar.update(task, advance=1, lost=f"{lost} without an answer" if lost else "")
+
+        yield answered
