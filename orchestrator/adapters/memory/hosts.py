@@ -192,10 +192,9 @@ class MemoryLink:
             answer = table[exe.lower()]
             return answer(args) if callable(answer) else answer
         if exe.lower() == "netstat.exe":
-            rows = (
-                f"  TCP    0.0.0.0:{port}  0.0.0.0:0  LISTENING  4\r\n" for port in self._fleet.listening(self._host)
-            )
-            return CommandOutput(0, "\r\n  Proto  Local Address  Foreign Address  State  PID\r\n" + "".join(rows))
+            ports = [135, *sorted(self._fleet.listening(self._host))]
+            rows = (f"  TCP    0.0.0.0:{port}  0.0.0.0:0  LISTENING  4\n" for port in ports)
+            return CommandOutput(0, "\n  Proto  Local Address  Foreign Address  State  PID\n" + "".join(rows))
         if exe.lower() == "curl.exe":
             return _curl(self._fleet, self._host, args)
         raise HostError(self._host.name, f"{exe}: no such program", sent=True)
@@ -240,16 +239,16 @@ _ERRORS: Mapping[Fault, Callable[[str], HostError]] = {
 
 
 def _curl(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
-    """What curl.exe would print on *host*: head (`-i`) and body, unless `-o` takes them away, and the `-w` text."""
+    """What curl.exe would print on *host*: head and body of an answer, then the `-w` text."""
     url = urlsplit(next((word for word in args if "://" in word), ""))
     target = host if url.hostname in ("localhost", "127.0.0.1", "::1") else fleet.at(url.hostname or "")
     port = fleet.listening(target).get(url.port or {"https": 443}.get(url.scheme, 80)) if target else None
-    flags = dict(zip(args, [*args[1:], ""], strict=True))
-    form = flags.get("-w", flags.get("--write-out", ""))
-    body = "" if {"-o", "--output"} & set(args) or port is None or url.scheme == "telnet" else port.body
-    status = port.status if port is not None and url.scheme != "telnet" else 0
-    if "-i" in args and status:
-        body = f"HTTP/1.1 {status} \r\n\r\n{body}"
-    values = {"http_code": f"{status:03d}", "time_connect": "0.001000" if port else "0.000000"}
-    printed = re.sub(r"%\{(\w+)\}", lambda found: values.get(found[1], ""), form).replace("\\n", "\n")
-    return CommandOutput(0 if port is not None else 7, body + printed)
+    printed = ""
+    if port is not None and url.scheme != "telnet":
+        head = f"HTTP/1.1 {port.status} \r\nContent-Length: {len(port.body)}\r\n\r\n"
+        printed = (head if {"-i", "-I"} & set(args) else "") + ("" if "-I" in args else port.body)
+    if "%{time_connect}" in args:
+        printed += "0.001000" if port is not None else "0.000000"
+    if port is None and "-S" in args:
+        printed += f"curl: (7) Failed to connect to {url.hostname}"
+    return CommandOutput(0 if port is not None else 7, printed)

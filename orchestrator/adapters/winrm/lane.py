@@ -6,6 +6,7 @@ cancelling: it goes on in the background to its end or its deadline, and the nex
 
 import asyncio
 import contextlib
+import importlib
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SESSIONS = "orchestrator.adapters.winrm.session"
 COMMANDS_PER_SHELL = 900
 """Windows counts commands over the life of a shell and refuses after 1,000 on some versions."""
 CLOSE_S = 4.0
@@ -112,8 +114,14 @@ class Lane:
             self._drop(session, idle=True)
         if self._session is None:
             password = await self._password()
+            make = await self._loaded()
             sock = await self._connect()
-            self._session = await (await self._threads.begin(lambda: self._make(password, sock)))
+            try:
+                self._session = make(self._connection, password, sock)
+            except BaseException:
+                if sock is not None:
+                    sock.close()
+                raise
         return self._session
 
     async def _password(self) -> str | None:
@@ -132,15 +140,11 @@ class Lane:
             self._rejected = None
         return password
 
-    def _make(self, password: str | None, sock: socket.socket | None) -> "Session":
-        from orchestrator.adapters.winrm.session import Session  # noqa: PLC0415 # costs 0.3 s: only when needed
-
-        try:
-            return Session(self._connection, password, sock)
-        except BaseException:
-            if sock is not None:
-                sock.close()
-            raise
+    async def _loaded(self) -> "type[Session]":
+        """The session's class. Its libraries take a third of a second to load: once, when needed."""
+        loading = await self._threads.begin(lambda: importlib.import_module(_SESSIONS))
+        made: type[Session] = (await loading).Session
+        return made
 
     async def _connect(self) -> socket.socket | None:
         """A TCP connection, made without a thread; None where a proxy leads to the host."""
