@@ -81,7 +81,8 @@ class _Drafting:
 
     def _placed(self) -> Iterator[_Placed]:
         for declared in self._playbook.services:
-            shape = declared.head.filled(self._render, self._names.of(declared.key), self._found, None)
+            names = self._names.of(declared.key)
+            shape = declared.head.filled(self._render, names, self._found, None) or declared.head.without_templates()
             if shape is not None:
                 yield _Placed(declared, shape, self._hosts(declared, shape))
 

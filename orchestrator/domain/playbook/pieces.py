@@ -52,6 +52,13 @@ class Piece(Generic[ShapeT]):
         values = self.rendered(render, context, found, host)
         return None if values is None else self.shaped(values, found, host)
 
+    def without_templates(self) -> ShapeT | None:
+        """The shape without the values in which templates stand: what is left to look at when they went wrong."""
+        plain = self.plain
+        for path, _ in self.sites:
+            plain = _without(plain, path)
+        return validated(self.model, plain, self._place, Findings())
+
     def rendered(
         self, render: Render, context: Mapping[str, object], found: Findings, host: str | None
     ) -> list[object] | None:
@@ -101,7 +108,7 @@ def salvage_piece(model: type[ShapeT], node: Node, plain: dict[str, Any], found:
     except ValidationError as error:
         validated(model, plain, node.at, found)
         for detail in error.errors(include_url=False, include_input=False):
-            _drop(plain, detail["loc"])
+            plain = _without(plain, detail["loc"])
     return read_piece(model, node, plain, Findings())
 
 
@@ -168,7 +175,7 @@ def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, st
         case "model_type" | "dict_type":
             keys = keys_of(_model_at(model, path))
             return node.mark, f"{key!r} is {node.kind}, not a mapping", f"its keys: {', '.join(keys)}" if keys else ""
-        case "list_type":
+        case "list_type" | "tuple_type":
             return (
                 node.mark,
                 f"{key!r} is {node.kind}, not a list",
@@ -208,12 +215,15 @@ def _place(node: Node, borrowed: Mapping[str, Node], path: Path) -> Node:
     return node.at(path)
 
 
-def _drop(plain: dict[str, Any], path: Path) -> None:
-    value: Any = plain
-    for part in path[:-1]:
-        value = value.get(part) if isinstance(value, dict) else None
-    if isinstance(value, dict) and path:
-        value.pop(path[-1], None)
+def _without(value: Any, path: Path) -> Any:
+    """*value* without what stands at *path*, if that is a key of a mapping."""
+    if not path or not isinstance(value, dict):
+        return value
+    return {
+        key: _without(item, path[1:]) if key == path[0] else item
+        for key, item in value.items()
+        if key != path[0] or len(path) > 1
+    }
 
 
 def _templates(value: Any, path: Path) -> Iterator[tuple[Path, str]]:

@@ -84,7 +84,9 @@ def read_playbook(node: Node) -> Playbook:
     top = longhand.given(node)
     defaults = _defaults(top, found)
     variables = longhand.mapping(top.get("vars"), "vars", found)
-    services = longhand.mapping(top.get("services"), "services", found)
+    longhand.mapping(top.get("services"), "services", found)
+    listed = node.at(["services"]).value if "services" in top else None
+    services = listed if isinstance(listed, dict) else {}
     if not services and not isinstance(top.get("services", node).value, list | str):
         found.add(node.key_mark("services"), "the playbook has no services", "write `services:` and one entry for each")
     declared = tuple(_declared(top["services"], key, child, defaults, found) for key, child in services.items())
