@@ -39,11 +39,23 @@ class ControllerCommand:
     async def _started(self, exe: str, args: Sequence[str]) -> Process:
         try:
             words = [await asyncio.to_thread(self._reveal, word) if OPEN in word else word for word in (exe, *args)]
-            return await asyncio.create_subprocess_exec(
-                *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
-            )
+            return await _begun(words)
         except (ValueError, SecretError) as error:  # ValueError: a NUL character in a word
             raise OSError(str(error)) from error
+
+
+async def _begun(words: Sequence[str]) -> Process:
+    """Start the program. Whoever is cancelled meanwhile waits for the start and ends it: asyncio alone would end the
+    program and leave what it has started by then."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError, ValueError):
+            await _end(await starting)
+        raise
 
 
 async def _ended(process: Process) -> CommandOutput:

@@ -328,7 +328,6 @@ async def test_rejected_credentials_are_tried_once() -> None:
 async def test_credentials_rejected_after_the_request_leave_it_unknown() -> None:
     one = bench(Phase.START, orders(Phase.START, start_s=30))
     one.fleet.fault("app-01", Fault.CUT_AFTER, on=("start",))
-    one.fleet.fault("app-01", Fault.AUTH, on=("start",))
     asyncio.get_running_loop().call_later(0.1, one.fleet.fault, "app-01", Fault.AUTH)
     result = await one.run(Phase.START)
     assert (result.outcome, result.acted) == (Outcome.UNKNOWN, Acted.MAYBE)
