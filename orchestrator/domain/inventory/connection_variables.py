@@ -1,0 +1,146 @@
+"""The variables by which an inventory says how a host is reached: those that count, those that don't, and why.
+
+Source: the documentation of Ansible's psrp, winrm and ssh connections. Where one thing has several names, the last one
+that is set wins, as in Ansible.
+"""
+
+from dataclasses import dataclass
+
+from orchestrator.domain.connection import Auth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """What each thing is called under one `ansible_connection`; an empty tuple: it can't be set there."""
+
+    port: tuple[str, ...]
+    address: tuple[str, ...]
+    user: tuple[str, ...]
+    password: tuple[str, ...]
+    protocol: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ()
+    verification: tuple[str, ...] = ()
+    ca: tuple[str, ...] = ()
+    encryption: tuple[str, ...] = ()
+    proxy: tuple[str, ...] = ()
+    configuration: tuple[str, ...] = ()
+    certificate: tuple[str, ...] = ()
+    certificate_key: tuple[str, ...] = ()
+    service: tuple[str, ...] = ()
+    hostname: tuple[str, ...] = ()
+    delegate: tuple[str, ...] = ()
+    connection_timeout: tuple[str, ...] = ()
+    operation_timeout: tuple[str, ...] = ()
+    read_timeout: tuple[str, ...] = ()
+
+
+_PASSWORDS = ("ansible_password", "ansible_winrm_pass", "ansible_winrm_password")
+
+PSRP = Names(
+    address=("ansible_host", "ansible_psrp_host"),
+    port=("ansible_port", "ansible_psrp_port"),
+    user=("ansible_user", "ansible_psrp_user"),
+    password=_PASSWORDS,
+    protocol=("ansible_psrp_protocol",),
+    path=("ansible_psrp_path",),
+    auth=("ansible_psrp_auth",),
+    verification=("ansible_psrp_cert_validation",),
+    ca=("ansible_psrp_cert_trust_path", "ansible_psrp_ca_cert"),
+    encryption=("ansible_psrp_message_encryption",),
+    proxy=("ansible_psrp_proxy",),
+    configuration=("ansible_psrp_configuration_name",),
+    certificate=("ansible_psrp_certificate_pem",),
+    certificate_key=("ansible_psrp_certificate_key_pem",),
+    service=("ansible_psrp_negotiate_service",),
+    hostname=("ansible_psrp_negotiate_hostname_override",),
+    delegate=("ansible_psrp_negotiate_delegate",),
+    connection_timeout=("ansible_psrp_connection_timeout",),
+    operation_timeout=("ansible_psrp_operation_timeout",),
+    read_timeout=("ansible_psrp_read_timeout",),
+)
+
+WINRM = Names(
+    address=("ansible_host", "ansible_winrm_host"),
+    port=("ansible_port", "ansible_winrm_port"),
+    user=("ansible_user", "ansible_winrm_user"),
+    password=_PASSWORDS,
+    protocol=("ansible_winrm_scheme",),
+    path=("ansible_winrm_path",),
+    auth=("ansible_winrm_transport",),
+    verification=("ansible_winrm_server_cert_validation",),
+    ca=("ansible_winrm_ca_trust_path",),
+    encryption=("ansible_winrm_message_encryption",),
+    proxy=("ansible_winrm_proxy",),
+    certificate=("ansible_winrm_cert_pem",),
+    certificate_key=("ansible_winrm_cert_key_pem",),
+    service=("ansible_winrm_service",),
+    hostname=("ansible_winrm_kerberos_hostname_override",),
+    delegate=("ansible_winrm_kerberos_delegation",),
+    operation_timeout=("ansible_winrm_operation_timeout_sec",),
+    read_timeout=("ansible_winrm_read_timeout_sec",),
+)
+
+SSH = Names(
+    address=("ansible_host", "ansible_ssh_host"),
+    port=("ansible_port", "ansible_ssh_port"),
+    user=("ansible_user", "ansible_ssh_user"),
+    password=("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+)
+
+AUTH = {auth.value: auth for auth in Auth}
+WINRM_AUTH = {
+    "plaintext": Auth.BASIC,
+    "ssl": Auth.BASIC,
+    "basic": Auth.BASIC,
+    "certificate": Auth.CERTIFICATE,
+    "ntlm": Auth.NTLM,
+    "negotiate": Auth.NEGOTIATE,
+    "kerberos": Auth.KERBEROS,
+    "credssp": Auth.CREDSSP,
+}
+"""pywinrm's words. `ssl` is a certificate where one is given."""
+
+IGNORED = {
+    "ansible_connection": "read by itself",
+    "ansible_group_priority": "orders groups; it has had its effect",
+    "ansible_shell_type": "services are driven by cmdlets, not through a shell",
+    "ansible_shell_executable": "services are driven by cmdlets, not through a shell",
+    "ansible_remote_tmp": "nothing is copied to the host",
+    "ansible_async_dir": "nothing is copied to the host",
+    "ansible_pipelining": "nothing is copied to the host",
+    "ansible_python_interpreter": "Windows hosts need no Python",
+    "ansible_timeout": "each wire has timeouts of its own",
+    "ansible_psrp_ignore_proxy": "proxies of the environment are never used",
+    "ansible_psrp_reconnection_retries": "orch retries by itself, and knows what may be sent twice",
+    "ansible_psrp_reconnection_backoff": "orch retries by itself, and knows what may be sent twice",
+    "ansible_psrp_connection_backoff": "orch retries by itself, and knows what may be sent twice",
+    "ansible_psrp_max_envelope_size": "the size that every Windows takes is enough for orch's short answers",
+    "ansible_facts": "what Ansible found out; orch looks by itself",
+    "ansible_local": "what Ansible found out; orch looks by itself",
+}
+"""Accepted, and of no effect here: why."""
+
+REFUSED = {
+    "ansible_become": "connect as a user who may control the services",
+    "ansible_winrm_kinit": "take a ticket with kinit before orch starts",
+    "ansible_psrp_credssp": "leave it out: CredSSP is used as pypsrp has it by default",
+    "ansible_winrm_credssp": "leave it out: CredSSP is used as pypsrp has it by default",
+    "ansible_psrp_negotiate_send_cbt": "leave it out: channel bindings are always sent",
+    "ansible_winrm_send_cbt": "leave it out: channel bindings are always sent",
+    "ansible_psrp_password": "write `ansible_password`, as for Ansible",
+    "ansible_psrp_pass": "write `ansible_password`, as for Ansible",
+    "ansible_winrm_connection_timeout": "write ansible_winrm_operation_timeout_sec and ansible_winrm_read_timeout_sec",
+}
+"""Not supported, by the beginning of the name: what to do instead."""
+
+
+def _all(names: Names) -> set[str]:
+    return {name for field in Names.__slots__ for name in getattr(names, field)}
+
+
+KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH))
+"""Every name that counts under some `ansible_connection`. Under another one it has no effect, as in Ansible."""
+
+WINRM_ALONE = frozenset(_all(WINRM) - _all(PSRP))
+"""The names that count under `winrm` and not under `psrp`."""
