@@ -42,9 +42,10 @@ class UnderWay:
         task.add_done_callback(self._noting(step))
 
     async def ended(self) -> tuple[list[Result], list[Order]]:
-        """Wait for at least one result or order; all that have come in, results in plan order."""
+        """Wait for at least one result or order; all of that moment, results in plan order."""
         while not self._ended and not (self._listener and self._listener.done()):
             await self._turn()
+        await self._rest_of_the_moment()
         steps = sorted(self._ended, key=lambda step: self._order[step.unit])
         self._ended.clear()
         results = [_result(step, self._tasks.pop(step)) for step in steps]
@@ -82,6 +83,18 @@ class UnderWay:
 
         return note
 
+    async def _rest_of_the_moment(self) -> None:
+        """Let everything that ends at this moment of the loop's clock come in.
+
+        What is one turn then depends on when things end, not on how the loop orders its callbacks.
+        """
+        passed: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_later(0, _set, passed)
+        try:
+            await passed
+        finally:
+            timer.cancel()
+
     async def _turn(self) -> None:
         self._woken = self._loop.create_future()
         await self._woken
@@ -89,6 +102,10 @@ class UnderWay:
     def _wake(self, _: object = None) -> None:
         if self._woken and not self._woken.done():
             self._woken.set_result(None)
+
+
+def _set(future: asyncio.Future[None]) -> None:
+    future.set_result(None)
 
 
 async def _listen(ports: ConductorPorts) -> Order:

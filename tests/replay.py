@@ -1,0 +1,64 @@
+"""Plays a recorded run again and prints what was asked of the ports, in order.
+
+A program of its own, so that a test can choose the PYTHONHASHSEED. Reads a recording from stdin:
+{"began": the RunBegan fact, "answers": {step id: [seconds, the StepEnded fact]}, "cancel_at_s": number or null}.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from plain_loop import PlainLoop
+
+from orchestrator.domain.fact_codec import decode, encode
+from orchestrator.domain.facts import Fact, RunBegan, StepEnded
+from orchestrator.domain.results import Result, Step
+from orchestrator.domain.runstate import RunState
+from orchestrator.engine.conductor.conduct import conduct
+from orchestrator.engine.ports import ConductorPorts, Order
+
+
+def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
+    """The calls of the ports, one line each, when *recording* is played on the loop whose `run` is given."""
+    began = decode(recording["began"])
+    assert isinstance(began, RunBegan)
+    calls: list[str] = []
+
+    async def run(step: Step) -> Result:
+        calls.append(f"run {step.id}")
+        took_s, text = recording["answers"][step.id]
+        await _pass_s(took_s)
+        fact = decode(text)
+        assert isinstance(fact, StepEnded)
+        return fact.result
+
+    async def append(facts: Sequence[Fact]) -> None:
+        calls.append("append " + " ".join(map(encode, facts)))
+
+    async def orders() -> Order:
+        if recording["cancel_at_s"] is None:
+            await asyncio.get_running_loop().create_future()
+        await _pass_s(recording["cancel_at_s"])
+        return Order.CANCEL
+
+    main: Coroutine[Any, Any, RunState] = conduct(
+        began.plan, RunState.begin(began.plan), ConductorPorts(run=run, append=append, orders=orders)
+    )
+    state: RunState = run_loop(main)
+    return [*calls, encode(state.verdict())]
+
+
+async def _pass_s(duration_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    passed: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(duration_s, lambda: None if passed.done() else passed.set_result(None))
+    try:
+        await passed
+    finally:
+        timer.cancel()
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(replayed(json.load(sys.stdin), PlainLoop().run)))
