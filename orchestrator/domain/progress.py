@@ -10,7 +10,7 @@ from itertools import islice
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.plan import Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
-from orchestrator.domain.runstate import Standing
+from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
 
@@ -57,17 +57,14 @@ class Track:
 
     @property
     def error(self) -> str:
-        """The last failure as the host gave it, or as orch saw it; empty when there was none."""
+        """The failure as the host gave it, with its number; what orch says of it if the host gave none."""
         if self.standing not in (Standing.FAILED, Standing.UNKNOWN) or self.result is None:
             return ""
         problem = self.result.problem
-        text = problem.text if problem else ""
-        if problem and problem.code is not None and str(problem.code) not in text:
-            text = f"{text} (error {problem.code})"
-        said = self.result.said
-        if not text or text in said:
-            return said or text
-        return f"{said}: {text}" if said and said not in text else text
+        if problem is None or not problem.text:
+            return self.result.said
+        numbered = problem.code is None or str(problem.code) in problem.text
+        return problem.text if numbered else f"{problem.text} (error {problem.code})"
 
 
 DOING = {Phase.STOP: "stopping", Phase.START: "starting", Phase.GATE: "gate", Phase.READ: "reading"}
@@ -206,7 +203,10 @@ class StageProgress:
         track = self.tracks.get(step.unit)
         if track is None:
             return None
-        track.now = result.after or track.now
+        if result.after:
+            track.now = result.after
+        elif result.outcome is not Outcome.OK and step.phase is not Phase.GATE:
+            track.now = UNREAD
         track.exchanges += result.exchanges
         if self._mine(step) is None:
             return None
@@ -225,6 +225,15 @@ class StageProgress:
         self._settle(self._indices[step.unit], result.outcome is Outcome.OK)
         return track
 
+    def state_of(self, unit: str) -> str:
+        """The unit's state as last read; "" if it never was, or is not of this stage."""
+        return self.tracks[unit].now if unit in self.tracks else ""
+
+    def found(self, unit: str, state: str) -> None:
+        """An earlier stage left *unit* in *state*."""
+        if unit in self.tracks:
+            self.tracks[unit].before = self.tracks[unit].now = state
+
     def close(self, why: str) -> None:
         """The run is over: what still waits was not touched, because of a unit that it needs, or because of *why*."""
         causes = self._causes()
@@ -234,7 +243,7 @@ class StageProgress:
                 self._stand(track, Standing.UNTOUCHED)
         self.ready = 0
 
-    def waits(self, *, most: int, held_by: int = 2) -> list[Wait]:
+    def waits(self, *, most: int, held_by: int) -> list[Wait]:
         """What waits for what, at most *most* of it, with at most *held_by* of the units that are waited for.
 
         Looked for among the units that are longest under way: the cost does not grow with the stage.

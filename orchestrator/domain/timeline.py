@@ -100,6 +100,8 @@ class Timeline:
         if not 0 <= step.stage < len(self.stages):
             return
         track = self.stages[step.stage].end(fact.result, stamped)
+        for later in self.stages[step.stage + 1 :]:
+            later.found(step.unit, self.stages[step.stage].state_of(step.unit))
         if track is None:
             return
         self.ended_count += 1
@@ -146,9 +148,9 @@ class Timeline:
         """What is under way, the longest first."""
         return list(islice(self.current.under_way.values(), most)) if self.current else []
 
-    def waits(self, most: int) -> list[Wait]:
-        """What waits for what is under way."""
-        return self.current.waits(most=most) if self.current and not self.halted else []
+    def waits(self, most: int, *, held_by: int = 2) -> list[Wait]:
+        """What waits for what is under way: at most *most*, each naming at most *held_by* of what it waits for."""
+        return self.current.waits(most=most, held_by=held_by) if self.current and not self.halted else []
 
     def counts(self) -> Counter[Standing]:
         """Units by where they stand, over all stages. Cost: O(services)."""

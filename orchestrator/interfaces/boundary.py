@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from io import TextIOWrapper
 from pathlib import Path
 
 import typer
@@ -28,6 +29,7 @@ def boundary(state: Path) -> Iterator[None]:
     *state*/crash.
     Raises: typer.Exit with the code, and lets typer's own exceptions pass.
     """
+    _show_what_can_be_shown()
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -40,6 +42,13 @@ def boundary(state: Path) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from exc
     except Exception as exc:  # noqa: BLE001 - the boundary: everything that is left is our bug
         raise typer.Exit(_told(exc, state)) from exc
+
+
+def _show_what_can_be_shown() -> None:
+    """A stream that has not all characters gets the missing ones spelled out, for no output is worth a crash."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _told(exc: Exception, state: Path) -> int:
@@ -108,7 +117,7 @@ def _write(text: str, folder: Path) -> Path:
 
 def _say(text: str) -> None:
     with suppress(OSError):  # nobody may listen
-        sys.stderr.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
+        sys.stderr.write(text + "\n")
         sys.stderr.flush()
 
 

@@ -1,9 +1,11 @@
 """One picture of a run under way, drawn from its timeline to fit so many columns and lines. No clock, no terminal."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
@@ -11,11 +13,11 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.progress import ServiceRow, StageProgress, Track, Wait
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
-from orchestrator.interfaces.theme import QUIET_STYLE, STYLES, Marks, bar, clean, plural, safe
+from orchestrator.interfaces.theme import ACTIONS, GOALS, QUIET_STYLE, STYLES, Marks, bar, clean, plural, safe
 
-ACTIONS = {"stop": "stopping", "start": "starting", "restart": "restarting", "status": "reading"}
-GOALS = {"Stopped": "stop", "Running": "start"}
 SERVICE_BAR = 16
+WIDEST = 120
+"""Wider than this, the eye loses the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,17 @@ class _Section:
 def frame(timeline: Timeline, now_s: float, canvas: Canvas) -> RenderableType:
     """The picture: never more lines than the canvas has. Cost: O(services + lines)."""
     stage = timeline.current
+    canvas = replace(canvas, width=min(canvas.width, WIDEST))
     if timeline.began is None or stage is None:
         return Text("no run has begun", style=QUIET_STYLE)
-    parts: list[RenderableType] = [_title(timeline), _overall(timeline, now_s, canvas), Text()]
+    parts: list[RenderableType] = [_title(timeline, canvas.marks), _overall(timeline, now_s, canvas), Text()]
     sections = _sections(timeline, stage, now_s, canvas)
-    for section, lines in zip(sections, _share_out(sections, canvas.height - len(parts)), strict=True):
-        if lines >= 2:
-            parts.append(section.draw(lines - 1))
-    return Group(*parts)
+    lines = _share_out(sections, canvas.height - len(parts))
+    drawn = [section.draw(count - 1) for section, count in zip(sections, lines, strict=True) if count]
+    roomy = len(parts) + sum(lines) + len(drawn) - 1 <= canvas.height
+    for place, section in enumerate(drawn):
+        parts += [Text(), section] if place and roomy else [section]
+    return Constrain(Group(*parts), canvas.width)
 
 
 def _share_out(sections: Sequence[_Section], height: int) -> list[int]:
@@ -67,7 +72,7 @@ def _share_out(sections: Sequence[_Section], height: int) -> list[int]:
 def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Canvas) -> list[_Section]:
     """Failures come first, where nothing pushes them out of sight."""
     rows = list(stage.rows.values())
-    waits = timeline.waits(canvas.height)
+    waits = timeline.waits(canvas.height, held_by=2 if canvas.width >= WIDEST else 1)
     under_way = timeline.under_way(canvas.height)
     ready = [Text(_ready(stage))] if stage.ready and not timeline.halted else []
     failures = timeline.failures
@@ -79,10 +84,10 @@ def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Ca
     ]
 
 
-def _title(timeline: Timeline) -> Text:
+def _title(timeline: Timeline, marks: Marks) -> Text:
     began = timeline.began
     assert began is not None
-    title = Text(no_wrap=True, overflow="ellipsis")
+    title = Text(no_wrap=True, overflow=marks.overflow)
     title.append(f"{ACTIONS[began.plan.action]} {clean(began.plan.name)}", style="bold")
     title.append(f"  run {began.run}", style=QUIET_STYLE)
     if began.requester:
@@ -101,7 +106,7 @@ def _overall(timeline: Timeline, now_s: float, canvas: Canvas) -> Table:
         words += f", about {spoken(round(left_s))} left" if left_s >= 1 else ", soon done"
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, ratio=1)
-    table.add_column(no_wrap=True, overflow="ellipsis", justify="right")
+    table.add_column(no_wrap=True, overflow=canvas.marks.overflow, justify="right")
     table.add_row(bar(counts, total, max(10, canvas.width - len(words) - 3), canvas.marks), Text(words))
     return table
 
@@ -115,20 +120,22 @@ def _stage_words(timeline: Timeline) -> str:
     return f"{number} of {len(timeline.stages)}: {GOALS[timeline.current.stage.goal]}  "
 
 
-def _titled(title: str, rest: str, table: Table) -> Group:
+def _titled(title: str, rest: str, table: Table, marks: Marks) -> Group:
     """A section: its title, on one line whatever its length, and its rows."""
     heading = Text.assemble(
-        (title, "bold"), (f"  {rest}" if rest else "", QUIET_STYLE), no_wrap=True, overflow="ellipsis"
+        (title, "bold"), (f"  {rest}" if rest else "", QUIET_STYLE), no_wrap=True, overflow=marks.overflow
     )
     return Group(heading, table)
 
 
-def _grid(*justify: str, widest: int) -> Table:
+def _grid(*justify: str, widest: int, marks: Marks) -> Table:
     """A table of one-line rows; the column at *widest* takes what room there is."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     for place, way in enumerate(justify):
         ratio = 1 if place == widest else None
-        table.add_column(no_wrap=True, overflow="ellipsis", justify="right" if way == "right" else "left", ratio=ratio)
+        table.add_column(
+            no_wrap=True, overflow=marks.overflow, justify="right" if way == "right" else "left", ratio=ratio
+        )
     return table
 
 
@@ -139,12 +146,13 @@ def _services(rows: Sequence[ServiceRow], lines: int, canvas: Canvas) -> Group:
         hidden = len(rows) - len(chosen)
         kept = {row.service for row in chosen}
         chosen = [row for row in rows if row.service in kept]
-    names = max(len(clean(row.service)) for row in chosen)
+    names = min(max(cell_len(clean(row.service)) for row in chosen), max(12, canvas.width // 3))
+    counted = max(len(f"{row.total}/{row.total}") for row in chosen)
     table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(12, min(names, canvas.width // 3)))
-    table.add_column(no_wrap=True, width=SERVICE_BAR)
-    table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column(no_wrap=True, overflow=canvas.marks.overflow, min_width=names, max_width=names)
+    table.add_column(no_wrap=True, min_width=SERVICE_BAR, max_width=SERVICE_BAR)
+    table.add_column(no_wrap=True, justify="right", min_width=counted)
+    table.add_column(no_wrap=True, overflow=canvas.marks.overflow)
     for row in chosen:
         done = f"{row.counts[Standing.OK]}/{row.total}"
         table.add_row(
@@ -155,7 +163,7 @@ def _services(rows: Sequence[ServiceRow], lines: int, canvas: Canvas) -> Group:
         )
     if hidden:
         table.add_row(Text(f"{canvas.marks.ellipsis} {hidden} more", style=QUIET_STYLE))
-    return _titled("services", "", table)
+    return _titled("services", "", table, canvas.marks)
 
 
 def _calm(row: ServiceRow) -> tuple[bool, bool, bool]:
@@ -180,29 +188,31 @@ def _standings(row: ServiceRow, marks: Marks) -> Text:
 def _failures(timeline: Timeline, lines: int, canvas: Canvas) -> Group:
     failures = timeline.failures
     shown = failures[: lines if len(failures) <= lines else max(1, lines - 1)]
-    table = _grid("left", "left", "left", widest=2)
+    table = _grid("left", "left", "left", widest=2, marks=canvas.marks)
     for track in shown:
         mark, style = canvas.marks.standing[track.standing], STYLES[track.standing]
         table.add_row(_unit(track, mark, style, canvas), Text(str(track.standing), style=style), safe(track.error))
     if len(shown) < min(lines, len(failures)):
         table.add_row(Text(f"{canvas.marks.ellipsis} {len(failures) - len(shown)} more", style=QUIET_STYLE))
-    return _titled(f"failures ({len(failures)})", "nothing new is begun; what is under way settles", table)
+    return _titled(
+        f"failures ({len(failures)})", "nothing new is begun; what is under way settles", table, canvas.marks
+    )
 
 
 def _unit(track: Track, mark: str, style: str, canvas: Canvas) -> Text:
     """A unit with its mark, in a third of the width at most."""
     unit = Text(f"{mark} ", style=style).append(clean(track.unit))
-    unit.truncate(max(16, canvas.width // 3), overflow="ellipsis")
+    unit.truncate(max(16, canvas.width // 3), overflow=canvas.marks.overflow)
     return unit
 
 
 def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s: float, canvas: Canvas) -> Group:
-    table = _grid("left", "left", "left", "right", widest=2)
+    table = _grid("left", "left", "left", "right", widest=2, marks=canvas.marks)
     count = len(stage.under_way)
     for track in tracks[:lines]:
         unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
         table.add_row(unit, track.doing, safe(track.note or track.now, QUIET_STYLE), _for_s(track, now_s))
-    return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table)
+    return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table, canvas.marks)
 
 
 def _for_s(track: Track, now_s: float) -> str:
@@ -210,11 +220,11 @@ def _for_s(track: Track, now_s: float) -> str:
 
 
 def _waits(waits: Sequence[Wait], ready: Sequence[Text], lines: int, now_s: float, canvas: Canvas) -> Group:
-    table = _grid("left", widest=0)
+    table = _grid("left", widest=0, marks=canvas.marks)
     mark = f"{canvas.marks.standing[Standing.WAITING]} "
     for line in [*(_wait(wait, now_s) for wait in waits), *ready][:lines]:
         table.add_row(Text(mark, style=QUIET_STYLE).append(line))
-    return _titled("waiting", "", table)
+    return _titled("waiting", "", table, canvas.marks)
 
 
 def _wait(wait: Wait, now_s: float) -> Text:
@@ -223,7 +233,8 @@ def _wait(wait: Wait, now_s: float) -> Text:
     text.append(f" and {wait.units - 1} more wait for " if wait.units > 1 else " waits for ", style=QUIET_STYLE)
     for place, track in enumerate(wait.held_by):
         text.append(", " if place else "").append(clean(track.unit))
-        text.append(f" ({clean(track.note or track.doing)} {_for_s(track, now_s)})", style=QUIET_STYLE)
+        seen = clean(track.note or track.doing).partition(",")[0]
+        text.append(f" ({seen} {_for_s(track, now_s)})", style=QUIET_STYLE)
     more = wait.missing - len(wait.held_by)
     return text.append(f" and {more} more" if more > 0 else "", style=QUIET_STYLE)
 

@@ -111,8 +111,8 @@ def _said(stamped: Stamped, *, own: bool) -> Iterator[str]:
     fact = stamped.fact
     match fact:
         case RunBegan(run=run, plan=plan, requester=requester, controller=controller):
-            yield f"run {run} begins: {plan.action} {clean(plan.name)}, {_size(plan)}"
-            yield f"asked for by {clean(requester)} on {clean(controller)}"
+            asked = f"asked for by {clean(requester)} on {clean(controller)}"
+            yield f"run {run} begins: {plan.action} {clean(plan.name)}, {_size(plan)}, {asked}"
         case StageBegan(stage=stage):
             yield f"stage {stage + 1} begins"
         case StepIntended(step=step):

@@ -1,32 +1,31 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
+from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.theme import (
+    GOALS,
     QUIET_STYLE,
     STRAYED_STYLE,
     STYLES,
     UNICODE_MARKS,
     VERDICT_STYLES,
     Marks,
+    below,
     clean,
     safe,
 )
 
 MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
-NAMED = 3
-"""How many units of a group are named."""
 NOT_OK = (Standing.FAILED, Standing.UNKNOWN, Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY)
 
 
@@ -36,10 +35,8 @@ def report(timeline: Timeline, marks: Marks = UNICODE_MARKS) -> RenderableType:
     if began is None:
         return Text("no run was begun; nothing was touched")
     parts: list[RenderableType] = [_verdict(timeline), _counts(timeline, marks)]
-    table = _table(timeline, marks)
-    if table.row_count:
-        parts += [Text(), table]
-    return Group(*parts, *_next(timeline))
+    rows = list(_rows(timeline, marks))
+    return Group(*parts, *([Text(), *rows] if rows else []), *_next(timeline))
 
 
 def _verdict(timeline: Timeline) -> Text:
@@ -76,72 +73,83 @@ def _was_there(track: Track) -> bool:
     return track.standing is Standing.OK and track.acted is Acted.NO
 
 
-def _table(timeline: Timeline, marks: Marks) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(overflow="fold", min_width=16)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
+    """Everything that did not end as it should: a line that names it, and a line that says why."""
     for track in timeline.failures[:MOST_ROWS]:
-        _add(table, marks.standing[track.standing], track.unit, track.standing, track.now, _why(track))
-    _more(table, len(timeline.failures))
+        what = _what(timeline, track.standing, track.goal)
+        yield from _row(
+            marks.standing[track.standing], STYLES[track.standing], track.unit, what, track.now, _why(track)
+        )
+    yield from _more(len(timeline.failures))
     for lost in timeline.strayed[:MOST_ROWS]:
         said = f"left {lost.left or 'unread'}, found {lost.found}" + (f": {lost.why}" if lost.why else "")
-        _add(table, marks.strayed, lost.unit, "strayed", lost.found, said)
-    _more(table, len(timeline.strayed))
+        yield from _row(marks.strayed, STRAYED_STYLE, lost.unit, "strayed", "", said)
+    yield from _more(len(timeline.strayed))
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
-        _add_groups(table, marks, standing, (track for track in timeline.tracks() if track.standing is standing))
-    if timeline.began:
-        alone = timeline.began.plan.left_alone
-        for why, group in groupby(sorted(alone, key=lambda left: left.why), key=lambda left: left.why):
-            _add(table, marks.standing[Standing.WAITING], _names([left.unit for left in group]), "left alone", "", why)
-    return table
+        for first, units in _groups(track for track in timeline.tracks() if track.standing is standing):
+            what = _what(timeline, standing, first.goal)
+            yield from _row(marks.standing[standing], STYLES[standing], _names(units), what, first.now, first.why)
+    for why, units in _left_alone(timeline).items():
+        yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, _names(units), "left alone", "", why)
 
 
 def _why(track: Track) -> str:
+    """`stop after 90 s, perhaps acted: orch's own words: the error as the host gave it`."""
     words = f"{track.phase} after {spoken(track.took_s)}" if track.phase else ""
     if track.acted is not Acted.NO:
         words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
-    return f"{words}: {track.error}" if track.error else words
+    said = track.result.said if track.result else ""
+    return ": ".join(dict.fromkeys(filter(None, (words, said, "" if track.error in said else track.error))))
 
 
-def _add_groups(table: Table, marks: Marks, standing: Standing, tracks: Iterable[Track]) -> None:
-    """Units alike in service, state and reason share a row: a run of thousands stays readable."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+def _what(timeline: Timeline, standing: Standing, goal: State) -> str:
+    """`failed`; in a run of several stages `failed (start)`."""
+    return f"{standing} ({GOALS[goal]})" if len(timeline.stages) > 1 else str(standing)
+
+
+def _groups(tracks: Iterable[Track]) -> list[tuple[Track, list[str]]]:
+    """Units alike in stage, service, state and reason are told together, however many: the first one, and all names."""
+    groups: dict[tuple[int, str, str, str], tuple[Track, list[str]]] = {}
     for track in tracks:
-        groups.setdefault((track.service, track.now, track.why), []).append(track.unit)
-    for (_, now, why), units in groups.items():
-        _add(table, marks.standing[standing], _names(units), standing, now, why)
+        groups.setdefault((track.stage, track.service, track.now, track.why), (track, []))[1].append(track.unit)
+    return list(groups.values())
+
+
+def _left_alone(timeline: Timeline) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for left in timeline.began.plan.left_alone if timeline.began else ():
+        groups.setdefault(left.why, []).append(left.unit)
+    return groups
 
 
 def _names(units: list[str]) -> str:
-    more = len(units) - NAMED
-    return ", ".join(units[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    return units[0] + (f" and {len(units) - 1} more" if len(units) > 1 else "")
 
 
-def _add(table: Table, mark: str, unit: str, what: str, state: str, why: str) -> None:
-    style = STYLES[Standing(what)] if what in set(Standing) else STRAYED_STYLE if what == "strayed" else QUIET_STYLE
-    name = Text(f"{mark} ", style=style).append(clean(unit))
-    table.add_row(name, Text(what, style=style), safe(state, QUIET_STYLE), safe(why))
+def _row(mark: str, style: str, unit: str, what: str, state: str, why: str) -> Iterator[RenderableType]:
+    text = Text.assemble((f"{mark} ", style), (clean(unit), "bold"), (f"  {what}", style))
+    if state:
+        text.append(f"  {clean(state)}", style=QUIET_STYLE)
+    yield text
+    if why:
+        yield below(safe(why))
 
 
-def _more(table: Table, count: int) -> None:
+def _more(count: int) -> Iterator[RenderableType]:
     if count > MOST_ROWS:
-        table.add_row(Text(f"and {count - MOST_ROWS} more", style=QUIET_STYLE))
+        yield below(Text(f"and {count - MOST_ROWS} more", style=QUIET_STYLE))
 
 
-def _next(timeline: Timeline) -> list[RenderableType]:
+def _next(timeline: Timeline) -> Iterator[RenderableType]:
     """What to type next; nothing when all is well."""
     began, ended = timeline.began, timeline.ended
-    assert began is not None
-    if ended and ended.verdict == "done" and not timeline.strayed:
-        return []
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_row("next:", Text(f"orch show {began.run}   every unit with its states, times and errors"))
-    if began.command and (not ended or ended.verdict != "done"):
-        table.add_row(
-            "", safe(began.command).append("   again, once it is mended: what is there already is left as it is")
-        )
-    return [Text(), table]
+    done = ended is not None and ended.verdict == "done"
+    if began is None or (done and not timeline.strayed):
+        return
+    yield Text()
+    yield Text(f"next: orch show {began.run}", style="bold")
+    yield below(Text("every unit with its states, times and errors", style=QUIET_STYLE))
+    if began.command and not done:
+        yield Text("or:   ", style="bold").append(clean(began.command))
+        words = "the same again, once what failed is mended: units that are there already are left as they are"
+        yield below(Text(words, style=QUIET_STYLE))

@@ -15,14 +15,16 @@ from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.ports import RunSummary
-from orchestrator.interfaces.frame import GOALS
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.theme import (
+    GOALS,
     QUIET_STYLE,
     STYLES,
     UNICODE_MARKS,
     VERDICT_STYLES,
     Marks,
+    aligned,
+    below,
     clean,
     clock,
     moment,
@@ -37,21 +39,21 @@ def runs_table(runs: Sequence[RunSummary], marks: Marks = UNICODE_MARKS) -> Rend
     """The runs, as they come, one a row."""
     if not runs:
         return Text("no runs yet")
-    table = Table("run", "began", "took", "verdict", "what", "units", "by", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap, column.overflow = True, "ellipsis"
-    for run in runs:
-        verdict = run.verdict or OPEN
-        table.add_row(
-            Text(run.run),
-            moment(run.began_at),
-            spoken(max(0.0, run.ended_at - run.began_at)) if run.ended_at is not None else "",
-            Text(verdict, style=VERDICT_STYLES.get(verdict, "bold")),
-            safe(f"{run.action} {run.plan}"),
-            safe(marks.dot.join(f"{count} {what}" for what, count in run.counts.items() if count)),
-            safe(run.requester, QUIET_STYLE),
-        )
-    return table
+    head = [Text(name, style="bold") for name in ("run", "began", "took", "verdict", "what")]
+    return Group(*aligned([head, *(_run_cells(run, marks) for run in runs)]))
+
+
+def _run_cells(run: RunSummary, marks: Marks) -> list[Text]:
+    verdict = run.verdict or OPEN
+    counts = ", ".join(f"{count} {what}" for what, count in run.counts.items() if count)
+    what = filter(None, (f"{run.action} {run.plan}", counts, f"by {run.requester}" if run.requester else ""))
+    return [
+        Text(run.run),
+        Text(moment(run.began_at)),
+        Text("" if run.ended_at is None else spoken(max(0.0, run.ended_at - run.began_at))),
+        Text(verdict, style=VERDICT_STYLES.get(verdict, "bold")),
+        safe(marks.dot.join(what)),
+    ]
 
 
 def runs_json(runs: Sequence[RunSummary]) -> str:
@@ -133,28 +135,28 @@ def _open(timeline: Timeline) -> str:
 
 def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for stage in timeline.stages:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for name in (GOALS[stage.stage.goal], "outcome", "states", "began", "took", "tries"):
-            table.add_column(name, no_wrap=True)
-        table.add_column("error", overflow="fold", min_width=20)
-        for track in stage.tracks.values():
-            table.add_row(*_cells(track, marks))
-        yield table
+        tracks = list(stage.tracks.values())
+        names = (GOALS[stage.stage.goal], "outcome", "states", "began", "took", "tries")
+        head, *lines = aligned(
+            [[Text(name, style="bold") for name in names], *(_cells(track, marks) for track in tracks)]
+        )
+        yield head
+        for track, line in zip(tracks, lines, strict=True):
+            yield line
+            if track.error or track.why:
+                yield below(safe(track.error or track.why))
 
 
-def _cells(track: Track, marks: Marks) -> tuple[Text | str, ...]:
+def _cells(track: Track, marks: Marks) -> list[Text]:
     style = STYLES[track.standing]
-    arrow = f" {marks.arrow} "
-    states = arrow.join(filter(None, dict.fromkeys((track.before, track.now))))
-    outcome = Text(f"{track.standing}", style=style)
+    outcome = Text(str(track.standing), style=style)
     if track.standing is Standing.OK and track.acted is Acted.NO:
         outcome.append(", no act", style=QUIET_STYLE)
-    return (
-        Text(f"{marks.standing[track.standing]} ", style=style).append(clean(track.unit)),
+    return [
+        Text.assemble((f"{marks.standing[track.standing]} ", style), clean(track.unit)),
         outcome,
-        safe(states),
-        clock(track.began_at) if track.began_at is not None else "",
-        spoken(track.took_s) if track.result else "",
-        str(track.attempts) if track.attempts else "",
-        safe(track.error or track.why),
-    )
+        safe(f" {marks.arrow} ".join(filter(None, dict.fromkeys((track.before, track.now))))),
+        Text("" if track.began_at is None else clock(track.began_at)[:8]),
+        Text(spoken(track.took_s) if track.result else ""),
+        Text(str(track.attempts) if track.attempts else ""),
+    ]

@@ -5,11 +5,12 @@ What a colour says, a mark and a word say too: views read the same without colou
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rich.console import Console
+from rich.console import Console, OverflowMethod
+from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.domain.runstate import Standing
@@ -26,6 +27,9 @@ STYLES: Mapping[Standing, str] = {
 VERDICT_STYLES: Mapping[str, str] = {"done": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
 STRAYED_STYLE = "bold yellow"
 QUIET_STYLE = "dim"
+INDENT = 6
+ACTIONS = {"stop": "stopping", "start": "starting", "restart": "restarting", "status": "reading"}
+GOALS = {"Stopped": "stop", "Running": "start"}
 
 _ESCAPES = re.compile(
     "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
@@ -39,7 +43,10 @@ _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn")
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """One character for each thing that a view says; `bars` are done, failed, under way, and the rest."""
+    """One character for each thing that a view says; `bars` are done, failed, under way, and the rest.
+
+    `overflow` says how text that is too long ends: rich's own ellipsis is no ASCII.
+    """
 
     standing: Mapping[Standing, str]
     strayed: str
@@ -47,6 +54,7 @@ class Marks:
     arrow: str
     ellipsis: str
     dot: str
+    overflow: OverflowMethod
 
 
 UNICODE_MARKS = Marks(
@@ -63,6 +71,7 @@ UNICODE_MARKS = Marks(
     arrow="→",
     ellipsis="…",
     dot=" · ",
+    overflow="ellipsis",
 )
 ASCII_MARKS = Marks(
     standing={
@@ -78,6 +87,7 @@ ASCII_MARKS = Marks(
     arrow="->",
     ellipsis="...",
     dot=", ",
+    overflow="crop",
 )
 
 
@@ -117,6 +127,28 @@ def moment(at: float) -> str:
 def clock(at: float) -> str:
     """The same, without its day: `02:13:05+01:00`."""
     return moment(at)[11:]
+
+
+def aligned(rows: Sequence[Sequence[Text]]) -> list[Text]:
+    """Rows as lines, their cells one under the other; the last cell of a row is as long as it is. Cost: O(cells)."""
+    widths: dict[int, int] = {}
+    for row in rows:
+        for place, cell in enumerate(row[:-1]):
+            widths[place] = max(widths.get(place, 0), cell.cell_len)
+    lines = []
+    for row in rows:
+        line = Text()
+        for place, cell in enumerate(row[:-1]):
+            line.append_text(cell).append(" " * (widths[place] - cell.cell_len + 2))
+        line.append_text(row[-1])
+        line.rstrip()
+        lines.append(line)
+    return lines
+
+
+def below(text: Text) -> Padding:
+    """A line that belongs to the one above it."""
+    return Padding(text, (0, 0, 0, INDENT), expand=False)
 
 
 def plural(count: int, one: str) -> str:

@@ -1,0 +1,178 @@
+"""The timeline tells what happened, what is under way and what waits for what, cheaply and for any run."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from fake_run import SMALL, facts, fleet, play
+
+from orchestrator.domain.facts import Fact, OrderTaken, RunEnded, Stamped, StepIntended, Strayed
+from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
+from orchestrator.domain.results import Note, Outcome, Phase, Step
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.service import State
+from orchestrator.domain.timeline import Timeline
+
+
+def folded(events: list[Stamped]) -> Timeline:
+    timeline = Timeline()
+    for stamped in events:
+        timeline.fact(stamped)
+    return timeline
+
+
+def until(plan: Plan, stop: Callable[[Timeline, Fact], bool], *, bad: dict[str, Outcome] | None = None) -> Timeline:
+    """The timeline of a made-up run, notes included, broken off where *stop* says so."""
+    timeline = Timeline()
+    for event in play(plan, bad=bad):
+        if isinstance(event, Stamped):
+            timeline.fact(event)
+            if stop(timeline, event.fact):
+                return timeline
+        else:
+            timeline.note(event[1])
+    raise AssertionError("never came to that point")
+
+
+def stand(timeline: Timeline) -> dict[str, str]:
+    return {track.unit: str(track.standing) for track in timeline.tracks()}
+
+
+def test_a_good_run_ends_with_every_unit_ok() -> None:
+    timeline = folded(facts(fleet(SMALL)))
+    assert set(stand(timeline).values()) == {"ok"}
+    assert timeline.counts() == {Standing.OK: 3, Standing.WAITING: 0, Standing.UNDER_WAY: 0}
+    assert (timeline.ended_count, timeline.total, timeline.failures) == (3, 3, [])
+    assert timeline.current is not None
+    assert not timeline.current.under_way
+    assert timeline.remaining_s(0.0) is None
+
+
+def test_under_way_names_the_longest_first_with_what_it_saw_last() -> None:
+    timeline = until(fleet((("web", 3), ("sql", 1))), lambda line, _: len(line.under_way(9)) == 3)
+    timeline.note(Note(Step(0, "web@web-01", Phase.STOP), "StopPending, checkpoint 7"))
+    first, *_ = timeline.under_way(2)
+    assert len(timeline.under_way(2)) == 2
+    assert first.since_s <= timeline.under_way(9)[-1].since_s
+    assert {track.note for track in timeline.under_way(9)} >= {"StopPending, checkpoint 7"}
+
+
+def test_what_waits_is_told_with_whom_it_waits_for() -> None:
+    timeline = until(fleet((("web", 3), ("sql", 2))), lambda line, _: len(line.under_way(9)) == 3)
+    [wait] = timeline.waits(5)
+    assert (wait.first.unit, wait.units, wait.missing) == ("sql@sql-01", 2, 3)
+    assert {track.service for track in wait.held_by} == {"web"}
+
+
+def test_units_that_wait_for_a_place_alone_are_counted() -> None:
+    timeline = until(fleet((("web", 5),), slots=2), lambda line, _: len(line.under_way(9)) == 2)
+    assert timeline.current is not None
+    assert timeline.current.ready == 3
+
+
+def test_after_a_failure_the_untouched_know_whom_they_needed() -> None:
+    plan = fleet((("web", 3), ("orders", 1), ("sql", 1)), slots=1)
+    timeline = folded(facts(plan, bad={"web@web-03": Outcome.FAILED}))
+    ends = stand(timeline)
+    assert ends["web@web-03"] == "failed"
+    assert ends["sql@sql-01"] == "untouched"
+    why = {track.unit: track.why for track in timeline.tracks() if track.standing is Standing.UNTOUCHED}
+    assert why["sql@sql-01"] == "needs web@web-03, which failed"
+    assert all(said.startswith(("needs", "nothing more was begun: web@web-03 failed")) for said in why.values())
+    assert timeline.halted == "web@web-03 failed"
+
+
+def test_an_unknown_unit_has_no_state_that_could_be_believed() -> None:
+    timeline = folded(facts(fleet(SMALL), bad={"web@web-02": Outcome.UNKNOWN}))
+    [lost] = timeline.failures
+    assert (lost.unit, lost.now, str(lost.standing)) == ("web@web-02", "unknown", "unknown")
+    assert lost.error == "The service did not respond. (error 1053)"
+
+
+def test_a_stage_that_never_began_shows_where_the_one_before_left_its_units() -> None:
+    timeline = folded(facts(fleet(SMALL, slots=1, twice=True), bad={"sql@sql-01": Outcome.FAILED}))
+    start = {track.unit: track for track in timeline.stages[1].tracks.values()}
+    assert (str(start["web@web-02"].standing), start["web@web-02"].now) == ("untouched", "Stopped")
+
+
+def test_a_barrier_that_needs_one_opens_with_one_and_is_lost_with_all() -> None:
+    def unit(name: str) -> Unit:
+        return Unit(id=name, service=name[0], host=name, scm_name=name, instance=name)
+
+    def plan() -> Plan:
+        nodes = (
+            Node(unit=unit("a1"), role=Role.ACT),
+            Node(unit=unit("a2"), role=Role.ACT),
+            Node(unit=unit("b1"), role=Role.PASS, waits_for=(0,)),
+            Node(unit=unit("c1"), role=Role.ACT, waits_for=(1,)),
+        )
+        barriers = (Barrier(name="a", instances=((0,), (1,)), need=1), Barrier(name="b", instances=((2,),), need=1))
+        return Plan(name="x", action=Action.START, stages=(Stage(goal=State.RUNNING, nodes=nodes, barriers=barriers),))
+
+    one = folded(facts(plan()))
+    assert stand(one) == {"a1": "ok", "a2": "ok", "c1": "ok"}, "what only hands the order on is nobody's row"
+    both = folded(facts(plan(), bad={"a1": Outcome.FAILED, "a2": Outcome.FAILED}))
+    assert {track.unit: track.why for track in both.tracks() if track.why} == {"c1": "needs a2, which failed"}
+
+
+def test_the_look_at_the_end_moves_no_unit() -> None:
+    timeline = until(fleet(SMALL), lambda line, fact: isinstance(fact, StepIntended) and fact.step.phase is Phase.READ)
+    assert timeline.checking == 1
+    assert set(stand(timeline).values()) == {"ok"}
+
+
+def test_orders_and_strays_are_kept() -> None:
+    timeline = Timeline()
+    timeline.fact(Stamped(1, 0.0, 0.0, OrderTaken("cancel")))
+    timeline.fact(Stamped(2, 0.0, 0.0, Strayed("a@b", "Stopped", "Running")))
+    timeline.fact(Stamped(3, 0.0, 0.0, RunEnded(verdict="cancelled", exit_code=5)))
+    assert (timeline.orders, timeline.halted) == (["cancel"], "cancel was ordered")
+    assert [stray.unit for stray in timeline.strayed] == ["a@b"]
+
+
+def test_the_estimate_starts_at_the_plans_and_falls_to_nothing() -> None:
+    plan = fleet(slots=4)
+    timeline, seen = Timeline(), []
+    for event in facts(plan):
+        timeline.fact(event)
+        left_s = timeline.remaining_s(event.elapsed_s)
+        if left_s is not None:
+            seen.append(left_s)
+    assert seen[0] == pytest.approx(plan.stages[0].expected_s)
+    assert seen[-1] == 0.0
+    assert max(seen) <= seen[0] * 1.05
+    assert seen[len(seen) // 2] < seen[0] * 0.7
+
+
+def test_a_snapshot_is_json() -> None:
+    timeline = folded(facts(fleet(SMALL), bad={"web@web-01": Outcome.FAILED}))
+    read = json.loads(json.dumps(timeline.snapshot(1.0)))
+    assert (read["run"], read["verdict"], read["exit_code"]) == ("20261121-0213-k7q2", "failed", 1)
+    assert {unit["unit"]: unit["standing"] for unit in read["units"]} == stand(timeline)
+
+
+def test_ten_thousand_units_cost_per_unit_what_a_thousand_do() -> None:
+    def cost_s(units: int) -> float:
+        events = facts(fleet((("web", units // 2), ("sql", units // 2)), slots=200))
+        began_s = time.process_time()
+        folded(events)
+        return (time.process_time() - began_s) / units
+
+    small = min(cost_s(1000) for _ in range(3))
+    assert cost_s(10_000) < 2.5 * small
+
+
+def test_looking_costs_the_same_however_many_units_there_are() -> None:
+    def cost_s(units: int) -> float:
+        plan = fleet((("web", units // 2), ("sql", units // 2)), slots=units)
+        timeline = until(plan, lambda line, _: len(line.under_way(units)) == units // 2)
+        began_s = time.process_time()
+        for now_s in range(200):
+            timeline.waits(20)
+            timeline.under_way(20)
+            timeline.remaining_s(now_s)
+            timeline.counts()
+        return time.process_time() - began_s
+
+    assert cost_s(4000) < 4 * max(cost_s(200) for _ in range(3))
