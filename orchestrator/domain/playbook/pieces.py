@@ -198,15 +198,16 @@ def _model_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
         info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
         # `dict[str, Shape]` has a key of the user's between two of ours, which names no field: stay where we are.
         if info is not None:
-            current = next(_models_in(info.annotation), None)
+            current = next(models_in(info.annotation), None)
     return current
 
 
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation names, however deep."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)
 
 
 def _place(node: Node, borrowed: Mapping[str, Node], path: Path) -> Node:
