@@ -304,7 +304,7 @@ class RunState:
         state.strayed = [Strayed(*fact) for fact in dumped["strayed"]]
         if dumped["ended"]:
             verdict, exit_code, counts = dumped["ended"]
-            state.ended = RunEnded(verdict=verdict.value, exit_code=exit_code, counts=dict(counts))
+            state.ended = RunEnded(verdict=verdict, exit_code=exit_code, counts=dict(counts))
         known = {fact.unit for fact in state.strayed}
         for place, found, said in dumped["finals"]:
             state._finals[place] = (found, said)
