@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import spnego
+from spnego._ntlm_raw.crypto import ntowfv1
 from spnego.exceptions import SpnegoError
 
 from orchestrator.lab.http import Request, Response
@@ -20,9 +21,10 @@ _SCHEMES = [("WWW-Authenticate", "Negotiate"), ("WWW-Authenticate", 'Basic realm
 
 
 def write_users(path: Path, users: Mapping[str, str]) -> None:
-    """The credential file that pyspnego's NTLM server reads: `domain:user:password`, a line each."""
+    """The credential file that pyspnego's NTLM server reads, in smbpasswd's format: hashes, so that any letter goes."""
     path.touch(mode=0o600)
-    path.write_text("".join(f":{user}:{password}\n" for user, password in users.items()), encoding="utf-8")
+    lines = [f"{user}:1000:{'0' * 32}:{ntowfv1(password).hex()}:[U]:LCT-00000000\n" for user, password in users.items()]
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 class NotReadable(ValueError):
@@ -95,9 +97,13 @@ class Gatekeeper:
 
     def _basic(self, value: str) -> bool:
         try:
-            user, _, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+            data = base64.b64decode(value, validate=True)
+        except binascii.Error:
             return False
+        try:
+            user, _, password = data.decode("utf-8").partition(":")
+        except UnicodeDecodeError:
+            user, _, password = data.decode("latin-1").partition(":")
         self.user = user
         known = self._users.get(user)
         return known is not None and hmac.compare_digest(known.encode(), password.encode())

@@ -151,6 +151,8 @@ async def _connect(
         raise _Failed(_TLS, f"TLS handshake failed: {exc.reason}") from exc
     except TimeoutError as exc:
         raise _Failed(_TIMED_OUT, "Connection timed out") from exc
+    except (ConnectionResetError, ConnectionAbortedError) as exc:
+        raise _Failed(_TLS, "TLS connect error: the other side hung up") from exc
     except OSError as exc:
         text = f"Failed to connect to {url.hostname} port {port} after 0 ms: Couldn't connect to server"
         raise _Failed(_NO_CONNECT, text) from exc

@@ -82,6 +82,13 @@ class Connection(asyncio.Protocol):
             return
         if request is not None:
             self._task = asyncio.get_running_loop().create_task(self._serve(request))
+            self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A mistake of ours must not look like a host that fell silent."""
+        if not task.cancelled() and (bug := task.exception()):
+            self.drop()
+            asyncio.get_running_loop().call_exception_handler({"message": "a request broke", "exception": bug})
 
     async def _serve(self, request: Request) -> None:
         response = await self._answer(self, request)

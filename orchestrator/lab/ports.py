@@ -90,6 +90,9 @@ class _Visitor(asyncio.Protocol):
         if self._port.spec.speaks == "tcp" or self._transport is None:
             return
         self._head += data
+        if not self._head[:1].isalpha():  # TLS, for one, where plain HTTP is spoken
+            self._transport.abort()
+            return
         if b"\r\n\r\n" not in self._head and len(self._head) < _LONGEST_HEAD:
             return
         method, _, rest = self._head.split(b"\r\n", 1)[0].decode("latin-1").partition(" ")

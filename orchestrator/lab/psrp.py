@@ -10,6 +10,7 @@ import struct
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -186,6 +187,12 @@ class Pool:
     def _busy(self) -> int:
         return self._made - self._free.qsize()
 
+    def _ended(self, pipeline: Pipeline, task: asyncio.Task[None]) -> None:
+        """A mistake of ours must not look like a host that waits for ever."""
+        if not task.cancelled() and (bug := task.exception()):
+            pipeline.outbox.end(gone=True)
+            asyncio.get_running_loop().call_exception_handler({"message": "a pipeline broke", "exception": bug})
+
     def _begin(self, pipeline: Pipeline, commands: Sequence[psrpcore.Command]) -> None:
         statements: list[list[psrpcore.Command]] = [[]]
         for command in commands:
@@ -194,6 +201,7 @@ class Pool:
                 statements.append([])
         work = [statement for statement in statements if statement]
         pipeline.task = asyncio.get_running_loop().create_task(self._run(pipeline, work))
+        pipeline.task.add_done_callback(partial(self._ended, pipeline))
 
     async def _run(self, pipeline: Pipeline, statements: Sequence[Sequence[psrpcore.Command]]) -> None:
         runspace: Runspace | None = None
