@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.errors import OrchError, Problem, ProblemKind
@@ -35,6 +35,7 @@ def test_every_fact_has_a_name_on_disk() -> None:
 
 
 @pytest.mark.parametrize("made", FACTS, ids=lambda made: made.__name__)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_what_is_written_is_read_back(made: type[Any], data: st.DataObject) -> None:
     fact = data.draw(st.from_type(made))
