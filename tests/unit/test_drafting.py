@@ -152,7 +152,8 @@ def test_only_hosts_that_something_is_asked_of_must_be_reached() -> None:
         ("http: http://x/", HttpCheck(url="http://x/"), Origin.CONTROLLER),
         (
             "http: { url: 'http://{{ host.address }}/{{ service.name }}', method: post, status: [200, 204],"
-            " text: up, regex: a+, json: { a.b: 1, c: null }, headers: { X: \"{{ secret('env:T') }}\" }, verify: false, ca: c.pem }",
+            " text: up, regex: a+, json: { a.b: 1, c: null },"
+            " headers: { X: \"{{ secret('env:T') }}\" }, verify: false, ca: c.pem }",
             HttpCheck(
                 url="http://db-01.example.com/sql",
                 method="POST",

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2] / "orchestrator"
 DATA = {
     "ast", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "difflib", "enum",
-    "fnmatch", "functools", "hashlib", "heapq", "ipaddress", "itertools", "json", "keyword", "math", "operator", "re",
-    "string", "textwrap", "types", "typing", "unicodedata", "urllib",
+    "fnmatch", "functools", "graphlib", "hashlib", "heapq", "ipaddress", "itertools", "json", "keyword", "math",
+    "operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "urllib",
 }  # fmt: skip
 ALLOWED = {
     "domain": DATA | {"pydantic", "pydantic_core", "networkx"},

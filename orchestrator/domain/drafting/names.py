@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from orchestrator.domain.errors import Mark, TemplateError
+from orchestrator.domain.errors import TemplateError
 from orchestrator.domain.inventory.model import Inventory
-from orchestrator.domain.playbook.pieces import PlacedTemplateError
+from orchestrator.domain.inventory.rendering import Rendered, VariableError
 from orchestrator.domain.templates import Render, is_template
 from orchestrator.domain.tree import Node
 
@@ -40,17 +40,14 @@ class Names:
     def _with_vars(self, context: dict[str, object]) -> dict[str, object]:
         context["vars"] = self._vars
         if self._vars_hold_templates:
-            context["vars"] = _Rendered(self._vars, self._render, lambda key: self._nodes[key].mark, context)
+            context["vars"] = _Vars(self._vars, self._nodes, self._render, context)
         return context
 
     def _host(self, name: str) -> Mapping[str, object]:
-        """The host's variables, which name each other without `host.`, as in Ansible; and its name and address."""
+        """The host's variables, rendered, over which its name and address stand."""
         if name not in self._hosts:
-            host = self._inventory.hosts[name]
-            marks = host.marks or {}
-            ours: dict[str, object] = {"inventory_hostname": name, "group_names": list(host.groups)}
-            ours |= {"name": name, "address": self._address_of(name)}
-            self._hosts[name] = _Rendered(_Over(ours, host.variables), self._render, marks.get)
+            ours = {"name": name, "address": self._address_of(name)}
+            self._hosts[name] = _Over(ours, Rendered(self._inventory.hosts[name], self._render))
         return self._hosts[name]
 
 
@@ -74,50 +71,47 @@ class _Over(Mapping[str, object]):
         return len(self._first) + sum(key not in self._first for key in self._second)
 
 
-class _Rendered(Mapping[str, object]):
-    """Variables of which some hold templates: each is rendered when it is asked for.
-
-    Their templates may use the names of *context*; without one, the other variables.
-    """
+class _Vars(Mapping[str, object]):
+    """`vars` of which some hold templates: each is rendered when it is asked for, with the names of the asker."""
 
     def __init__(
         self,
-        raw: Mapping[str, object],
+        plain: Mapping[str, object],
+        nodes: Mapping[str, Node],
         render: Render,
-        mark: Callable[[str], Mark | None],
-        context: Mapping[str, object] | None = None,
+        context: Mapping[str, object],
     ) -> None:
-        self._raw = raw
+        self._plain = plain
+        self._nodes = nodes
         self._render = render
-        self._mark = mark
-        self._context = self if context is None else context
+        self._context = context
         self._asked: list[str] = []
 
     def __getitem__(self, key: str) -> object:
-        value = self._raw[key]
+        value = self._plain[key]
         if not _holds_template(value):
             return value
         if key in self._asked:
             circle = " -> ".join([*self._asked[self._asked.index(key) :], key])
-            raise self._placed(key, f"variables need each other in a circle: {circle}")
+            raise VariableError(f"variables need each other in a circle: {circle}", self._nodes[key].mark)
         self._asked.append(key)
         try:
             return self._rendered(value)
-        except PlacedTemplateError:
+        except VariableError:
             raise
         except TemplateError as error:
-            raise self._placed(key, str(error)) from error
+            raise VariableError(str(error), self._nodes[key].mark) from error
         finally:
             self._asked.pop()
 
     def __contains__(self, key: object) -> bool:
-        return key in self._raw
+        return key in self._plain
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._raw)
+        return iter(self._plain)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._plain)
 
     def _rendered(self, value: object) -> object:
         if isinstance(value, str):
@@ -127,10 +121,6 @@ class _Rendered(Mapping[str, object]):
         if isinstance(value, list):
             return [self._rendered(item) for item in value]
         return value
-
-    def _placed(self, key: str, message: str) -> TemplateError:
-        mark = self._mark(key)
-        return PlacedTemplateError(message, mark) if mark else TemplateError(message)
 
 
 def _holds_template(value: object) -> bool:

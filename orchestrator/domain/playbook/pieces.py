@@ -12,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from orchestrator.domain.errors import Mark, TemplateError
+from orchestrator.domain.inventory.rendering import VariableError
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.shapes import Shape
 from orchestrator.domain.playbook.values import FINAL, Wrong, nearest
@@ -20,14 +21,6 @@ from orchestrator.domain.tree import Node
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
 Path = tuple[str | int, ...]
-
-
-class PlacedTemplateError(TemplateError):
-    """A template that can't be rendered, at another place than the one that used it: a variable's."""
-
-    def __init__(self, message: str, mark: Mark) -> None:
-        super().__init__(message)
-        self.mark = mark
 
 
 @dataclass(slots=True)
@@ -71,7 +64,7 @@ class Piece(Generic[ShapeT]):
             try:
                 values.append(render(text, context))
             except TemplateError as error:
-                mark = error.mark if isinstance(error, PlacedTemplateError) else self._place(path).mark
+                mark = error.mark if isinstance(error, VariableError) else self._place(path).mark
                 found.add(mark, str(error), error.hint, host=host)
         return None if self.fixed is None or len(values) < len(self.sites) else values
 
