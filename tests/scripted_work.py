@@ -106,7 +106,7 @@ async def _pass_s(duration_s: float) -> None:
 
 
 def all_answered(work: ScriptedWork) -> bool:
-    """Whether the facts hold exactly the answers that were given."""
+    """Whether the facts hold exactly the answers that were given, so that no step was issued too early."""
     told = [fact.result for fact in work.journal if isinstance(fact, StepEnded)]
     return sorted(told, key=lambda r: r.step.id) == sorted(work.answered, key=lambda r: r.step.id)
 

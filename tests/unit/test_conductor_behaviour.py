@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
-from scripted_work import FAILED, UNKNOWN, Answer, ScriptedWork
+from scripted_work import FAILED, UNKNOWN, Answer, ScriptedWork, all_answered
 from stages import barrier, node, plan, stage
 from virtual_time import in_virtual_time
 
@@ -50,6 +50,16 @@ async def test_all_facts_of_a_turn_are_one_append() -> None:
     assert work.appends == [3, 3, 4, 3]
     kinds = [type(fact) for fact in work.journal[:6]]
     assert kinds == [StageBegan, StepIntended, StepIntended, StepEnded, StepEnded, StepIntended]
+
+
+@in_virtual_time
+async def test_an_intent_is_on_disk_before_its_step_is_issued_however_slow_the_disk() -> None:
+    work = ScriptedWork(append_takes_s=2)
+    await _conduct(SQL_APP, work)
+    assert all_answered(work)
+    written = {fact.step.id: at for at, fact in work.facts if isinstance(fact, StepIntended)}
+    assert written["0/sql@db/start/1"] == 2
+    assert written["0/sql@db/gate/1"] == 5
 
 
 @pytest.mark.parametrize(("answer", "word"), [(FAILED, "failed"), (UNKNOWN, "unknown")])

@@ -24,7 +24,7 @@ def _run(any_plan: Plan, work: ScriptedWork) -> RunState:
     return run_virtual(conduct(any_plan, RunState.begin(any_plan), work.ports))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(data=st.data(), any_plan=PLANS, cancel_at_s=CANCELS)
 def test_any_run_keeps_its_promises(data: st.DataObject, any_plan: Plan, cancel_at_s: float | None) -> None:
     work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s)
@@ -55,13 +55,14 @@ def _none_is_lost(any_plan: Plan, state: RunState, judge: Judge) -> None:
     assert (ended.verdict == "done") == (not judge.halted and not judge.strayed)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data(), any_plan=PLANS, cancel_at_s=CANCELS)
 def test_facts_fold_to_the_live_state_and_so_does_its_json(
     data: st.DataObject, any_plan: Plan, cancel_at_s: float | None
 ) -> None:
     work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s, append_takes_s=0.25)
     live = _run(any_plan, work)
+    assert all_answered(work)
     folded = RunState.begin(any_plan)
     for fact in work.journal:
         folded.apply(fact)
