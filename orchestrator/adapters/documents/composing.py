@@ -14,7 +14,7 @@ from orchestrator.domain.tree import Node, Scalar
 LARGEST = 16 << 20
 LONGEST_TEXT = 64 << 10
 DEEPEST = 64
-MOST_VALUES = 1_000_000
+MOST_VALUES = 500_000
 MOST_MISTAKES = 100
 
 _TAG = "tag:yaml.org,2002:"

@@ -26,8 +26,8 @@ def connect(host: InventoryHost, render: Render) -> Connection:
         Mistakes: all that is wrong with the host's connection variables, unsupported ones included.
     """
     reader = Reader(Rendered(host, render))
-    _refuse_unsupported(host, reader)
-    kind = _kind(host, reader)
+    _refuse_unsupported(reader)
+    kind = _kind(reader)
     made = _ssh(host, reader) if kind == "ssh" else _psrp(host, reader, winrm=kind == "winrm")
     if reader.mistakes:
         raise Mistakes(reader.mistakes)
@@ -52,10 +52,8 @@ def connect_all(hosts: Iterable[InventoryHost], render: Render) -> dict[str, Con
     return connections
 
 
-def _refuse_unsupported(host: InventoryHost, reader: Reader) -> None:
-    for name in host.variables:
-        if not name.startswith("ansible_") or name in known.KNOWN or name in known.IGNORED:
-            continue
+def _refuse_unsupported(reader: Reader) -> None:
+    for name in reader.names - known.HARMLESS:
         if name.startswith("ansible_ssh_"):
             continue  # SSH says for itself what it supports
         right = next((why for beginning, why in known.REFUSED.items() if name.startswith(beginning)), None)
@@ -65,9 +63,8 @@ def _refuse_unsupported(host: InventoryHost, reader: Reader) -> None:
         reader.wrong(name, f"{name} is not supported", right)
 
 
-def _kind(host: InventoryHost, reader: Reader) -> str:
-    set_here = set(host.variables)
-    only_winrm = bool(set_here & known.WINRM_ALONE) and not any(name.startswith("ansible_psrp_") for name in set_here)
+def _kind(reader: Reader) -> str:
+    only_winrm = bool(reader.names & known.WINRM_ALONE) and not any("_psrp_" in name for name in reader.names)
     return reader.choice(("ansible_connection",), {kind: kind for kind in _KINDS}, "winrm" if only_winrm else "psrp")
 
 

@@ -23,26 +23,28 @@ _ADDRESS = re.compile(r"[\w.-]+")
 class Reader:
     """The connection variables of one host. Of several *names* for one thing, the last one that is set counts.
 
-    A value that is wrong is noted in `mistakes`, and the default is handed out in its place.
+    `names` are those that the host has. A value that is wrong is noted in `mistakes`, and the default is handed out in
+    its place.
     """
 
     def __init__(self, variables: Rendered) -> None:
         self.mistakes: list[Mistake] = []
         self._variables = variables
+        self.names = frozenset(name for name in variables if name.startswith("ansible_"))
 
     def wrong(self, name: str, wrong: str, right: str = "") -> None:
         """Note a mistake at the variable *name*, or at whatever else the host has to show."""
         if name in self._variables:
             mark = self._variables.mark(name)
         else:
-            marks = [self._variables.mark(one) for one in self._variables if one.startswith("ansible_")]
+            marks = [self._variables.mark(one) for one in self.names]
             mark = min(marks) if marks else self._variables.mark(name)
         self.mistakes.append(Mistake(mark, wrong, right))
 
     def given(self, names: Sequence[str]) -> str | None:
         """Which of *names* counts; None if none is set."""
         for name in reversed(names):
-            if name in self._variables:
+            if name in self.names:
                 return name
         return None
 

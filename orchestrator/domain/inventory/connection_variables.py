@@ -142,5 +142,8 @@ def _all(names: Names) -> set[str]:
 KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH))
 """Every name that counts under some `ansible_connection`. Under another one it has no effect, as in Ansible."""
 
+HARMLESS = KNOWN | IGNORED.keys()
+"""Every name that may stand in an inventory."""
+
 WINRM_ALONE = frozenset(_all(WINRM) - _all(PSRP))
 """The names that count under `winrm` and not under `psrp`."""
