@@ -24,6 +24,10 @@ class SecretRef:
         return f"{self.kind}:{self.path}"
 
 
+ASKED = SecretRef("ask", "password")
+"""What `--ask-pass` answers."""
+
+
 def parse(reference: str) -> SecretRef:
     """The reference written as `kind:path`.
 

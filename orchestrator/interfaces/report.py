@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestrator.domain.durations import spoken
+from orchestrator.domain.plan import Role
 from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
@@ -26,7 +27,6 @@ from orchestrator.interfaces.theme import (
 
 MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
-NOT_OK = (Standing.FAILED, Standing.UNKNOWN, Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY)
 
 
 def report(timeline: Timeline, marks: Marks = UNICODE_MARKS) -> RenderableType:
@@ -52,14 +52,14 @@ def _verdict(timeline: Timeline) -> Text:
 
 
 def _counts(timeline: Timeline, marks: Marks) -> Text:
-    """`✓ 110 ok, 12 of them without a touch · ✗ 1 failed · - 8 untouched`."""
-    counts = timeline.counts()
+    """`✓ 110 ok (12 needed no act) · ✗ 1 failed · ...`: the run's own counts, or those of now while it has no end."""
+    counts = timeline.ended.counts if timeline.ended else {str(key): n for key, n in timeline.counts().items()}
     pieces = []
-    for standing in (Standing.OK, *NOT_OK):
-        if counts[standing] or standing is Standing.OK:
-            said = f"{marks.standing[standing]} {counts[standing]} {standing}"
+    for standing in Standing:
+        if counts.get(standing, 0) or standing is Standing.OK:
+            said = f"{marks.standing[standing]} {counts.get(standing, 0)} {standing}"
             if standing is Standing.OK:
-                there = sum(1 for track in timeline.tracks() if _was_there(track))
+                there = _needed_no_act(timeline)
                 said += f" ({there} needed no act)" if there else ""
             pieces.append(Text(said, style=STYLES[standing]))
     if timeline.strayed:
@@ -69,8 +69,14 @@ def _counts(timeline: Timeline, marks: Marks) -> Text:
     return Text(marks.dot).join(pieces)
 
 
-def _was_there(track: Track) -> bool:
-    return track.standing is Standing.OK and track.acted is Acted.NO
+def _needed_no_act(timeline: Timeline) -> int:
+    """How many units were at every stage's goal already."""
+    there: dict[str, bool] = {}
+    for track in timeline.tracks():
+        if track.role is Role.ACT:
+            well = track.standing is Standing.OK and track.acted is Acted.NO
+            there[track.unit] = there.get(track.unit, True) and well
+    return sum(there.values())
 
 
 def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:

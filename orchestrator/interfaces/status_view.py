@@ -46,7 +46,9 @@ def checkup_tables(checkup: Checkup) -> RenderableType:
         )  # fmt: skip
     gates = _table("unit", "gate", "holds", "saw")
     for gate in checkup.gates:
-        held = Text("yes", style="green") if gate.held else Text("no", style="bold red" if not gate.ok else QUIET_STYLE)
+        held = Text("yes", style="green") if gate.held else Text("no", style="bold red")
+        if gate.ok and not gate.held:
+            held = Text("not yet", style=QUIET_STYLE)
         gates.add_row(safe(gate.unit), safe(gate.gate), held, safe(gate.saw))
     problems = checkup.problems
     last = Text(f"{plural(problems, 'problem')} to solve before the night" if problems else "ready for the night")

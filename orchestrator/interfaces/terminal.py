@@ -6,9 +6,13 @@ import sys
 from rich.console import Console
 
 
+PIPED_WIDTH = 160
+"""Columns where there is no terminal to ask."""
+
+
 def out() -> Console:
     """The console for results."""
-    return Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def err() -> Console:

@@ -1,15 +1,11 @@
 """What shows a run while it goes on: the shape that all views share, and which one is used when."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Protocol
 
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.results import Note
-from orchestrator.domain.survey import HostSurvey
-from orchestrator.interfaces.terminal import err, out
-from orchestrator.interfaces.theme import plural
+from orchestrator.interfaces.terminal import out
 
 
 class View(Protocol):
@@ -41,21 +37,3 @@ def of_run(*, json: bool) -> View:
     from orchestrator.interfaces.plain import PlainView  # noqa: PLC0415 - one of three is loaded
 
     return PlainView(sys.stdout)
-
-
-@contextmanager
-def surveying(hosts: int, *, quiet: bool) -> Iterator[Callable[[HostSurvey], None]]:
-    """While hosts are read before a run: on a terminal, stderr says how many have answered. Yields who counts them."""
-    console = err()
-    if quiet or not console.is_terminal:
-        yield lambda _: None
-        return
-    answered = 0
-    with console.status(f"reading {plural(hosts, 'host')}") as status:
-
-        def count(_: HostSurvey) -> None:
-            nonlocal answered
-            answered += 1
-            status.update(f"reading {plural(hosts, 'host')}: {answered} answered")
-
-        yield count

@@ -25,10 +25,19 @@ class LabError(RuntimeError):
 class LabProcess:
     """A running lab."""
 
-    pid: int
+    process: "subprocess.Popen[bytes]"
     control: Path
     ca: Path
     dir: Path
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self.process.pid
+
+    def wait(self) -> None:
+        """Wait until the lab has ended by itself, as after the order `down`."""
+        self.process.wait()
 
     def order(self, **message: Any) -> dict[str, Any]:
         """One order, e.g. `order(op="fault", host="db-01", service="X", kind="refuses")`. Raises LabError."""
@@ -101,7 +110,7 @@ def start(fleet: Mapping[str, Any], *, limit_s: float = START_LIMIT_S) -> Iterat
                 said = complaints.read().decode("utf-8", "replace").strip()
                 raise LabError(f"the lab did not come up: {said or f'nothing said within {limit_s:g} s'}")
             facts = json.loads(ready)
-            yield LabProcess(process.pid, Path(facts["control"]), Path(facts["ca"]), folder)
+            yield LabProcess(process, Path(facts["control"]), Path(facts["ca"]), folder)
         finally:
             _end(process)
 

@@ -27,7 +27,7 @@ LONGEST_S = 60.0
 
 def demo() -> None:
     """Dry run, stop, status, start on a lab of its own; exit 0 only if every unit ended as it should."""
-    with tempfile.TemporaryDirectory(prefix="orch-demo-") as folder, boundary(Path(folder)):
+    with boundary(wiring.state_folder(None)), tempfile.TemporaryDirectory(prefix="orch-demo-") as folder:
         os.environ["ORCH_LAB_PASSWORD"] = secrets.token_urlsafe(12)
         os.environ["ORCH_STATE_DIR"] = folder
         playbook = wiring.shipped("playbooks/shop.yaml")
@@ -61,7 +61,7 @@ def _check(answer: Mapping[str, object], units: Sequence[tuple[str, str]], wante
     """Hold the lab's own word against what orch reported."""
     hosts = answer["hosts"]
     assert isinstance(hosts, list)
-    states = {(host["name"], service["name"]): service["state"] for host in hosts for service in host["services"]}
+    states = {(host["host"], service["name"]): service["state"] for host in hosts for service in host["services"]}
     found = {unit: states.get(unit) for unit in units}
     astray = sorted(f"{name}@{host} is {state}" for (host, name), state in found.items() if state != wanted)
     if astray:

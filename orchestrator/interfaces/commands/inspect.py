@@ -17,9 +17,9 @@ from orchestrator.domain.service import State
 from orchestrator.engine import jobs
 from orchestrator.interfaces import surveying
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.inventory_view import rows, table
+from orchestrator.interfaces.inventory_view import group_table, groups, rows, table
 from orchestrator.interfaces.status_view import checkup_tables, status_table
-from orchestrator.interfaces.terminal import ask_password, out, say
+from orchestrator.interfaces.terminal import ask_password, out
 
 EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
 
@@ -112,12 +112,11 @@ def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: 
         if inventory is None and plan is None:
             raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
         hosts, connections = wiring.load_hosts(plan, inventory, pattern)
-        chosen = rows(hosts, connections)
+        chosen, grouped = rows(hosts, connections, connections), groups(hosts)
         if json:
-            out().print_json(json_module.dumps(chosen))
+            out().print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
         else:
-            out().print(table(chosen))
-            say(f"{len(chosen)} hosts")
+            out().print(table(chosen), group_table(grouped))
 
 
 def _with_world(project: wiring.Project, look: Callable[[jobs.World], Awaitable[int]]) -> int:

@@ -1,6 +1,7 @@
 """`orch lab up | ps | down | fault | clear`."""
 
 import json as json_module
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.table import Table
@@ -35,18 +36,10 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
             return
         table = Table("host", "address", "service", "state", "pid", "fault", box=None, pad_edge=False)
         for host in answer["hosts"]:
-            first = True
+            table.add_row(Text(host["host"], style="bold"), Text(host["address"]), "", "", "", _faults(host["faults"]))
             for service in host["services"]:
-                faults = [*(host["faults"] if first else []), *service["faults"]]
-                table.add_row(
-                    Text(host["name"] if first else ""),
-                    Text(host["address"] if first else ""),
-                    Text(service["name"]),
-                    Text(service["state"]),
-                    Text(str(service["pid"] or "")),
-                    Text(", ".join(map(str, faults)), style="yellow"),
-                )
-                first = False
+                state, pid = Text(service["state"]), Text(str(service["pid"] or ""))
+                table.add_row("", "", Text(service["name"]), state, pid, _faults(service["faults"]))
         out().print(table)
 
 
@@ -73,6 +66,11 @@ def clear(*, target: str | None, state_dir: Path | None) -> None:
     with boundary(state):
         wiring.lab_order(state, {"op": "clear", **(_target(target, state) if target else {})})
         say(f"{target or 'everything'}: no faults")
+
+
+def _faults(faults: Mapping[str, object]) -> Text:
+    words = [kind if value is None or value is True else f"{kind} {value}" for kind, value in faults.items()]
+    return Text(", ".join(words), style="yellow")
 
 
 def _number(value: str | None) -> str | float | None:
