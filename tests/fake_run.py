@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -63,6 +64,7 @@ class _Playing:
     error: str
     now_s: float = 0.0
     number: int = 0
+    ends: dict[str, Outcome] = field(default_factory=dict)
     steps: list[tuple[float, int, int, Step]] = field(default_factory=list)
 
     def stamp(self, fact: Fact) -> Stamped:
@@ -80,9 +82,15 @@ class _Playing:
             yield self.stamp(StageBegan(number))
             for event in self.stage(number, stage):
                 failed |= isinstance(event, Stamped) and _is_bad(event.fact)
+                if isinstance(event, Stamped) and isinstance(event.fact, StepEnded):
+                    self.ends[event.fact.result.step.unit] = event.fact.result.outcome
                 yield event
         yield from self.look()
-        yield self.stamp(RunEnded(verdict="failed" if failed else "done", exit_code=int(failed), counts={}))
+        yield self.stamp(RunEnded(verdict="failed" if failed else "done", exit_code=int(failed), counts=self.counts()))
+
+    def counts(self) -> dict[str, int]:
+        units = {node.unit.id for stage in self.plan.stages for node in stage.nodes}
+        return {"untouched": len(units) - len(self.ends), **Counter(map(str, self.ends.values()))}
 
     def stage(self, number: int, stage: Stage) -> Iterator[Stamped | tuple[float, Note]]:
         schedule, halted, order = Schedule(stage), False, 0

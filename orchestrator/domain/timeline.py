@@ -140,7 +140,7 @@ class Timeline:
             return None
         if self.halted:
             under_way = islice(self.current.under_way.values(), LOOKED_AT)
-            return max((track.expected_s - (now_s - track.since_s) for track in under_way), default=0.0)
+            return max([0.0, *(track.expected_s - (now_s - track.since_s) for track in under_way)])
         later = sum(stage.stage.expected_s for stage in self.stages[max(self.stage, 0) + 1 :])
         return self.current.remaining_s(now_s) + later
 

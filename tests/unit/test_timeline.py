@@ -6,13 +6,19 @@ from collections.abc import Callable
 
 import pytest
 from fake_run import SMALL, facts, fleet, play
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_work import ScriptedWork, scripts
+from stages import plan, stages
+from virtual_time import run_virtual
 
-from orchestrator.domain.facts import Fact, OrderTaken, RunEnded, Stamped, StepIntended, Strayed
+from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, Stamped, StepIntended, Strayed
 from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Note, Outcome, Phase, Step
-from orchestrator.domain.runstate import Standing
+from orchestrator.domain.runstate import RunState, Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
+from orchestrator.engine.conductor.conduct import conduct
 
 
 def folded(events: list[Stamped]) -> Timeline:
@@ -100,7 +106,7 @@ def test_a_barrier_that_needs_one_opens_with_one_and_is_lost_with_all() -> None:
     def unit(name: str) -> Unit:
         return Unit(id=name, service=name[0], host=name, scm_name=name, instance=name)
 
-    def plan() -> Plan:
+    def three() -> Plan:
         nodes = (
             Node(unit=unit("a1"), role=Role.ACT),
             Node(unit=unit("a2"), role=Role.ACT),
@@ -110,9 +116,9 @@ def test_a_barrier_that_needs_one_opens_with_one_and_is_lost_with_all() -> None:
         barriers = (Barrier(name="a", instances=((0,), (1,)), need=1), Barrier(name="b", instances=((2,),), need=1))
         return Plan(name="x", action=Action.START, stages=(Stage(goal=State.RUNNING, nodes=nodes, barriers=barriers),))
 
-    one = folded(facts(plan()))
+    one = folded(facts(three()))
     assert stand(one) == {"a1": "ok", "a2": "ok", "c1": "ok"}, "what only hands the order on is nobody's row"
-    both = folded(facts(plan(), bad={"a1": Outcome.FAILED, "a2": Outcome.FAILED}))
+    both = folded(facts(three(), bad={"a1": Outcome.FAILED, "a2": Outcome.FAILED}))
     assert {track.unit: track.why for track in both.tracks() if track.why} == {"c1": "needs a2, which failed"}
 
 
@@ -143,6 +149,36 @@ def test_the_estimate_starts_at_the_plans_and_falls_to_nothing() -> None:
     assert seen[-1] == 0.0
     assert max(seen) <= seen[0] * 1.05
     assert seen[len(seen) // 2] < seen[0] * 0.7
+
+
+PLANS = st.builds(plan, stages()) | st.builds(plan, stages(goal=State.STOPPED), stages())
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data(), any_plan=PLANS, cancel_at_s=st.none() | st.sampled_from([0.0, 1.0, 4.0]))
+def test_the_timeline_of_any_run_tells_what_the_conductor_did(
+    data: st.DataObject, any_plan: Plan, cancel_at_s: float | None
+) -> None:
+    work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s)
+    state = run_virtual(conduct(any_plan, RunState.begin(any_plan), work.ports))
+    timeline = Timeline()
+    began = RunBegan(run="r", plan=any_plan, requester="", controller="")
+    told = [(0.0, began), *((now_s, fact) for now_s, fact in work.facts if not isinstance(fact, RunBegan))]
+    for number, (now_s, fact) in enumerate([*told, (99.0, state.verdict())], start=1):
+        timeline.fact(Stamped(number, now_s, now_s, fact))
+        left_s = timeline.remaining_s(now_s)
+        assert left_s is None or left_s >= 0
+        for stage in timeline.stages:
+            assert stage.ready >= 0
+            assert sum(row.counts.total() for row in stage.rows.values()) == len(stage.tracks)
+            assert all(count >= 0 for row in stage.rows.values() for count in row.counts.values())
+    assert timeline.checking == 0
+    assert not timeline.under_way(1)
+    if state.stage >= 0:
+        for track in timeline.stages[state.stage].tracks.values():
+            assert track.standing == state.standing(track.unit)
+            if track.role is Role.ACT and not timeline.strayed:
+                assert track.now == state.left[track.unit]
 
 
 def test_a_snapshot_is_json() -> None:
