@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from orchestrator.domain.templates import is_template
+
 if TYPE_CHECKING:
     from orchestrator.adapters.templates.compiled import Compiled
-
-_MARKS = ("{{", "{%", "{#")
 
 
 class Renderer:
@@ -27,7 +27,7 @@ class Renderer:
             TemplateError: bad syntax, an undefined name (the nearest known one is named), something the sandbox does
                 not offer, or a result that is too long or no plain data.
         """
-        if not any(mark in text for mark in _MARKS):
+        if not is_template(text):
             return text
         if self._compiled is None:
             from orchestrator.adapters.templates.compiled import Compiled  # noqa: PLC0415  it imports Jinja2

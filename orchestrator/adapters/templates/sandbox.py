@@ -165,9 +165,12 @@ def join(value: Iterable[object], separator: str = "") -> str:
     pieces: list[str] = []
     length = 0
     for item in value:
-        if isinstance(item, list | tuple | Mapping):
+        if isinstance(item, str):
+            piece = item
+        elif isinstance(item, list | tuple | Mapping):
             raise TypeError("a list or a mapping can't stand inside text")
-        piece = item if isinstance(item, str) else str(item)
+        else:
+            piece = str(item)
         length += len(piece) + len(separator)
         if length > LONGEST:
             _check(length)

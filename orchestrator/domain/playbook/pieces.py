@@ -6,10 +6,9 @@ templates is rendered and validated again for each.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.domain.errors import Mark, TemplateError
 from orchestrator.domain.inventory.rendering import VariableError
@@ -71,11 +70,8 @@ class Piece(Generic[ShapeT]):
     def shaped(self, values: Sequence[object], found: Findings, host: str | None) -> ShapeT | None:
         """The shape with *values* where the templates stood; None if it is wrong, and *found* then says how."""
         by_path = dict(zip((path for path, _ in self.sites), values, strict=True))
-        if self.fixed is not None and all(len(path) == 2 for path in by_path):
-            patched = _patched(self.fixed, by_path)
-            if patched is not None:
-                return patched
-        return validated(self.model, _replaced(self.plain, by_path), self._place, found, context=FINAL, host=host)
+        plain = _replaced(self.plain, by_path)
+        return validated(self.model, plain, self._place, found, context=FINAL, host=host)
 
     def _place(self, path: Path) -> Node:
         return _place(self.node, self.borrowed, path)
@@ -122,31 +118,6 @@ def validated(
             mark, wrong, right = _in_our_words(model, detail, place)
             found.add(mark, wrong, right, host=host)
         return None
-
-
-def _patched(shape: ShapeT, by_path: Mapping[Path, object]) -> ShapeT | None:
-    """*shape* with fields of its parts set anew, each checked alone; None if that can't be done.
-
-    The short way, taken for thousands of hosts: no rule spans the fields of a part of a gate.
-    """
-    parts: dict[str, dict[str, object]] = {}
-    for (part, name), value in by_path.items():
-        model = type(getattr(shape, str(part), None))
-        if not (issubclass(model, Shape) and str(name) in model.model_fields):
-            return None
-        try:
-            parts.setdefault(str(part), {})[str(name)] = _field(model, str(name)).validate_python(value, context=FINAL)
-        except ValidationError:
-            return None
-    update = {part: getattr(shape, part).model_copy(update=fields) for part, fields in parts.items()}
-    return shape.model_copy(update=update)
-
-
-@cache
-def _field(model: type[Shape], name: str) -> TypeAdapter[Any]:
-    info = model.model_fields[name]
-    checked: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
-    return TypeAdapter(checked)
 
 
 def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, str, str]:
