@@ -35,9 +35,9 @@ class LabProcess:
         """The process's id."""
         return self.process.pid
 
-    def wait(self) -> None:
-        """Wait until the lab has ended by itself, as after the order `down`."""
-        self.process.wait()
+    def wait(self) -> int:
+        """Wait until the lab has ended by itself, as after the order `down`; its exit code."""
+        return self.process.wait()
 
     def order(self, **message: Any) -> dict[str, Any]:
         """One order, e.g. `order(op="fault", host="db-01", service="X", kind="refuses")`. Raises LabError."""

@@ -74,6 +74,8 @@ class Control:
 
     def _clear(self, order: Mapping[str, Any]) -> dict[str, Any]:
         service = order.get("service")
+        if service is not None and order.get("host") is None:
+            raise BadOrder("to clear a service, name its host too")
         for host in [self._host(order)] if order.get("host") is not None else list(self._hosts.values()):
             self._on_service(host, service, partial(host.clear_faults, service))
         self._record.write("clear", host=order.get("host"), service=service)
@@ -115,4 +117,10 @@ def _picture(host: Host) -> dict[str, Any]:
         for service in host.scm.every()
     ]
     shown = {kind: faults.shown(value) for kind, value in sorted(host.faults.items())}
-    return {"host": host.spec.name, "address": host.spec.address, "faults": shown, "services": services}
+    return {
+        "host": host.spec.name,
+        "address": host.spec.address,
+        "faults": shown,
+        "auth_failures": host.auth_failures,
+        "services": services,
+    }

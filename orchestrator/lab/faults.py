@@ -23,7 +23,7 @@ HOST_KINDS = {
     "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
     "rejects-credentials": "401 to everybody",
     "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
-    "quota": "no further shell",
+    "quota": "no further shell; a number: so many commands in the life of each shell, and no more",
 }
 
 
@@ -69,6 +69,8 @@ def check(kind: str, value: Any, *, of_service: bool) -> Any:
         return _aim(kind, value, "when", ("before", "during", "after"))
     if kind == "garbage":
         return _aim(kind, value, "what", ("text", "clixml"))
+    if kind == "quota" and value not in (None, True):
+        return _number(kind, value, 0, int)
     if kind == "silent":
         return _aim(kind, value, "when", ("during",))
     return True

@@ -24,6 +24,7 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self.spec = spec
         self.faults: dict[str, Any] = {}
+        self.auth_failures = 0
         self.transports: list[Callable[[bool], None]] = []
         """Each is called with True to open its listeners, with False to close them and to drop its connections."""
         self._record = record

@@ -38,13 +38,14 @@ class Faulted(Exception):
         super().__init__(fault.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shell:
-    """One open shell, and whose it is."""
+    """One open shell, whose it is, and how many commands it had in its life."""
 
     pool: Pool
     owner: str
     process: int
+    commands: int = 0
 
 
 class Shells:
@@ -81,7 +82,7 @@ class Shells:
 
     def _create(self, request: Envelope, user: str, client: str) -> str:
         most = self._host.spec.max_shells
-        if "quota" in self._host.faults or sum(shell.owner == user for shell in self._open.values()) >= most:
+        if self._host.faults.get("quota") is True or sum(shell.owner == user for shell in self._open.values()) >= most:
             raise Faulted(wsman.too_many_shells(most))
         if not request.resource.startswith(_POWERSHELL):
             raise Faulted(wsman.bad_request("Only PowerShell shells are served here. "))
@@ -100,6 +101,10 @@ class Shells:
         line = request.find(f"{RSP}CommandLine")
         if line is None:
             raise Faulted(wsman.bad_request("No CommandLine. "))
+        most = self._host.faults.get("quota", True)
+        if most is not True and shell.commands >= most:
+            raise Faulted(wsman.too_many_commands())
+        shell.commands += 1
         command_id = (line.get("CommandId") or str(uuid.uuid4())).upper()
         _feed(shell.pool, line.findtext(f"{RSP}Arguments"), command_id)
         return f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>"

@@ -71,6 +71,7 @@ class WinRm:
         failed = refusal is not None and refusal.status == 401
         if gate.attempted and (failed or not gate.known):
             gate.known = not failed
+            self._host.auth_failures += failed
             self._host.log("auth", connection=number, ok=not failed, user=gate.user or None)
         if refusal is not None:
             self._host.log("http", connection=number, action="authenticate", status=refusal.status)

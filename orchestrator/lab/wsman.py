@@ -48,7 +48,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong, in WS-Management's words."""
+    """What goes wrong, in WS-Management's words; `code` 0 stands for none."""
 
     code: int
     subcode: str
@@ -108,6 +108,17 @@ def too_many_shells(most: int) -> Fault:
         "w:QuotaLimit",
         "The WS-Management service cannot process the request. This user is allowed a maximum number of"
         f" {most} concurrent shells, which has been exceeded. Close existing shells or raise the quota for this user. ",
+    )
+
+
+def too_many_commands() -> Fault:
+    """MaxConcurrentCommandsPerShell is used up; some versions count over the life of the shell. It has no number."""
+    return Fault(
+        0,
+        "w:InternalError",
+        "The WS-Management service cannot process the request. The maximum number of concurrent commands per shell has"
+        " been exceeded. Retry the request later or raise the Maximum Commands per Shell quota. ",
+        sender=False,
     )
 
 
@@ -172,12 +183,14 @@ def fault(message_id: str, what: Fault, machine: str) -> bytes:
     """A fault; it goes with HTTP status 500."""
     role = "s:Sender" if what.sender else "s:Receiver"
     reason = escape(what.reason)
+    own = (
+        '<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" '
+        f"Code={quoteattr(str(what.code))} Machine={quoteattr(machine)}><f:Message>{reason}</f:Message></f:WSManFault>"
+    )
     body = (
         f"<s:Fault><s:Code><s:Value>{role}</s:Value><s:Subcode><s:Value>{what.subcode}</s:Value></s:Subcode></s:Code>"
         f'<s:Reason><s:Text xml:lang="en-US">{reason}</s:Text></s:Reason><s:Detail>{what.detail}'
-        '<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" '
-        f"Code={quoteattr(str(what.code))} Machine={quoteattr(machine)}><f:Message>{reason}</f:Message>"
-        "</f:WSManFault></s:Detail></s:Fault>"
+        f"{own if what.code else ''}</s:Detail></s:Fault>"
     )
     return _envelope("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", message_id, body)
 

@@ -214,6 +214,7 @@ def test_rejected_credentials_are_rejected_until_cleared(world: World) -> None:
     for auth in ("basic", "ntlm"):
         with wsman(world.address, auth=auth) as connection, pytest.raises(AuthenticationError):
             RunspacePool(connection).open()
+    assert world.process.order(op="ps")["hosts"][0]["auth_failures"] == 2
     world.clear()
     with session(world.address, auth="ntlm"):
         pass
@@ -241,6 +242,19 @@ def test_a_quota_fault_has_windows_own_number(world: World) -> None:
     assert fault.value.code == 2150859173
 
 
+def test_a_shell_may_have_so_many_commands_in_its_life(world: World) -> None:
+    world.fault("quota", 2)
+    with session(world.address) as pool:
+        for _ in range(2):
+            with command(pool, "Get-Service", Name="Web") as shell:
+                shell.invoke()
+        with pytest.raises(WSManFaultError, match="maximum number of concurrent commands per shell") as fault:
+            run(pool, "Get-Service", Name="Web")
+        assert fault.value.code == "w:InternalError", "this fault has no number"
+    with session(world.address) as pool:
+        assert states(run(pool, "Get-Service", Name="Web")) == {"Web": "Running"}
+
+
 ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"op": "fly"}, "unknown op 'fly'; known: clear, down, fault, ps, set"),
     ({"op": "fault", "host": "nowhere", "kind": "down"}, "unknown host 'nowhere'; known: web-01"),
@@ -250,6 +264,7 @@ ORDERS: list[tuple[dict[str, Any], str]] = [
     ({"op": "fault", "host": "web-01", "kind": "drops", "value": "sideways"}, "'sideways' is not one of before"),
     ({"op": "fault", "host": "web-01", "kind": "slow", "value": "very"}, "slow: expected a number, got 'very'"),
     ({"op": "set", "host": "web-01", "service": "Web", "state": "up"}, "unknown state 'up'; known: Stopped"),
+    ({"op": "clear", "service": "Web"}, "name its host too"),
     ({"op": "set", "host": "web-01", "service": "X", "state": "Running"}, "unknown service 'X'"),
 ]
 

@@ -130,6 +130,12 @@ def test_the_log_tells_the_story_in_order(tmp_path: Path) -> None:
     assert (changed["service"], changed["from"], changed["why"]) == ("A", "StopPending", "stopped")
 
 
+def test_whoever_started_it_can_wait_for_its_end(tmp_path: Path) -> None:
+    with lab(tmp_path, host("db-01")) as process:
+        process.order(op="down")
+        assert process.wait() == 0
+
+
 def memory_mib(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) / 1024

@@ -83,7 +83,12 @@ class Tap:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    one = host("db-01", {"name": "A", "stop_s": 0.0}, {"name": "B", "stop_s": 30.0})
+    one = host(
+        "db-01",
+        {"name": "A", "stop_s": 0.0},
+        {"name": "B", "stop_s": 30.0},
+        {"name": "C", "state": "Stopped", "start_s": 30.0},
+    )
     with lab(tmp_path_factory.mktemp("lab"), one):
         yield one["address"]
 
@@ -213,7 +218,7 @@ def test_a_failure_is_told_by_the_state_message_alone(tapped: tuple[RunspacePool
 def test_a_stop_ends_the_pipeline_with_state_three_and_its_error(tapped: tuple[RunspacePool, Tap]) -> None:
     pool, tap = tapped
     pool.open()
-    shell = command(pool, "Start-Service", Name="B")
+    shell = command(pool, "Start-Service", Name="C")
     shell.begin_invoke()
     shell.stop()
     assert tap.seen[-1].action == "Signal"
