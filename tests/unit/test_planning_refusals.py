@@ -134,11 +134,12 @@ def test_a_host_without_an_answer_is_named_once(known: bool) -> None:
 
 def test_one_scm_service_belongs_to_one_entry() -> None:
     pair = draft(
-        entry("api", "app-01", asked=[Asked("Orders.Api")]),
+        entry("api", "app-01", asked=[Asked("*.Api", pattern=True)]),
         entry("orders", "app-01", asked=[Asked("Orders.*", pattern=True)]),
     )
-    seen = survey(pair, but={"orders@app-01": (status("ORDERS.API"),)})
-    assert refused(pair, Choice(), Action.STOP, seen).reasons[0].about == ("api@app-01", "orders:ORDERS.API@app-01")
+    both = (status("Orders.Api"),)
+    refusal = refused(pair, Choice(), Action.STOP, survey(pair, but={"api@app-01": both, "orders@app-01": both}))
+    assert refusal.reasons[0].about == ("api:Orders.Api@app-01", "orders:Orders.Api@app-01")
 
 
 def test_names_that_overlap_in_one_entry_are_one_unit() -> None:

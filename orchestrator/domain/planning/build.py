@@ -91,14 +91,12 @@ class _Work:
         """Settle who acts, from the choice and the readings."""
         restart = self.action is Action.RESTART
         self.acting = without(self.picked, {key: why.keys() for key, why in self.kept.items()})
-        owners: dict[tuple[str | None, str], str] = {}
+        owners: dict[tuple[str | None, str | None], str] = {}
         for entry, instance in self.graph.instances(self.acting):
             units = self.census.units(instance)
             self._note_troubles(instance)
-            for unit in units:
-                owner = owners.setdefault((unit.host, (unit.scm_name or "").lower()), unit.id)
-                if owner is not unit.id:
-                    self.reasons.append(refusals.claimed_twice(owner, unit))
+            if any(asked.pattern for asked in instance.asked):
+                self._refuse_claimed(units, owners)
             if restart:
                 units = self._that_ran(units)
             if units:
@@ -174,6 +172,13 @@ class _Work:
         if len(ran) < len(units):
             self.not_running += [LeftAlone(unit=unit.id, why="was not running") for unit in units if not _ran(unit)]
         return ran
+
+    def _refuse_claimed(self, units: tuple[Unit, ...], owners: dict[tuple[str | None, str | None], str]) -> None:
+        """Two patterns may match one service, which only the live state tells; a draft has seen to the rest."""
+        for unit in units:
+            owner = owners.setdefault((unit.host, unit.scm_name), unit.id)
+            if owner != unit.id:
+                self.reasons.append(refusals.claimed_twice(owner, unit))
 
     def _refuse_disabled(self, units: tuple[Unit, ...]) -> None:
         for unit in units:

@@ -4,11 +4,12 @@ A dependency of M units on N is one barrier, shared by all that wait for the sam
 graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.domain import estimate
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
+from orchestrator.domain.gates import Gate
 from orchestrator.domain.plan import Barrier, Limits, Node, Role, Stage, Unit
 from orchestrator.domain.planning.graph import EntryGraph
 from orchestrator.domain.service import State
@@ -16,6 +17,8 @@ from orchestrator.domain.service import State
 Member = tuple[Role, tuple[Unit, ...]]
 """What one instance is in a stage. A PASS has one unit, which stands for whatever the instance is."""
 _Part = tuple[Instance, Role, tuple[Unit, ...], tuple[int, ...]]
+_Row = tuple[Unit, Role, tuple[Gate, ...], float, float, bool, tuple[int, ...], int | None]
+"""Of a node to be: unit, role, gates, timeout, expected duration, whether that is guessed, barriers, predecessor."""
 
 
 def stage(
@@ -26,19 +29,16 @@ def stage(
     *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time.
     Cost: O(nodes + edges).
     """
-    build = _Building(graph, goal is State.RUNNING, first)
+    build = _Building(graph, goal, first)
     keys = list(graph.entries)[:: 1 if build.starting else -1]
     for key in keys:
         if key in members:
             build.lay_out(graph.entries[key], members[key])
-    nodes: list[Node] = []
-    for key in keys:
-        if key in members:
-            nodes += build.nodes(graph.entries[key])
+    rows = [row for key in keys if key in members for row in build.rows(graph.entries[key])]
     return estimate.complete(
         Stage(
             goal=goal,
-            nodes=tuple(nodes),
+            nodes=_ranked(rows, build.barriers),
             barriers=tuple(build.barriers),
             limits=Limits(
                 run=draft.max_parallel,
@@ -53,12 +53,36 @@ def stage(
     )
 
 
+def _ranked(rows: Sequence[_Row], barriers: Sequence[Barrier]) -> tuple[Node, ...]:
+    """The nodes, made once and with their ranks: to copy ten thousand of them later costs more than to rank twice."""
+    ranks_s = estimate.ranks_s(
+        expected_s=[row[4] for row in rows],
+        waits_for=[row[6] for row in rows],
+        begins_after=[row[7] for row in rows],
+        barriers=barriers,
+    )
+    return tuple(
+        Node(
+            unit=unit,
+            role=role,
+            gates=gates,
+            timeout_s=timeout_s,
+            expected_s=expected_s,
+            guessed=guessed,
+            waits_for=waits,
+            begins_after=after,
+            rank_s=rank_s,
+        )
+        for (unit, role, gates, timeout_s, expected_s, guessed, waits, after), rank_s in zip(rows, ranks_s, strict=True)
+    )
+
+
 @dataclass(slots=True)
 class _Building:
     """A stage under construction. Indices are given out by `lay_out`, so that barriers can name nodes not yet made."""
 
     graph: EntryGraph
-    starting: bool
+    goal: State
     first: bool
     barriers: list[Barrier] = field(default_factory=list)
     acting: set[str] = field(default_factory=set)
@@ -66,6 +90,10 @@ class _Building:
     _by_host: dict[str, dict[str | None, _Part]] = field(default_factory=dict)
     _known: dict[tuple[str, int | None, bool, str | None, bool], int | None] = field(default_factory=dict)
     _count: int = 0
+
+    @property
+    def starting(self) -> bool:
+        return self.goal is State.RUNNING
 
     def lay_out(self, entry: Entry, members: Mapping[str, Member]) -> None:
         """Give every unit of the entry its index."""
@@ -90,46 +118,35 @@ class _Building:
         self._count = count
         self._parts[entry.key] = parts
 
-    def nodes(self, entry: Entry) -> Iterable[Node]:
-        """The entry's nodes, in the order of their indices."""
+    def rows(self, entry: Entry) -> Iterator[_Row]:
+        """The entry's nodes to be, in the order of their indices."""
         edges = self.graph.needs[entry.key] if self.starting else self.graph.needed_by[entry.key]
         local = [(key, edge) for key, edge in edges if edge.same_host]
         hard = self._opened((key, edge) for key, edge in edges if not edge.same_host and not edge.soft)
-        soft = self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)
+        all_waits = hard + self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)
         previous: int | None = None
         for instance, role, units, indices in self._parts[entry.key]:
             acting = role is Role.ACT
-            waits = hard + soft if acting else hard
+            waits = all_waits if acting else hard
             if local:
                 here = ((key, edge) for key, edge in local if acting or not edge.soft)
                 waits += self._opened(here, instance.host, local=True)
+            if self.starting:
+                gates, timeout_s, given_s = instance.ready, instance.start_timeout_s, instance.start_expected_s
+            else:
+                gates, timeout_s, given_s = instance.stopped, instance.stop_timeout_s, instance.stop_expected_s
             if not acting:
-                gates = () if role is Role.PASS else instance.ready if self.starting else instance.stopped
-                for unit in units:
-                    yield Node(unit=unit, role=role, gates=gates, expected_s=0.0, guessed=False, waits_for=waits)
+                gates = () if role is Role.PASS else gates
+                yield from ((unit, role, gates, timeout_s, 0.0, False, waits, None) for unit in units)
                 continue
+            expected_s = timeout_s / 4 if given_s is None else given_s
             for unit, index in zip(units, indices, strict=True):
-                yield self._acting_node(instance, unit, waits, previous if entry.in_order else None)
-                previous = index
-
-    def _acting_node(self, instance: Instance, unit: Unit, waits: tuple[int, ...], after: int | None) -> Node:
-        if self.starting:
-            gates, timeout_s, given_s = instance.ready, instance.start_timeout_s, instance.start_expected_s
-            goal = State.RUNNING
-        else:
-            gates, timeout_s, given_s = instance.stopped, instance.stop_timeout_s, instance.stop_expected_s
-            goal = State.STOPPED
-        there = self.first and unit.seen is not None and unit.seen.state is goal
-        return Node(
-            unit=unit,
-            role=Role.ACT,
-            gates=gates,
-            timeout_s=timeout_s,
-            expected_s=0.0 if there else timeout_s / 4 if given_s is None else given_s,
-            guessed=given_s is None and not there,
-            waits_for=waits,
-            begins_after=after,
-        )
+                if self.first and unit.seen is not None and unit.seen.state is self.goal:
+                    yield unit, role, gates, timeout_s, 0.0, False, waits, previous
+                else:
+                    yield unit, role, gates, timeout_s, expected_s, given_s is None, waits, previous
+                if entry.in_order:
+                    previous = index
 
     def _opened(
         self, edges: Iterable[tuple[str, Dependency]], host: str | None = None, *, local: bool = False
