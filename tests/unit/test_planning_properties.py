@@ -148,6 +148,7 @@ def instances(case: Case) -> dict[str, tuple[Entry, Instance]]:
     return {item.id: (one, item) for one in case.draft.entries for item in one.instances}
 
 
+@settings(deadline=None)
 @given(cases())
 def test_every_chosen_unit_acts_once_in_each_stage_or_is_left_alone(case: Case) -> None:
     plan = plan_or_reject(case)
@@ -167,7 +168,7 @@ def test_every_chosen_unit_acts_once_in_each_stage_or_is_left_alone(case: Case) 
         assert sorted(everything) == sorted(expected)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(cases())
 def test_order_is_implied_and_the_graph_has_no_circle_and_few_edges(case: Case) -> None:
     plan = plan_or_reject(case)
@@ -197,6 +198,7 @@ def test_order_is_implied_and_the_graph_has_no_circle_and_few_edges(case: Case) 
         assert graph.number_of_edges() <= most + len(stage.nodes)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_running_dependent_outside_is_never_pulled_from_under(case: Case) -> None:
     assume(case.action is not Action.START and not case.choice.ignore_dependents)
@@ -220,6 +222,7 @@ def test_a_running_dependent_outside_is_never_pulled_from_under(case: Case) -> N
         assert states <= down, f"{lower} is stopped under {upper}"
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_plan_is_refused_only_for_dependents(case: Case) -> None:
     free = case.action is Action.START or case.choice.ignore_dependents
@@ -237,6 +240,7 @@ def test_a_plan_is_refused_only_for_dependents(case: Case) -> None:
             assert any((name, lower) in needs(case.draft, transitive=True) for lower in picked)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_unreachable_hosts_are_never_touched_and_nothing_starts_without_enough(case: Case) -> None:
     plan = plan_or_reject(case)
@@ -266,6 +270,7 @@ def test_unreachable_hosts_are_never_touched_and_nothing_starts_without_enough(c
                 assert have >= (len(others) if edge.need is None or edge.same_host else edge.need)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_plan_asks_for_no_reading_that_the_questions_did_not_bring(case: Case) -> None:
     chosen_or_reject(case)
