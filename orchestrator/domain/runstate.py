@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, StageBegan, StepEnded, StepIntended, Strayed
 from orchestrator.domain.plan import Plan, Role, Stage
 from orchestrator.domain.results import Outcome, Phase, Result, Step
-from orchestrator.domain.schedule import Schedule, phases
+from orchestrator.domain.schedule import Schedule
 from orchestrator.domain.service import State
 
 CANCEL = "cancel"
@@ -134,7 +134,7 @@ class RunState:
             self._finals[place] = ("", "")
         elif self._due.get(place) == step:
             del self._due[place]
-        elif not self._schedule.begun[place] and phases(node, self._now.goal)[:1] == (step.phase,):
+        elif not self._schedule.begun[place] and self._schedule.lives[place][:1] == (step.phase,):
             self._schedule.begin(place)
         else:
             raise ValueError(f"step {step.id} does not follow from what happened")
@@ -151,7 +151,7 @@ class RunState:
             return
         if step.phase is not Phase.GATE:
             self.left[step.unit] = result.after
-        life = phases(self._now.nodes[place], self._now.goal)
+        life = self._schedule.lives[place]
         if result.outcome is not Outcome.OK:
             self.halted = self.halted or Verdict.FAILED
             self._schedule.end(place, result.outcome)
@@ -209,9 +209,8 @@ class RunState:
         if self.halted is not None:
             return
         while (following := schedule.next_node()) is not None:
-            node = nodes[following]
-            first = phases(node, self._now.goal)[0]
-            self._follow(facts, StepIntended(Step(self.stage, node.unit.id, first)))
+            first = schedule.lives[following][0]
+            self._follow(facts, StepIntended(Step(self.stage, nodes[following].unit.id, first)))
 
     def _follow(self, facts: list[Fact], fact: Fact) -> None:
         self.apply(fact)
@@ -313,18 +312,18 @@ class RunState:
         return state
 
     def _restore(self, outcomes: list[Outcome | None], dumped: Mapping[str, Any]) -> None:
-        nodes, goal = self._now.nodes, self._now.goal
+        nodes, lives = self._now.nodes, self._schedule.lives
         for place in dumped["begun"]:
             self._schedule.begin(place)
         for place, outcome in enumerate(outcomes):
-            if outcome is not None and phases(nodes[place], goal):
+            if outcome is not None and lives[place]:
                 self._schedule.begin(place)
                 self._schedule.end(place, outcome)
         for unit, phase, attempt in dumped["under_way"]:
             self._under_way[self._places[unit]] = Step(self.stage, unit, Phase(phase), attempt)
         for place in dumped["begun"]:
             if place not in self._under_way:
-                self._due[place] = Step(self.stage, nodes[place].unit.id, phases(nodes[place], goal)[-1])
+                self._due[place] = Step(self.stage, nodes[place].unit.id, lives[place][-1])
 
 
 def _outcomes(dumped: list[str | None]) -> list[Outcome | None]:

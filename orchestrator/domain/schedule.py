@@ -4,7 +4,8 @@ Room: domain. RunState asks it what may begin, and the estimate plays the same s
 so that what is foretold and what is done follow one policy. Nothing here knows time, facts or hosts' answers.
 """
 
-from heapq import heapify, heappop, heappush
+from bisect import insort
+from heapq import heappop, heappush
 
 from orchestrator.domain.plan import Node, Role, Stage
 from orchestrator.domain.results import Outcome, Phase
@@ -47,7 +48,7 @@ class Schedule:
         self._wire(stage)
         self._group(stage)
         self._admit(stage)
-        self._ready: list[list[tuple[float, int]]] = [[] for _ in self._places]
+        self._ready: dict[int, list[tuple[float, int]]] = {}  # by instance; never empty
         self._queued = [False] * len(self._places)
         self._queue: list[tuple[float, int, int, int]] = []  # -rank, first node, instance, the limit that woke it
         self._passing: list[int] = []
@@ -62,7 +63,7 @@ class Schedule:
     def _wire(self, stage: Stage) -> None:
         nodes = stage.nodes
         self._waits = [len(node.waits_for) + (node.begins_after is not None) for node in nodes]
-        self._without_steps = [not phases(node, stage.goal) for node in nodes]
+        self.lives = [phases(node, stage.goal) for node in nodes]
         self._followers: dict[int, list[int]] = {}
         self._waiters: list[list[int]] = [[] for _ in stage.barriers]
         for index, node in enumerate(nodes):
@@ -136,8 +137,8 @@ class Schedule:
         queue = self._queue
         while queue:
             rank, first, instance, woken_at = queue[0]
-            ready = self._ready[instance]
-            if not ready:
+            ready = self._ready.get(instance)
+            if ready is None:
                 heappop(queue)
                 self._queued[instance] = False
                 self._wake(woken_at)
@@ -158,14 +159,18 @@ class Schedule:
         if self._active[instance] == 1:
             for limit in self._limits[instance]:
                 self._room[limit] -= 1
-        ready = self._ready[instance]
-        if ready and ready[0][1] == node:
-            heappop(ready)
-        elif ready:
-            self._ready[instance] = [entry for entry in ready if entry[1] != node]
-            heapify(self._ready[instance])
+        self._no_longer_ready(node, instance)
         self._begun(node)
         self._pass_on()
+
+    def _no_longer_ready(self, node: int, instance: int) -> None:
+        ready = self._ready.get(instance)
+        if ready is not None:
+            left = [entry for entry in ready if entry[1] != node]
+            if left:
+                self._ready[instance] = left
+            else:
+                del self._ready[instance]
 
     def end(self, node: int, outcome: Outcome) -> None:
         """Take *node*, which has begun, as ended."""
@@ -218,11 +223,11 @@ class Schedule:
         """Nothing but limits holds *node* up any more."""
         if self.begun[node]:
             return
-        if self._without_steps[node]:
+        if not self.lives[node]:
             self._passing.append(node)
             return
         instance = self._instance[node]
-        heappush(self._ready[instance], (self._ranks[node], node))
+        insort(self._ready.setdefault(instance, []), (self._ranks[node], node))
         if not self._queued[instance]:
             self._queued[instance] = True
             heappush(self._queue, (*self._places[instance], instance, NO_LIMIT))

@@ -4,10 +4,10 @@ Every port ships with an in-memory twin that keeps state, and one contract suite
 adapter's method never raises anything but what is named here, and `asyncio.CancelledError`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.facts import Fact, Stamped
@@ -141,7 +141,7 @@ class ConductorPorts:
     task at a time; `orders` returns the next order from outside and may wait for ever; it is cancelled at the end.
     """
 
-    run: Callable[[Step], Awaitable[Result]]
+    run: Callable[[Step], Coroutine[Any, Any, Result]]
     append: Callable[[Sequence[Fact]], Awaitable[None]]
     orders: Callable[[], Awaitable[Order]]
 

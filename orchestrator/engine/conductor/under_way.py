@@ -1,7 +1,6 @@
 """The steps under way, and what has come in of them: the one place where completion becomes order."""
 
 import asyncio
-from collections.abc import Callable
 
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Plan
@@ -26,8 +25,9 @@ class UnderWay:
         for stage in plan.stages:
             for node in stage.nodes:
                 self._order.setdefault(node.unit.id, len(self._order))
-        self._tasks: dict[Step, asyncio.Task[Result]] = {}
-        self._ended: list[Step] = []
+        self._tasks: dict[asyncio.Task[Result], Step] = {}
+        self._ended: list[asyncio.Task[Result]] = []
+        self._on_end = self._note  # bound once: there are many tasks
         self._woken: asyncio.Future[None] | None = None
         self._listener: asyncio.Task[Order] | None = self._loop.create_task(_listen(ports))
         self._listener.add_done_callback(self._wake)
@@ -37,18 +37,18 @@ class UnderWay:
 
     def issue(self, step: Step) -> None:
         """Let *step* be carried out."""
-        task = self._loop.create_task(self._carry(step))
-        self._tasks[step] = task
-        task.add_done_callback(self._noting(step))
+        task = self._loop.create_task(self._run(step))
+        self._tasks[task] = step
+        task.add_done_callback(self._on_end)
 
     async def ended(self) -> tuple[list[Result], list[Order]]:
         """Wait for at least one result or order; all of that moment, results in plan order."""
         while not self._ended and not (self._listener and self._listener.done()):
             await self._turn()
         await self._rest_of_the_moment()
-        steps = sorted(self._ended, key=lambda step: self._order[step.unit])
+        tasks = sorted(self._ended, key=lambda task: self._order[self._tasks[task].unit])
         self._ended.clear()
-        results = [_result(step, self._tasks.pop(step)) for step in steps]
+        results = [_result(self._tasks.pop(task), task) for task in tasks]
         orders: list[Order] = []
         if self._listener and self._listener.done():
             orders.append(self._listener.result())
@@ -57,7 +57,7 @@ class UnderWay:
 
     async def abandon(self) -> None:
         """Cancel whatever is still under way and wait for it, at most ABANDON_S."""
-        tasks: list[asyncio.Task[Result] | asyncio.Task[Order]] = [*self._tasks.values()]
+        tasks: list[asyncio.Task[Result] | asyncio.Task[Order]] = [*self._tasks]
         if self._listener:
             tasks.append(self._listener)
         left = [task for task in tasks if not task.done()]
@@ -73,15 +73,9 @@ class UnderWay:
             if task.done() and not task.cancelled():
                 task.exception()  # seen, or the loop complains that nobody looked
 
-    async def _carry(self, step: Step) -> Result:
-        return await self._run(step)
-
-    def _noting(self, step: Step) -> Callable[[asyncio.Task[Result]], None]:
-        def note(_: asyncio.Task[Result]) -> None:
-            self._ended.append(step)
-            self._wake()
-
-        return note
+    def _note(self, task: asyncio.Task[Result]) -> None:
+        self._ended.append(task)
+        self._wake()
 
     async def _rest_of_the_moment(self) -> None:
         """Let everything that ends at this moment of the loop's clock come in.
