@@ -26,18 +26,6 @@ class Control:
         self._record = record
         self._down = down
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One client."""
-        try:
-            while line := await reader.readline():
-                answer = self.carry_out(line)
-                writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
-                await writer.drain()
-        except (ConnectionError, ValueError):
-            pass  # the client left, or sent a line without end
-        finally:
-            writer.close()
-
     def carry_out(self, line: bytes) -> dict[str, Any]:
         """The answer to one order: `{"ok": true, ...}` or `{"ok": false, "error": ...}`."""
         try:
@@ -124,3 +112,22 @@ def _picture(host: Host) -> dict[str, Any]:
         "auth_failures": host.auth_failures,
         "services": services,
     }
+
+
+class Client(asyncio.Protocol):
+    """One connection to the control socket."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            if self._transport:
+                self._transport.write(json.dumps(self._control.carry_out(line), ensure_ascii=False).encode() + b"\n")

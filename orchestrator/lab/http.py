@@ -101,8 +101,9 @@ class Connection(asyncio.Protocol):
         if self._head is None:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
-                if len(self._buffer) > _LONGEST_HEAD:
-                    raise ValueError("head too long")
+                # A method begins with a letter; TLS, for one, does not.
+                if len(self._buffer) > _LONGEST_HEAD or (self._buffer and not self._buffer[:1].isalpha()):
+                    raise ValueError("no HTTP")
                 return None
             lines = self._buffer[:end].decode("latin-1").split("\r\n")
             del self._buffer[: end + 4]

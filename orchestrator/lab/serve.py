@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from orchestrator.lab import auth
-from orchestrator.lab.control import Control
+from orchestrator.lab.control import Client, Control
 from orchestrator.lab.fleet import Fleet, fits_unix_socket
 from orchestrator.lab.host import Host
 from orchestrator.lab.record import Record
@@ -104,7 +104,7 @@ def _control_path(folder: Path) -> Iterator[Path]:
 @contextlib.asynccontextmanager
 async def _control_socket(path: Path, control: Control) -> AsyncIterator[None]:
     try:
-        server = await asyncio.start_unix_server(control.serve, path)
+        server = await asyncio.get_running_loop().create_unix_server(lambda: Client(control), path)
     except OSError as exc:
         raise CannotServe(f"{path}: can't be the control socket: {exc.strerror}") from exc
     try:

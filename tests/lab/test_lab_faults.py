@@ -286,6 +286,15 @@ def test_faults_and_states_are_shown(world: World) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "junk", [b"\x16\x03\x01", b"POST\r\n\r\n", b"POST /wsman HTTP/1.1\r\nContent-Length: -5\r\n\r\n"]
+)
+def test_who_does_not_speak_http_is_turned_away(world: World, junk: bytes) -> None:
+    with socket.create_connection((world.address, 5985), timeout=5) as connection:
+        connection.sendall(junk)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 def test_what_is_not_wsman_is_not_found(world: World) -> None:
     with wsman(world.address, path="other") as connection, pytest.raises(WinRMTransportError) as refused:
         RunspacePool(connection).open()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from pypsrp.complex_objects import PSInvocationState
 from pypsrp.exceptions import AuthenticationError, WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
@@ -56,6 +57,12 @@ def test_every_way_in_reads_services(world: tuple[LabProcess, dict[str, str]], a
         assert states(run(pool, "Get-Service", Name=["quick", "Off"])) == {"Quick": "Running", "Off": "Stopped"}
         assert pool.state == 2
     assert pool.protocol_version == "2.3"
+
+
+def test_the_labs_certificates_are_trusted_by_its_own_ca_alone(world: tuple[LabProcess, dict[str, str]]) -> None:
+    _, addresses = world
+    with wsman(addresses["de-01"], ssl=True) as connection, pytest.raises(requests.exceptions.SSLError, match="verify"):
+        RunspacePool(connection).open()
 
 
 @pytest.mark.parametrize("auth", ["basic", "ntlm", "negotiate"])
