@@ -92,9 +92,10 @@ class Lane:
         left, self._left = self._left, []
 
         def work() -> None:
-            if session.opened:
-                session.close()
-            session.delete(left)
+            with self._threads.gate:
+                if session.opened:
+                    session.close()
+                session.delete(left)
 
         running = await self._threads.begin(work)
         try:
@@ -117,7 +118,7 @@ class Lane:
             make = await self._loaded()
             sock = await self._connect()
             try:
-                self._session = make(self._connection, password, sock)
+                self._session = make(self._connection, password, sock, self._threads.gate)
             except BaseException:
                 if sock is not None:
                     sock.close()
@@ -192,11 +193,12 @@ class Lane:
 
     def _speak(self, session: "Session", work: "Callable[[Session], T]") -> T:
         """In a thread: sign in if that is to be done yet, then the work."""
-        if not session.opened:
-            session.open()
-            left, self._left = self._left, []
-            session.delete(left)
-        return work(session)
+        with self._threads.gate:
+            if not session.opened:
+                session.open()
+                left, self._left = self._left, []
+                session.delete(left)
+            return work(session)
 
     async def _settle(self, session: "Session", running: "asyncio.Future[T]", limit_s: float) -> T:
         try:

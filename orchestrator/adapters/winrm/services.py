@@ -202,7 +202,7 @@ class WinrmServices:
 
 
 def _begin_and_look(session: "Session", pipeline: Sequence[statements.Statement]) -> "tuple[Session, Job]":
-    job = session.begin(pipeline)
+    job = session.begin(pipeline, secret=True)
     session.poll(job, SLICE_S)
     return session, job
 

@@ -1,6 +1,7 @@
 """One shell on one host: a runspace pool over one connection, and pipelines in it. Everything here blocks.
 
-Used by one thread at a time (`services` sees to it), and disposable: after any error it is not used again.
+Used by one thread at a time, inside the gate (`lane` sees to both), and disposable: after any error it is not used
+again.
 Pipelines are structured: commands with parameters and arguments, never script text.
 """
 
@@ -8,15 +9,20 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState
 from pypsrp.exceptions import WinRMError
+from pypsrp.messages import CreatePipeline, InitRunspacePool, SessionCapability
 from pypsrp.powershell import PowerShell, RunspacePool
+from pypsrp.serializer import Serializer
 from pypsrp.wsman import SelectorSet
 
 from orchestrator.adapters.winrm.answers import Failure, Item, Output, native_code
 from orchestrator.adapters.winrm.errors import in_our_words
 from orchestrator.adapters.winrm.statements import Statement
+from orchestrator.adapters.winrm.threads import Gate
 from orchestrator.adapters.winrm.wire import Line, Wire
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.errors import HostError, Unreachable
@@ -36,6 +42,41 @@ class Shell:
 
     id: str
     uri: str
+
+
+class _Packed(CreatePipeline):
+    """A CREATE_PIPELINE message that was serialised before."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
+
+
+class _Packer(Serializer):
+    """Serialises what was not serialised before: half of a read's cost is the same pipeline over and over."""
+
+    last = _Packed()
+
+    def serialize(self, value: Any, metadata: Any = None, parent: Any = None, clear: bool = True) -> Any:
+        if isinstance(value, _Packed):
+            return value.content
+        if type(value) in _constant:
+            return _constant[type(value)]
+        element = super().serialize(value, metadata, parent, clear)
+        if not isinstance(value, CreatePipeline | InitRunspacePool | SessionCapability) or element is None:
+            return element
+        content = ElementTree.tostring(element, encoding="utf-8", method="xml")
+        if isinstance(value, CreatePipeline):
+            self.last = _Packed(content)
+        else:
+            _constant[type(value)] = content
+        return content
+
+
+_constant: dict[type, bytes] = {}
+"""Messages that are the same for every shell that we open."""
+_PACKED_MOST = 1024
+_packed: dict[tuple[object, ...], _Packed] = {}
+"""By protocol version and statements, oldest first. Only touched inside the gate."""
 
 
 class Job:
@@ -64,9 +105,9 @@ class Session:
     Raises: HostError and its kin, from every method but `cut` and `dispose`. `commands` counts pipelines.
     """
 
-    def __init__(self, connection: Connection, password: str | None, sock: socket.socket | None) -> None:
+    def __init__(self, connection: Connection, password: str | None, sock: socket.socket | None, gate: Gate) -> None:
         self._connection = connection
-        self.line = Line(sock)
+        self.line = Line(sock, gate)
         self.commands = 0
         self.version = ""
         self.password = password
@@ -87,6 +128,9 @@ class Session:
             idle_timeout=IDLE_S,
         )
 
+        self._packer = _Packer()
+        self._pool._fragmenter.serializer = self._packer
+
     @property
     def shell(self) -> Shell | None:
         """The shell that may stand on the host, once it was asked for."""
@@ -103,21 +147,27 @@ class Session:
         versions = table.get("PSVersionTable") if isinstance(table, dict) else None
         self.version = str(versions.get("PSVersion", "")) if isinstance(versions, dict) else ""
 
-    def begin(self, statements: Sequence[Statement]) -> Job:
-        """Hand a pipeline over. Returns once the host took it: one request."""
+    def begin(self, statements: Sequence[Statement], *, secret: bool = False) -> Job:
+        """Hand a pipeline over. Returns once the host took it: one request.
+
+        Its serialised form is kept for the next time, on any host, unless it may hold a *secret*.
+        """
         pipeline = PowerShell(self._pool)
-        for number, statement in enumerate(statements):
-            if number:
-                pipeline.add_statement()
-            pipeline.add_cmdlet(statement.command)
-            for name, value in statement.parameters:
-                pipeline.add_parameter(name, value)
-            for argument in statement.arguments:
-                pipeline.add_argument(argument)
         self.commands += 1
         self.line.written = False
+        key = (self._pool.protocol_version, *statements)
+        packed = None if secret else _packed.get(key)
         with in_our_words(self._connection, lambda: self.line.written):
+            if packed is not None:
+                pipeline._invoke(packed)
+                return Job(pipeline)
+            _add(pipeline, statements)
             pipeline.begin_invoke()
+        if not secret:
+            if len(_packed) >= _PACKED_MOST:
+                _packed.pop(next(iter(_packed)))
+            _packed[key] = self._packer.last
+        self._packer.last = _Packed()
         return Job(pipeline)
 
     def poll(self, job: Job, wait_s: float | None = None) -> Output:
@@ -168,6 +218,17 @@ class Session:
         """Free the connection. Only when no thread is at work here."""
         self._wire.close()
         self.line.close()
+
+
+def _add(pipeline: PowerShell, statements: Sequence[Statement]) -> None:
+    for number, statement in enumerate(statements):
+        if number:
+            pipeline.add_statement()
+        pipeline.add_cmdlet(statement.command)
+        for name, value in statement.parameters:
+            pipeline.add_parameter(name, list(value) if isinstance(value, tuple) else value)
+        for argument in statement.arguments:
+            pipeline.add_argument(argument)
 
 
 def _plain(value: object, depth: int) -> object:

@@ -12,7 +12,7 @@ _CONTROLS = {Control.START: "Start-Service", Control.STOP: "Stop-Service", Contr
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One command of a pipeline: a cmdlet or a program, with named parameters and plain arguments."""
+    """One command of a pipeline: a cmdlet or a program, with named parameters (lists as tuples) and plain arguments."""
 
     command: str
     parameters: tuple[tuple[str, object], ...] = ()
@@ -21,7 +21,7 @@ class Statement:
 
 def states(asked: Sequence[Asked], *, with_sc: bool) -> list[Statement]:
     """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name."""
-    names = list(dict.fromkeys(wildcard(question) for question in asked))
+    names = tuple(dict.fromkeys(wildcard(question) for question in asked))
     get = Statement(GET_SERVICE, (("Name", names),))
     literal = dict.fromkeys(question.name for question in asked if not question.pattern and for_sc(question.name))
     return [get, *(Statement(SC, arguments=("queryex", name)) for name in literal if with_sc)]

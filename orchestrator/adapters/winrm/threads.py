@@ -1,34 +1,59 @@
 """Threads for a library that blocks: borrowed for one short exchange each, never for a wait.
 
-pypsrp is synchronous, and so is the time a host takes to answer. What costs us is CPU under one interpreter lock, not
-waiting: so only a few exchanges may be busy at once, and one that waits longer than a moment for its host stops
-counting. Silent hosts then hold a sleeping thread each until their deadline, and slow nobody down.
+pypsrp is synchronous. What costs is its CPU under one interpreter lock: dozens of threads that want it at once spend
+half again as much as one. So a thread computes behind a `Gate` that lets one through, and steps aside while it waits
+for its host. Silent hosts then hold a sleeping thread each until their deadline, and slow nobody down.
 """
 
 import asyncio
 import concurrent.futures
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 
-BUSY = 16
-"""Exchanges that may be busy at once. Measured on two cores: 8 to 32 are equally fast, 128 cost a third more CPU."""
-MOMENT_S = 0.1
+PLACES = 64
+"""Exchanges that are begun at once."""
+MOMENT_S = 0.5
 """An exchange that takes longer than this waits for its host, and its place goes to another."""
 MOST_THREADS = 4096
 """One per host at the very most, for a host is asked one thing at a time; a thread is started when none is idle."""
 
 
+class Gate:
+    """Lets one thread compute. Enter it to compute; `aside` lets others through while this thread waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Out of the gate and back. Only for a thread that is in it."""
+        self._lock.release()
+        try:
+            yield
+        finally:
+            self._lock.acquire()
+
+
 class WinrmThreads:
     """Runs blocking calls of many hosts. One object for the whole process; used from one event loop."""
 
-    def __init__(self, busy: int = BUSY) -> None:
-        self._places = asyncio.Semaphore(busy)
+    def __init__(self, places: int = PLACES) -> None:
+        self.gate = Gate()
+        self._places = asyncio.Semaphore(places)
         self._executor: concurrent.futures.ThreadPoolExecutor | None = None
 
     async def begin(self, work: Callable[[], T]) -> "asyncio.Future[T]":
-        """Wait for a place, then start *work* in a thread; returns its future.
+        """Wait for a place, then start *work* in a thread; returns its future. *work* enters the gate by itself.
 
         Cancelling the wait for a place leaves *work* undone. Once it began it goes on to its end, whoever looks at
         the future or not.

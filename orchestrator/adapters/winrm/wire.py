@@ -5,6 +5,8 @@ and it can be cut from another thread, which frees the thread that waits on it. 
 """
 
 import functools
+import http.client
+import io
 import logging
 import socket
 import warnings
@@ -20,6 +22,7 @@ from pypsrp.powershell import RunspacePoolWarning
 from pypsrp.wsman import WSMan, _TransportHTTP
 from urllib3.util.wait import wait_for_read
 
+from orchestrator.adapters.winrm.threads import Gate
 from orchestrator.domain.connection import Auth, Connection
 
 # These libraries log what we raise, and their debug logs hold whole conversations.
@@ -31,7 +34,8 @@ warnings.filterwarnings("ignore", category=RunspacePoolWarning)
 class Line:
     """The TCP connection of one session. `written` becomes True when bytes of a request leave."""
 
-    def __init__(self, prepared: socket.socket | None) -> None:
+    def __init__(self, prepared: socket.socket | None, gate: Gate) -> None:
+        self.gate = gate
         self._prepared = prepared
         self._used = False
         self._sock: socket.socket | None = prepared
@@ -70,14 +74,19 @@ class Line:
 
 
 class _Plain(urllib3.connection.HTTPConnection):
-    """A connection that uses its line's socket and tells when it writes."""
+    """A connection that uses its line's socket, tells when it writes, and steps aside from the gate to wait."""
 
     def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._line = line
+        self.response_class = cast(Any, functools.partial(_Answer, gate=line.gate))
 
     def _new_conn(self) -> socket.socket:
         return _first(self, self._line)
+
+    def connect(self) -> None:
+        with self._line.gate.aside():
+            super().connect()
 
     def send(self, data: Any) -> None:
         _about_to_write(self, self._line)
@@ -90,13 +99,49 @@ class _Tls(urllib3.connection.HTTPSConnection):
     def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._line = line
+        self.response_class = cast(Any, functools.partial(_Answer, gate=line.gate))
 
     def _new_conn(self) -> socket.socket:
         return _first(self, self._line)
 
+    def connect(self) -> None:
+        with self._line.gate.aside():
+            super().connect()
+
     def send(self, data: Any) -> None:
         _about_to_write(self, self._line)
         super().send(data)
+
+
+class _Answer(http.client.HTTPResponse):
+    """A response whose reader steps aside from the gate while it waits for the host."""
+
+    def __init__(self, sock: socket.socket, *args: Any, gate: Gate, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_Aside(self.fp.detach(), gate))
+
+
+class _Aside(io.RawIOBase):
+    """*raw*, read outside the gate. pypsrp looks for `_sock` to bind its handshake to the TLS channel."""
+
+    def __init__(self, raw: io.RawIOBase, gate: Gate) -> None:
+        self._raw = raw
+        self._gate = gate
+
+    @property
+    def _sock(self) -> Any:
+        return cast(Any, self._raw)._sock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        with self._gate.aside():
+            return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _first(connection: urllib3.connection.HTTPConnection, line: Line) -> socket.socket:
