@@ -7,8 +7,8 @@ import pytest
 from orchestrator.adapters.documents import yaml_nodes
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.domain.connection import Auth, Connection, Transport
-from orchestrator.domain.errors import Mistakes
-from orchestrator.domain.inventory.connecting import connect, connect_all
+from orchestrator.domain.errors import Gathered, Mistakes
+from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.connection_variables import IGNORED, KNOWN, REFUSED
 from orchestrator.domain.inventory.merging import merge
 from orchestrator.domain.inventory.model import Inventory
@@ -129,15 +129,24 @@ def test_all_mistakes_of_a_host_at_once() -> None:
 def test_a_mistake_that_hosts_share_is_told_once() -> None:
     text = "web: { hosts: { 'w[1:50]': }, vars: { ansible_port: 0, ansible_user: '{{ no }}' } }\n"
     hosts = merge(declare(yaml_nodes.parse(text.encode(), "i")), {}, {}).hosts
+    gathered = Gathered()
+    for host in hosts.values():
+        gathered.value(lambda host=host: connect(host, Renderer()))  # type: ignore[misc]  # a default of a lambda
     with pytest.raises(Mistakes) as caught:
-        connect_all(hosts.values(), Renderer())
+        gathered.check()
     assert len(caught.value.mistakes) == 2
+
+
+def test_a_thousand_unsupported_variables_are_refused_soon() -> None:
+    variables = ", ".join(f"ansible_{number}{'x' * 200}: 1" for number in range(1_000))
+    assert len(wrong(variables)) == 50
 
 
 def test_variables_that_refer_to_others_are_rendered_in_turn() -> None:
     made = reached(
         "ansible_host: '{{ short }}.{{ domain }}', short: '{{ inventory_hostname_short }}',"
-        " domain: '{{ tier.name }}.org', tier: { name: '{{ env }}' }, env: prod, broken: '{{ nowhere }}', ansible_port: '{{ port }}', port: 5985"
+        " domain: '{{ tier.name }}.org', tier: { name: '{{ env }}' }, env: prod, broken: '{{ nowhere }}',"
+        " ansible_port: '{{ port }}', port: 5985"
     )
     assert (made.address, made.port, made.https) == ("web-01.prod.org", 5985, False)
 

@@ -1,12 +1,22 @@
 """Inventories on disk: every mistake of every file, at once; what is shared is shared."""
 
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from orchestrator.adapters.documents import yaml_nodes
 from orchestrator.adapters.documents.inventory_files import load
+from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.domain.errors import Mistakes
+from orchestrator.domain.inventory.connecting import connect
+from orchestrator.domain.inventory.merging import merge
+from orchestrator.domain.inventory.reading import declare
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -126,3 +136,57 @@ def test_a_link_in_group_vars_that_leads_back_is_not_followed_for_ever(tmp_path:
     path = write(tmp_path, {"inv.yaml": "web: { hosts: { a: } }\n", "group_vars/web/one.yml": "x: 1\n"})
     (tmp_path / "group_vars" / "web" / "again").symlink_to(tmp_path / "group_vars" / "web")
     assert dict(load(path).hosts["a"].variables) == {"x": 1}
+
+
+CHAIN = "".join(f"g{n}: {{ children: {{ g{n + 1}: }} }}\n" for n in range(20_000))
+RANGES = "".join(f"g{n}: {{ hosts: {{ 'w[1:90000]': }} }}\n" for n in range(1_000))
+LAYERS = "".join(
+    f"g{layer}-{n}: {{ children: {{ {', '.join(f'g{layer + 1}-{other}: ' for other in range(60))} }} }}\n"
+    for layer in range(60)
+    for n in range(60)
+)
+ROOMS = "".join(f"g{n}: {{ hosts: {{ 'w[{n}000:{n}999]': {{ x: 1 }} }} }}\n" for n in range(1, 300))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(CHAIN, "stand in groups more than", id="a chain of 20,000 groups"),
+        pytest.param(RANGES, "named more than 1000000 times", id="ranges over and over"),
+        pytest.param(LAYERS, "stand in groups more than", id="every group in every group"),
+        pytest.param(ROOMS, "more than 200000 hosts", id="too many hosts"),
+        pytest.param("all: { hosts: { 'x[1:9]-[1:9]-[a:z]-[a:z]-[a:z]': } }", "at most 100000", id="ranges of ranges"),
+        pytest.param("all: {" + ", ".join(f"h{n}: " for n in range(5_000)) + "}", "unknown key", id="5,000 mistakes"),
+    ],
+)
+def test_an_inventory_that_attacks_gets_an_error_soon(tmp_path: Path, text: str, said: str) -> None:
+    began_s = time.monotonic()
+    messages = told(tmp_path, text)
+    assert time.monotonic() - began_s < 30
+    assert any(said in message for message in messages)
+    assert len(messages) <= 100
+
+
+WORDS = st.sampled_from(
+    ["all", "ungrouped", "hosts", "children", "vars", "web", "web-[1:2]", "db[", "x:1", "ansible_port", "plugin", "a b"]
+)
+TREES = st.recursive(
+    st.none() | st.integers() | st.sampled_from(["web", "", "{{ x }}", "ansible_group_priority"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=25,
+)
+
+
+@given(st.dictionaries(WORDS, TREES, max_size=4))
+@settings(deadline=None, max_examples=200)
+def test_whatever_stands_there_gives_an_inventory_or_mistakes(tree: dict[str, object]) -> None:
+    declared = declare(yaml_nodes.parse(yaml.safe_dump(tree).encode(), "inv.yaml"))
+    try:
+        inventory = merge(declared, {}, {})
+    except Mistakes:
+        return
+    assert set(inventory.hosts) == set(inventory.as_written)
+    for host in inventory.hosts.values():
+        assert dict(host.variables) is not None
+        with suppress(Mistakes):
+            connect(host, Renderer())

@@ -1,10 +1,9 @@
 """From a host's variables to how it is reached: typed, checked, every mistake with its place."""
 
-from collections.abc import Iterable
 from difflib import get_close_matches
 
 from orchestrator.domain.connection import Auth, Connection, Transport
-from orchestrator.domain.errors import Mistake, Mistakes
+from orchestrator.domain.errors import Mistakes
 from orchestrator.domain.inventory import connection_variables as known
 from orchestrator.domain.inventory.connection_values import Reader
 from orchestrator.domain.inventory.model import InventoryHost
@@ -13,6 +12,9 @@ from orchestrator.domain.secrets import Secret
 from orchestrator.domain.templates import Render
 
 _KINDS = {"psrp": Transport.PSRP, "winrm": Transport.PSRP, "ssh": Transport.SSH}
+MOST_UNSUPPORTED = 50
+"""How many unsupported variables of one host are told: looking for the nearest name takes time."""
+
 _DEFAULT = Connection(host="", address="", port=0)
 
 
@@ -34,26 +36,8 @@ def connect(host: InventoryHost, render: Render) -> Connection:
     return made
 
 
-def connect_all(hosts: Iterable[InventoryHost], render: Render) -> dict[str, Connection]:
-    """How each host is reached, by name.
-
-    Raises:
-        Mistakes: those of all hosts; one that many share through a group is told once.
-    """
-    connections: dict[str, Connection] = {}
-    mistakes: dict[Mistake, None] = {}
-    for host in hosts:
-        try:
-            connections[host.name] = connect(host, render)
-        except Mistakes as error:
-            mistakes.update(dict.fromkeys(error.mistakes))
-    if mistakes:
-        raise Mistakes(list(mistakes))
-    return connections
-
-
 def _refuse_unsupported(reader: Reader) -> None:
-    for name in reader.names - known.HARMLESS:
+    for name in sorted(reader.names - known.HARMLESS)[:MOST_UNSUPPORTED]:
         if name.startswith("ansible_ssh_"):
             continue  # SSH says for itself what it supports
         right = next((why for beginning, why in known.REFUSED.items() if name.startswith(beginning)), None)

@@ -8,24 +8,42 @@ merged mapping, so the cost is that of the hosts' own variables plus one merge f
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from orchestrator.domain.errors import Mistake, Mistakes
+from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.inventory.model import Inventory, InventoryGroup, InventoryHost, Marks, Values
 from orchestrator.domain.inventory.reading import Declared
 from orchestrator.domain.tree import Node
 
+MOST_MEMBERSHIPS = 3_000_000
+"""How often hosts and groups may stand in groups, those above counted: a file of a few MiB could ask for billions."""
+
 Variables = Mapping[str, Node]
+
+
+class _Budget:
+    """Counts memberships, and stops before they fill the memory."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._left = MOST_MEMBERSHIPS
+
+    def spend(self, memberships: int) -> None:
+        self._left -= memberships
+        if self._left < 0:
+            wrong = f"hosts and groups stand in groups more than {MOST_MEMBERSHIPS} times, groups above counted"
+            raise Mistakes([Mistake(Mark(self._file, 1, 1), wrong, "nest groups less")])
 
 
 def merge(declared: Declared, group_files: Mapping[str, Variables], host_files: Mapping[str, Variables]) -> Inventory:
     """The inventory. *group_files* and *host_files* hold what group_vars and host_vars say, by name.
 
     Raises:
-        Mistakes: groups that contain each other.
+        Mistakes: groups that contain each other, or too many of them.
     """
     children = _with_roots_under_all(declared)
     order = _parents_first(declared, children)
-    depths, ancestors = _depths(order, children)
-    member_of = _memberships(declared, ancestors)
+    budget = _Budget(declared.file)
+    depths, ancestors = _depths(order, children, budget)
+    member_of = _memberships(declared, ancestors, budget)
     listed = {name: list(group.hosts) for name, group in declared.groups.items()}
     named = [host for host in declared.groups["ungrouped"].hosts if member_of[host] == ("ungrouped",)]
     alone = [host for host, among in member_of.items() if among == ("ungrouped",)]
@@ -35,7 +53,7 @@ def merge(declared: Declared, group_files: Mapping[str, Variables], host_files: 
             name,
             tuple(children[name]),
             tuple(listed[name]),
-            _hosts_of(name, children, listed),
+            _hosts_of(name, children, listed, budget),
             depths[name],
             group.priority,
         )
@@ -77,17 +95,20 @@ def _parents_first(declared: Declared, children: Mapping[str, list[str]]) -> lis
     return order
 
 
-def _depths(order: Iterable[str], children: Mapping[str, list[str]]) -> tuple[dict[str, int], dict[str, set[str]]]:
+def _depths(
+    order: Iterable[str], children: Mapping[str, list[str]], budget: _Budget
+) -> tuple[dict[str, int], dict[str, set[str]]]:
     depths: dict[str, int] = dict.fromkeys(children, 0)
     ancestors: dict[str, set[str]] = {name: set() for name in children}
     for name in order:
         for child in children[name]:
+            budget.spend(1 + len(ancestors[name]))
             depths[child] = max(depths[child], depths[name] + 1)
             ancestors[child] |= ancestors[name] | {name}
     return depths, ancestors
 
 
-def _memberships(declared: Declared, ancestors: Mapping[str, set[str]]) -> dict[str, tuple[str, ...]]:
+def _memberships(declared: Declared, ancestors: Mapping[str, set[str]], budget: _Budget) -> dict[str, tuple[str, ...]]:
     """Each host's groups and their ancestors, sorted, without `all`; `ungrouped` for those in no other."""
     direct: dict[str, list[str]] = {host: [] for host in declared.hosts}
     for name, group in declared.groups.items():
@@ -99,17 +120,21 @@ def _memberships(declared: Declared, ancestors: Mapping[str, set[str]]) -> dict[
         key = tuple(names)
         if key not in cache:
             named = [name for name in names if name not in ("all", "ungrouped")] or ["ungrouped"]
+            budget.spend(sum(len(ancestors[name]) for name in named))
             cache[key] = tuple(sorted(set(named).union(*(ancestors[name] for name in named)) - {"all"}))
         result[host] = cache[key]
     return result
 
 
-def _hosts_of(name: str, children: Mapping[str, list[str]], listed: Mapping[str, list[str]]) -> tuple[str, ...]:
+def _hosts_of(
+    name: str, children: Mapping[str, list[str]], listed: Mapping[str, list[str]], budget: _Budget
+) -> tuple[str, ...]:
     found: dict[str, None] = dict.fromkeys(listed[name])
     seen, level = {name}, [name]
     while level:
         below = dict.fromkeys(child for group in level for child in children[group] if child not in seen)
         for group in below:
+            budget.spend(1 + len(listed[group]))
             found.update(dict.fromkeys(listed[group]))
         seen.update(below)
         level = list(below)

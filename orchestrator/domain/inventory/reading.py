@@ -3,12 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import NoReturn
 
-from orchestrator.domain.errors import Mark, Mistake
+from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.inventory import ranges
 from orchestrator.domain.tree import Node
 
 MOST_HOSTS = 200_000
+MOST_MENTIONS = 1_000_000
+"""How often hosts may be named in all, with ranges written out."""
+MOST_MISTAKES = 100
 _SECTIONS = ("children", "hosts", "vars")
 _PRIORITY = "ansible_group_priority"
 
@@ -35,7 +39,11 @@ class Declared:
 
 
 def declare(root: Node) -> Declared:
-    """What *root*, the document of an inventory file, declares; `mistakes` has all that is wrong with it."""
+    """What *root*, the document of an inventory file, declares; `mistakes` has all that is wrong with it.
+
+    Raises:
+        Mistakes: there are so many that it makes no sense to go on.
+    """
     reader = _Reader(root.file)
     reader.read(root)
     return reader.declared
@@ -48,7 +56,7 @@ class _Reader:
         self.declared.groups["all"] = DeclaredGroup(start, children={"ungrouped": start})
         self.declared.groups["ungrouped"] = DeclaredGroup(start)
         self._places: dict[str, Mark] = {}
-        self._full = False
+        self._mentions = 0
 
     def read(self, root: Node) -> None:
         if not isinstance(root.value, dict) or not root.value:
@@ -137,6 +145,9 @@ class _Reader:
                     node.mark, f"host {entry!r} is {node.kind}", "a host is a mapping of its variables, or nothing"
                 )
                 continue
+            self._mentions += len(names)
+            if self._mentions > MOST_MENTIONS:
+                self._stop(content.key_mark(entry), f"hosts are named more than {MOST_MENTIONS} times")
             for name in names:
                 self._host(name, group, variables or {}, port, content.key_mark(entry))
 
@@ -144,10 +155,7 @@ class _Reader:
         own = self.declared.hosts.get(name)
         if own is None:
             if len(self.declared.hosts) >= MOST_HOSTS:
-                if not self._full:
-                    self._wrong(mark, f"more than {MOST_HOSTS} hosts", "split the inventory")
-                self._full = True
-                return
+                self._stop(mark, f"more than {MOST_HOSTS} hosts")
             self._places[name] = mark
             # A port in the name counts only where the host is first met, as in Ansible.
             own = self.declared.hosts[name] = {}
@@ -158,6 +166,11 @@ class _Reader:
 
     def _wrong(self, mark: Mark, wrong: str, right: str = "") -> None:
         self.declared.mistakes.append(Mistake(mark, wrong, right))
+        if len(self.declared.mistakes) >= MOST_MISTAKES:
+            raise Mistakes(self.declared.mistakes)
+
+    def _stop(self, mark: Mark, wrong: str) -> NoReturn:
+        raise Mistakes([*self.declared.mistakes, Mistake(mark, wrong, "split the inventory")])
 
 
 def _items(node: Node) -> Iterator[tuple[str, Node]]:
