@@ -1,7 +1,7 @@
 """Ansible YAML inventories on disk: the file, and group_vars and host_vars beside it."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.adapters.documents import yaml_nodes
@@ -46,8 +46,7 @@ def _check_kind(path: Path) -> None:
     elif path.suffix not in _EXTENSIONS:
         kind = {".ini": "an INI inventory", ".toml": "a TOML inventory"}.get(path.suffix, f"a {path.suffix} file")
     elif path.is_file():
-        with path.open("rb") as stream:
-            head = stream.read(4096).decode("utf-8", "replace")
+        head = _head(path)
         written = (line.strip() for line in head.splitlines() if line.strip() and line.strip()[0] not in ";#")
         if head.startswith("#!"):
             kind = "an executable inventory"
@@ -59,6 +58,14 @@ def _check_kind(path: Path) -> None:
         raise Mistakes([Mistake(Mark(str(path), 1, 1), wrong, right)])
 
 
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4096).decode("utf-8", "replace")
+    except OSError:
+        return ""  # reading it as YAML will say why
+
+
 def _variables(folder: Path, names: Collection[str], mistakes: list[Mistake]) -> dict[str, dict[str, Node]]:
     """What the files of *folder* say for each of *names* that has any."""
     try:
@@ -66,14 +73,24 @@ def _variables(folder: Path, names: Collection[str], mistakes: list[Mistake]) ->
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        mistakes.append(Mistake(Mark(str(folder), 1, 1), f"it can't be read: {error.strerror or error}"))
+        mistakes.append(_unreadable(folder, error))
         return {}
     stems = {entry.removesuffix(extension) for entry in present for extension in _EXTENSIONS}
     result = {}
     for name in names:
-        if name in stems:
-            result[name] = _merged(_files(folder, name, present), mistakes)
+        if name not in stems:
+            continue
+        try:
+            files = list(_files(folder, name, present))
+        except OSError as error:
+            mistakes.append(_unreadable(folder / name, error))
+        else:
+            result[name] = _merged(files, mistakes)
     return result
+
+
+def _unreadable(path: Path, error: OSError) -> Mistake:
+    return Mistake(Mark(str(path), 1, 1), f"it can't be read: {error.strerror or error}")
 
 
 def _files(folder: Path, name: str, present: Collection[str]) -> Iterator[Path]:
@@ -95,7 +112,7 @@ def _in_folder(folder: Path, levels: int) -> Iterator[Path]:
             yield path
 
 
-def _merged(files: Iterator[Path], mistakes: list[Mistake]) -> dict[str, Node]:
+def _merged(files: Iterable[Path], mistakes: list[Mistake]) -> dict[str, Node]:
     merged: dict[str, Node] = {}
     for file in files:
         try:
