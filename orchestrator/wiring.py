@@ -1,4 +1,7 @@
-"""Who answers a port, and what a command line's files become: the one place that knows the adapters. No decisions."""
+"""Who answers a port, and what a command line's files become: the one place that knows the adapters. No decisions.
+
+An adapter is imported by the function that chooses it: `orch validate` pays for no wire and no journal.
+"""
 
 import getpass
 import json
@@ -9,18 +12,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_state_path
 
 from orchestrator.adapters.documents.project_files import load_both, load_inventory
-from orchestrator.adapters.journal.sqlite import SqliteJournal
-from orchestrator.adapters.local_command import ControllerCommand
-from orchestrator.adapters.probe import ControllerProbe
-from orchestrator.adapters.run_id import new_run_id
 from orchestrator.adapters.secrets import SecretStore
 from orchestrator.adapters.templates.renderer import Renderer
-from orchestrator.adapters.winrm.hosts import WinrmHosts
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
@@ -28,12 +26,11 @@ from orchestrator.domain.errors import BadInput, Gathered, OrchError
 from orchestrator.domain.inventory import patterns
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.reach import Reach
-from orchestrator.domain.lab_fleet import lab_fleet, lab_units
-from orchestrator.engine.jobs import Header, World
-from orchestrator.lab import client
 
-journal = SqliteJournal
-"""The journal of a state folder."""
+if TYPE_CHECKING:
+    from orchestrator.adapters.journal.sqlite import SqliteJournal
+    from orchestrator.engine.jobs import Header, World
+    from orchestrator.lab.client import LabProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +44,7 @@ class Project:
 
     def select(self, pattern: str | None) -> frozenset[str] | None:
         """The hosts of a pattern; None if there is none. Raises BadInput."""
-        return None if pattern is None else frozenset(_selected(self.inventory, pattern))
+        return None if pattern is None else frozenset(patterns.select(self.inventory, pattern))
 
 
 def state_folder(typed: Path | None) -> Path:
@@ -72,22 +69,20 @@ def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple
     """The inventory alone, and how the hosts of *pattern* are reached. Raises Mistakes, BadInput."""
     hosts = load_inventory(plan, inventory)
     reach = Reach(hosts, Renderer())
-    for host in _selected(hosts, pattern):
+    for host in patterns.select(hosts, pattern):
         reach.address_of(host)
     reach.check()
     return hosts, reach.made
 
 
-def _selected(hosts: Inventory, pattern: str) -> tuple[str, ...]:
-    try:
-        return patterns.select(hosts, pattern)
-    except ValueError as wrong:
-        raise BadInput(str(wrong), hint="orch inventory --plan FILE lists hosts and groups") from None
-
-
 @asynccontextmanager
-async def world(project: Project) -> AsyncIterator[World]:
+async def world(project: Project) -> "AsyncIterator[World]":
     """The real hosts, probes and programs; every session is closed at the end."""
+    from orchestrator.adapters.local_command import ControllerCommand
+    from orchestrator.adapters.probe import ControllerProbe
+    from orchestrator.adapters.winrm.hosts import WinrmHosts
+    from orchestrator.engine.jobs import World
+
     hosts = WinrmHosts(project.connections, project.secrets.reveal)
     probe = ControllerProbe(project.secrets.reveal)
     try:
@@ -97,34 +92,36 @@ async def world(project: Project) -> AsyncIterator[World]:
         await probe.aclose()
 
 
-def header(arguments: Sequence[str]) -> Header:
+def journal(state: Path) -> "SqliteJournal":
+    """The journal of the state folder."""
+    from orchestrator.adapters.journal.sqlite import SqliteJournal
+
+    return SqliteJournal(state)
+
+
+def header(arguments: Sequence[str]) -> "Header":
     """Who begins a run now, and with which words: no option takes a secret."""
+    from orchestrator.adapters.run_id import new_run_id
+    from orchestrator.engine.jobs import Header
+
     typed = shlex.join(["orch", *arguments])
     return Header(run=new_run_id(), requester=getpass.getuser(), controller=socket.gethostname(), command=typed)
 
 
 @contextmanager
-def lab(project: Project, state: Path) -> Iterator[client.LabProcess]:
+def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
     """Run the lab of a project for the length of a `with`. Raises OrchError if it does not come up."""
+    from orchestrator.domain.lab_fleet import lab_fleet, lab_units
+    from orchestrator.lab import client
+
     folder = state / "lab"
-    if _answers(folder):
-        raise OrchError(f"a lab runs on {folder} already", hint="orch lab ps shows it, orch lab down ends it")
     fleet = lab_fleet(project.draft, project.connections, project.secrets.reveal, folder=str(folder))
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
     try:
         with client.start(fleet) as process:
+            (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
             yield process
     except client.LabError as error:
-        raise OrchError(str(error)) from None
-
-
-def _answers(folder: Path) -> bool:
-    """Whether a lab is alive there; one that was killed leaves its files behind."""
-    try:
-        return bool(lab_order(folder.parent, {"op": "ps"}))
-    except BadInput:
-        return False
+        raise OrchError(str(error), hint="orch lab ps shows a lab that runs, orch lab down ends it") from None
 
 
 def lab_known(state: Path) -> dict[str, list[str]]:
@@ -134,13 +131,12 @@ def lab_known(state: Path) -> dict[str, list[str]]:
 
 def lab_order(state: Path, message: Mapping[str, Any]) -> dict[str, Any]:
     """Give the lab that runs on this state folder one order. Raises BadInput if there is none, or it refuses."""
+    from orchestrator.lab import client
+
     try:
-        about = json.loads((state / "lab" / "lab.json").read_text(encoding="utf-8"))
-        return client.order(about["control"], message)
-    except FileNotFoundError:
-        raise BadInput(f"no lab runs on {state}", hint="orch lab up --plan FILE starts one") from None
+        return client.order_at(state / "lab", message)
     except client.LabError as error:
-        raise BadInput(str(error), hint="orch lab ps shows hosts, services and faults") from None
+        raise BadInput(str(error), hint="orch lab up --plan FILE starts a lab, orch lab ps shows it") from None
 
 
 def shipped(name: str) -> Path:

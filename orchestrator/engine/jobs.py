@@ -4,8 +4,9 @@ Loading files and choosing who answers a port is `wiring`'s; asking a person is 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
 from orchestrator.domain.draft import Draft, Instance
@@ -85,7 +86,7 @@ async def run(
     journal: Journal,
     *,
     header: Header,
-    orders: Callable[[], Awaitable[Order]],
+    orders: Callable[[], Coroutine[Any, Any, Order]],
     watch: Callable[[Stamped], None],
     note: NoteTaker,
 ) -> RunEnded:
@@ -139,6 +140,7 @@ async def check(
     hosts = [
         _host_check(said, described[host].result() if host in described else None) for host, said in found.hosts.items()
     ]
+    readers = {host: Reader(world.hosts.services(host)) for host in described}
     units: list[UnitCheck] = []
     looks: list[Awaitable[list[GateCheck]]] = []
     for entry in draft.entries:
@@ -147,9 +149,9 @@ async def check(
                 told = [readings[instance.host, asked] for asked in instance.asked]
                 facts, security = described[instance.host].result()
                 units += unit_checks(instance, told, security, facts.sids if facts else ())
-                looks.append(_gate_checks(instance, told, world))
+                looks.append(_gate_checks(instance, told, world, readers[instance.host]))
             elif entry.external and instance.host is None:
-                looks.append(_gate_checks(instance, (), world))
+                looks.append(_gate_checks(instance, (), world, None))
     gates = [row for rows in await asyncio.gather(*looks) for row in rows]
     return Checkup(tuple(hosts), tuple(units), tuple(gates))
 
@@ -187,13 +189,15 @@ def _host_check(found: HostSurvey, described: _Described | None) -> HostCheck:
     )
 
 
-async def _gate_checks(instance: Instance, readings: Sequence[Reading], world: World) -> list[GateCheck]:
+async def _gate_checks(
+    instance: Instance, readings: Sequence[Reading], world: World, reader: Reader | None
+) -> list[GateCheck]:
     states = [status for reading in readings for status in reading.found]
     running = all(status.state is State.RUNNING for status in states)
     stopped = all(status.state is State.STOPPED for status in states)
     eyes = Eyes(
         scm_name=states[0].name if states else None,
-        reader=Reader(world.hosts.services(instance.host)) if instance.host else None,
+        reader=reader,
         command=world.hosts.command(instance.host) if instance.host else None,
         probe=world.probe,
         local=world.local,

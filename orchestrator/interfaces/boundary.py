@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from orchestrator.domain.errors import Mistakes, OrchError
-from orchestrator.interfaces.theme import clean
+from orchestrator.interfaces.clean_text import clean
 
 BUG = 70
 INTERRUPTED = 130

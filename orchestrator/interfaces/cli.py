@@ -102,7 +102,7 @@ def status(
     state_dir: options.StateDir = None,
 ) -> None:
     """Show the live state of every unit."""
-    from orchestrator.interfaces.commands.inspect import status as command  # noqa: PLC0415 - loads WinRM
+    from orchestrator.interfaces.commands.inspect import status as command
 
     command(
         plan=plan,
@@ -120,7 +120,7 @@ def status(
 @app.command()
 def validate(plan: options.Plan, inventory: options.Inventory = None, json: options.Json = False) -> None:
     """Find every mistake in playbook and inventory, without asking any host."""
-    from orchestrator.interfaces.commands.inspect import validate as command  # noqa: PLC0415 - loads the graph library
+    from orchestrator.interfaces.commands.files import validate as command
 
     command(plan=plan, inventory=inventory, json=json)
 
@@ -136,7 +136,7 @@ def check(
     state_dir: options.StateDir = None,
 ) -> None:
     """The afternoon before: reach every host, check services, rights and clocks, probe each gate once."""
-    from orchestrator.interfaces.commands.inspect import check as command  # noqa: PLC0415 - loads WinRM
+    from orchestrator.interfaces.commands.inspect import check as command
 
     command(
         plan=plan,
@@ -161,7 +161,7 @@ def inventory(
     json: options.Json = False,
 ) -> None:
     """Show hosts, groups, and how each host would be reached."""
-    from orchestrator.interfaces.commands.inspect import inventory as command  # noqa: PLC0415 - loads the YAML library
+    from orchestrator.interfaces.commands.files import inventory as command
 
     command(pattern=pattern, inventory=inventory, plan=plan, json=json)
 
@@ -173,7 +173,7 @@ def runs(
     state_dir: options.StateDir = None,
 ) -> None:
     """List the runs of this controller, newest first."""
-    from orchestrator.interfaces.commands.history import runs as command  # noqa: PLC0415 - loads the journal
+    from orchestrator.interfaces.commands.history import runs as command
 
     command(limit=limit, json=json, state_dir=state_dir)
 
@@ -181,7 +181,7 @@ def runs(
 @app.command()
 def show(run: options.Run, json: options.Json = False, state_dir: options.StateDir = None) -> None:
     """Show one run: per unit the states, times, attempts, and the error as the host gave it."""
-    from orchestrator.interfaces.commands.history import show as command  # noqa: PLC0415 - loads the journal
+    from orchestrator.interfaces.commands.history import show as command
 
     command(run=run, json=json, state_dir=state_dir)
 
@@ -189,12 +189,12 @@ def show(run: options.Run, json: options.Json = False, state_dir: options.StateD
 @app.command()
 def demo() -> None:
     """The main job on a virtual fleet, in under a minute: dry run, stop, status, start."""
-    from orchestrator.interfaces.commands.demo import demo as command  # noqa: PLC0415 - starts a lab
+    from orchestrator.interfaces.commands.demo import demo as command
 
     command()
 
 
 def _act(action: str, given: dict[str, object]) -> None:
-    from orchestrator.interfaces.commands.act import Options, act  # noqa: PLC0415 - loads WinRM
+    from orchestrator.interfaces.commands.act import Options, act
 
     act(action, Options(**given))  # type: ignore[arg-type] # typer checked each of them against the same names

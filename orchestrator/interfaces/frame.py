@@ -13,7 +13,8 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.progress import ServiceRow, StageProgress, Track, Wait
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
-from orchestrator.interfaces.theme import ACTIONS, GOALS, QUIET_STYLE, STYLES, Marks, bar, clean, plural, safe
+from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.theme import ACTIONS, GOALS, QUIET_STYLE, STYLES, Marks, bar, plural, safe
 
 SERVICE_BAR = 16
 WIDEST = 120

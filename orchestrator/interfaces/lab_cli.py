@@ -14,7 +14,7 @@ Target = Annotated[str, typer.Argument(metavar="UNIT|HOST", help="orders@app-03,
 @lab.command()
 def up(plan: options.Plan, inventory: options.Inventory = None, state_dir: options.StateDir = None) -> None:
     """Serve every host of the playbook's inventory, in the foreground, until Ctrl-C or `orch lab down`."""
-    from orchestrator.interfaces.commands.lab import up as command  # noqa: PLC0415 - loads the lab
+    from orchestrator.interfaces.commands.lab import up as command
 
     command(plan=plan, inventory=inventory, state_dir=state_dir)
 

@@ -22,8 +22,9 @@ from orchestrator.domain.facts import (
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.timeline import Timeline
+from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
-from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, clean, moment, plural
+from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment, plural
 
 REPORT_WIDTH = 120
 

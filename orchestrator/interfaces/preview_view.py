@@ -13,8 +13,9 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey
+from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.terminal import err, out
-from orchestrator.interfaces.theme import QUIET_STYLE, clean, marks_of, plural, safe
+from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 
 WORDS = {
     What.STOP: ("stop", "bold red"),

@@ -12,6 +12,7 @@ from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
+from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.theme import (
     GOALS,
     QUIET_STYLE,
@@ -21,7 +22,6 @@ from orchestrator.interfaces.theme import (
     VERDICT_STYLES,
     Marks,
     below,
-    clean,
     safe,
 )
 

@@ -15,6 +15,7 @@ from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.ports import RunSummary
+from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.theme import (
     GOALS,
@@ -25,7 +26,6 @@ from orchestrator.interfaces.theme import (
     Marks,
     aligned,
     below,
-    clean,
     clock,
     moment,
     safe,

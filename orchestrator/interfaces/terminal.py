@@ -5,7 +5,6 @@ import sys
 
 from rich.console import Console
 
-
 PIPED_WIDTH = 160
 """Columns where there is no terminal to ask."""
 

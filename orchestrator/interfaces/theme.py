@@ -3,8 +3,6 @@
 What a colour says, a mark and a word say too: views read the same without colour.
 """
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from orchestrator.domain.runstate import Standing
-from orchestrator.domain.secrets import shown
+from orchestrator.interfaces.clean_text import clean
 
 STYLES: Mapping[Standing, str] = {
     Standing.WAITING: "dim",
@@ -30,15 +28,6 @@ QUIET_STYLE = "dim"
 INDENT = 6
 ACTIONS = {"stop": "stopping", "start": "starting", "restart": "restarting", "status": "reading"}
 GOALS = {"Stopped": "stop", "Running": "start"}
-
-_ESCAPES = re.compile(
-    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
-    "|\x1b[\\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\\\)?"  # OSC, DCS and their kin, up to their end
-    "|\x1b[ -/]*[0-~]?"  # the rest
-    "|\x9b[0-?]*[ -/]*[@-~]"
-)
-_BLANKS = re.compile(r"[\s\x85\u2028\u2029]+")
-_HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +83,6 @@ ASCII_MARKS = Marks(
 def marks_of(console: Console) -> Marks:
     """The marks that the console's encoding can show."""
     return ASCII_MARKS if console.options.ascii_only else UNICODE_MARKS
-
-
-def clean(text: str) -> str:
-    """Text from elsewhere on one line and harmless: no terminal sequences, no hidden or turned-around characters.
-
-    Line breaks and blanks become one blank; whatever else can't be seen is spelled out (`\\u202e`); secret references
-    are named. Views put the result in `Text`, never in markup.
-    """
-    text = _BLANKS.sub(" ", _ESCAPES.sub("", shown(text))).strip()
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_visible(character) for character in text)
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) in _HIDDEN:
-        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return character
 
 
 def safe(text: str, style: str = "") -> Text:

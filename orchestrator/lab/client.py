@@ -78,6 +78,23 @@ def order(control: str | Path, message: Mapping[str, Any], *, limit_s: float = 1
     return answer
 
 
+def order_at(folder: Path, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Send one order to the lab whose `dir` is *folder*. Raises LabError, also if none runs there."""
+    try:
+        about = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
+    except OSError:
+        raise LabError(f"no lab runs in {folder}") from None
+    return order(about["control"], message)
+
+
+def _alive(folder: Path) -> bool:
+    """Whether a lab answers there; one that was killed leaves its files behind."""
+    try:
+        return bool(order_at(folder, {"op": "ps"}))
+    except LabError:
+        return False
+
+
 def read_log(path: Path) -> list[dict[str, Any]]:
     """All whole lines of a lab's log."""
     whole = path.read_bytes().rpartition(b"\n")[0]
@@ -88,9 +105,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def start(fleet: Mapping[str, Any], *, limit_s: float = START_LIMIT_S) -> Iterator[LabProcess]:
     """Run a lab for the length of a `with`. *fleet* is the description as JSON would hold it; its `dir` is made.
 
-    Raises: LabError when it is not ready after *limit_s*, with what it said on stderr.
+    Raises: LabError when one runs there already, or it is not ready after *limit_s*, with what it said on stderr.
     """
     folder = Path(fleet["dir"])
+    if _alive(folder):
+        raise LabError(f"a lab runs in {folder} already")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     description = folder / "fleet.json"
     description.touch(mode=0o600)

@@ -24,12 +24,13 @@ from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.live import LiveView
 from orchestrator.interfaces.plain import JsonView, PlainView
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show, show_json
-from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, clean
+from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS
 from orchestrator.interfaces.views import View
 
 BAD = {"orders@orders-07": Outcome.FAILED, "orders@orders-09": Outcome.UNKNOWN}

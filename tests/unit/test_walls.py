@@ -19,7 +19,7 @@ DATA = {
 ALLOWED = {
     "domain": DATA | {"pydantic", "pydantic_core", "networkx"},
     "engine/conductor": DATA | {"asyncio"},
-    "engine": DATA | {"asyncio", "structlog"},
+    "engine": DATA | {"asyncio", "traceback"},
 }
 HOMES = {
     "sqlite3": {"adapters/journal"},
@@ -38,7 +38,6 @@ HOMES = {
     "typer": {"interfaces"},
     "click": {"interfaces"},
     "rich": {"interfaces"},
-    "structlog": {"engine", "wiring", "adapters", "interfaces"},
     "networkx": {"domain"},
     "pydantic": {"domain"},
     "pydantic_core": {"domain"},

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import importlib
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -159,7 +160,7 @@ class Lane:
             text = f"no connection to {connection.address}:{connection.port} in {connection.connection_timeout_s:g} s"
             raise Unreachable(connection.host, text) from exc
         except OSError as exc:
-            said = (exc.strerror or str(exc)).lower()
+            said = (os.strerror(exc.errno) if exc.errno else str(exc)).lower()
             text = f"{connection.address}:{connection.port}: {said}"
             raise Unreachable(connection.host, text, hint="is WinRM enabled there, and the port open?") from exc
 
@@ -212,7 +213,7 @@ class Lane:
             ) from exc
         except AuthRejected as exc:
             self._rejected = (session.password, exc)
-            self._drop(session, idle=True)
+            self._drop(session, idle=True, leaves=session.opened)
             raise
         except HostError:
             self._drop(session, idle=True)
@@ -220,9 +221,16 @@ class Lane:
         finally:
             self._turn.release()
 
-    def _drop(self, session: "Session", *, idle: bool = False, running: "asyncio.Future[T] | None" = None) -> None:
-        """Use *session* no more; its shell is deleted when there is another one."""
-        if session.shell is not None:
+    def _drop(
+        self,
+        session: "Session",
+        *,
+        idle: bool = False,
+        running: "asyncio.Future[T] | None" = None,
+        leaves: bool = True,
+    ) -> None:
+        """Use *session* no more; the shell that it *leaves* is deleted when there is another one."""
+        if leaves and session.shell is not None:
             self._left.append(session.shell)
         if self._session is session:
             self._session = None

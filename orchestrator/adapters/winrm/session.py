@@ -13,7 +13,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from pypsrp.complex_objects import GenericComplexObject, PSInvocationState
-from pypsrp.exceptions import WinRMError
+from pypsrp.exceptions import WSManFaultError
 from pypsrp.messages import CreatePipeline, InitRunspacePool, SessionCapability
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.serializer import Serializer
@@ -128,13 +128,15 @@ class Session:
             idle_timeout=IDLE_S,
         )
 
+        self._shell_id = self._pool.id
         self._packer = _Packer()
         self._pool._fragmenter.serializer = self._packer
 
     @property
     def shell(self) -> Shell | None:
-        """The shell that may stand on the host, once it was asked for."""
-        return Shell(self._pool.id, self._pool.shell.resource_uri) if self._asked else None
+        """The shell that may stand on the host, once the host was asked for it."""
+        stands = self.opened or (self._asked and self.line.written)
+        return Shell(self._shell_id, self._pool.shell.resource_uri) if stands else None
 
     def open(self) -> None:
         """Sign in and make the shell: three requests, and three more for the handshake of NTLM."""
@@ -205,10 +207,11 @@ class Session:
         for shell in shells:
             selectors = SelectorSet()
             selectors.add_option("ShellId", shell.id)
-            try:
-                self._wire.delete(shell.uri, selector_set=selectors)
-            except WinRMError:  # it is gone, which is as good
-                continue
+            with in_our_words(self._connection, lambda: True):
+                try:
+                    self._wire.delete(shell.uri, selector_set=selectors)
+                except WSManFaultError:  # it is gone, which is as good
+                    continue
 
     def cut(self) -> None:
         """End the connection from any thread; the one that waits on it gets an error."""

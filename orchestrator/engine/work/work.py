@@ -1,10 +1,9 @@
 """The work: carries out one step and always comes back with a result."""
 
 import asyncio
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-
-import structlog
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.plan import Plan, Role, Stage
@@ -21,8 +20,6 @@ from orchestrator.engine.work.sights import Eyes
 
 READ_S = 30.0
 """How long a READ is tried: a state that nobody waits for has no deadline of its own in a playbook."""
-
-_log = structlog.get_logger("orchestrator.work")
 
 
 class Work:
@@ -41,13 +38,13 @@ class Work:
         """Carry *step* out. Never raises but for cancellation; bounded by the node's timeout or its gates' deadlines,
         plus a few seconds for exchanges that began in time.
 
-        A bug of ours is logged and becomes a result too (unknown, kind internal): this is the one place for that.
+        A bug of ours becomes a result too (unknown, kind internal, its traceback as evidence): this is the one place
+        for that.
         """
         began_s = asyncio.get_running_loop().time()
         try:
             result = await self._carry_out(step)
         except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
-            _log.exception("a step broke on a bug of ours", step=step.id)
             result = _broken(step, bug)
         return replace(result, took_s=asyncio.get_running_loop().time() - began_s)
 
@@ -139,4 +136,5 @@ def _broken(step: Step, bug: Exception) -> Result:
         acted=Acted.MAYBE if acting else Acted.NO,
         said=f"{step.unit}: a bug of orch broke off the {step.phase} ({text}); read the state before going on",
         problem=Problem(ProblemKind.INTERNAL, text),
+        evidence={"traceback": "".join(traceback.format_exception(bug))},
     )

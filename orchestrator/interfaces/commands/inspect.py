@@ -1,4 +1,4 @@
-"""`orch status | validate | check | inventory`: looking, without changing anything."""
+"""`orch status | check`: looking at the hosts, without changing anything."""
 
 import asyncio
 import json as json_module
@@ -17,28 +17,10 @@ from orchestrator.domain.service import State
 from orchestrator.engine import jobs
 from orchestrator.interfaces import surveying
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.inventory_view import group_table, groups, rows, table
 from orchestrator.interfaces.status_view import checkup_tables, status_table
 from orchestrator.interfaces.terminal import ask_password, out
 
 EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
-
-
-def validate(*, plan: Path, inventory: Path | None, json: bool) -> None:
-    """Load everything; mistakes end the command."""
-    with boundary(wiring.state_folder(None)):
-        project = wiring.load(plan, inventory, answers={})
-        draft = project.draft
-        instances = sum(len(entry.instances) for entry in draft.entries if not entry.external)
-        if json:
-            out().print_json(
-                json_module.dumps({"name": draft.name, "services": len(draft.entries), "units": instances})
-            )
-        else:
-            out().print(
-                f"{plan}: valid; {len(draft.entries)} services, {instances} units on {len(draft.hosts)} hosts; "
-                "no host was asked"
-            )
 
 
 def status(  # noqa: PLR0913 - one parameter an option
@@ -104,19 +86,6 @@ def check(
             return 1 if found.problems else 0
 
         raise typer.Exit(_with_world(project, look))
-
-
-def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: bool) -> None:
-    """Show the hosts that *pattern* names, and how each would be reached."""
-    with boundary(wiring.state_folder(None)):
-        if inventory is None and plan is None:
-            raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
-        hosts, connections = wiring.load_hosts(plan, inventory, pattern)
-        chosen, grouped = rows(hosts, connections, connections), groups(hosts)
-        if json:
-            out().print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
-        else:
-            out().print(table(chosen), group_table(grouped))
 
 
 def _with_world(project: wiring.Project, look: Callable[[jobs.World], Awaitable[int]]) -> int:

@@ -38,8 +38,8 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
         for host in answer["hosts"]:
             table.add_row(Text(host["host"], style="bold"), Text(host["address"]), "", "", "", _faults(host["faults"]))
             for service in host["services"]:
-                state, pid = Text(service["state"]), Text(str(service["pid"] or ""))
-                table.add_row("", "", Text(service["name"]), state, pid, _faults(service["faults"]))
+                now, pid = Text(service["state"]), Text(str(service["pid"] or ""))
+                table.add_row("", "", Text(service["name"]), now, pid, _faults(service["faults"]))
         out().print(table)
 
 

@@ -1,0 +1,38 @@
+"""`orch validate | inventory`: what the files say. No host is asked, and nothing that asks hosts is loaded."""
+
+import json as json_module
+import sys
+from pathlib import Path
+
+from orchestrator import wiring
+from orchestrator.domain.errors import BadInput
+from orchestrator.interfaces.boundary import boundary
+
+
+def validate(*, plan: Path, inventory: Path | None, json: bool) -> None:
+    """Load everything; mistakes end the command."""
+    with boundary(wiring.state_folder(None)):
+        draft = wiring.load(plan, inventory, answers={}).draft
+        instances = sum(len(entry.instances) for entry in draft.entries if not entry.external)
+        services, hosts = len(draft.entries), len(draft.hosts)
+        said = f"{plan}: valid; services {services}, instances {instances}, hosts {hosts}; no host was asked"
+        if json:
+            told = {"name": draft.name, "services": services, "instances": instances, "hosts": hosts}
+            said = json_module.dumps(told)
+        sys.stdout.write(said + "\n")
+
+
+def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: bool) -> None:
+    """Show the hosts that *pattern* names, and how each would be reached."""
+    with boundary(wiring.state_folder(None)):
+        if inventory is None and plan is None:
+            raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
+        hosts, connections = wiring.load_hosts(plan, inventory, pattern)
+        from orchestrator.interfaces.inventory_view import group_table, groups, rows, table  # noqa: PLC0415 - draws
+        from orchestrator.interfaces.terminal import out  # noqa: PLC0415 - draws
+
+        chosen, grouped = rows(hosts, connections, connections), groups(hosts)
+        if json:
+            out().print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
+        else:
+            out().print(table(chosen), group_table(grouped))

@@ -1,0 +1,109 @@
+"""The border: no exception of pypsrp, or of what it stands on, gets past it unsaid."""
+
+import inspect
+import ssl
+from types import ModuleType
+
+import pypsrp.exceptions
+import pytest
+import requests.exceptions
+import spnego.exceptions
+import urllib3.exceptions
+
+from orchestrator.adapters.winrm.errors import MEANS, QUOTA_FAULTS, in_our_words
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, QuotaExceeded, Unreachable
+
+HERE = Connection(host="db-01", address="10.0.0.4", port=5986, user="CORP\\orch")
+
+
+def exceptions_of(module: ModuleType) -> list[type[Exception]]:
+    """The exception classes that *module* defines, by name; warnings are no errors."""
+    found = [
+        one
+        for _, one in inspect.getmembers(module, inspect.isclass)
+        if issubclass(one, Exception) and not issubclass(one, Warning) and one.__module__ == module.__name__
+    ]
+    assert len(found) > 5
+    return found
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *exceptions_of(pypsrp.exceptions),
+        *exceptions_of(requests.exceptions),
+        *exceptions_of(urllib3.exceptions),
+        *exceptions_of(spnego.exceptions),
+    ],
+    ids=lambda kind: f"{kind.__module__}.{kind.__name__}",
+)
+def test_every_exception_of_the_libraries_has_a_meaning(kind: type[Exception]) -> None:
+    assert any(base in MEANS for base in kind.__mro__)
+
+
+def said(exc: BaseException, *, written: bool = False) -> HostError:
+    with pytest.raises(HostError) as caught, in_our_words(HERE, lambda: written):
+        raise exc
+    return caught.value
+
+
+def fault(code: int) -> pypsrp.exceptions.WSManFaultError:
+    return pypsrp.exceptions.WSManFaultError(code, "db-01", "Der Dienst sagt nein.", None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("exc", "ours"),
+    [
+        (requests.exceptions.ReadTimeout("slow"), Unreachable),
+        (requests.exceptions.ConnectionError("cut"), Unreachable),
+        (requests.exceptions.ChunkedEncodingError("half"), Unreachable),
+        (requests.exceptions.SSLError("tls"), Unreachable),
+        (pypsrp.exceptions.AuthenticationError("no"), AuthRejected),
+        (pypsrp.exceptions.FragmentError("half"), ProtocolError),
+        (pypsrp.exceptions.WinRMTransportError("http", 500, "<html>"), ProtocolError),
+        (pypsrp.exceptions.WinRMTransportError("http", 403, ""), AuthRejected),
+        (pypsrp.exceptions.WinRMTransportError("http", 503, ""), Unreachable),
+        (spnego.exceptions.InvalidTokenError(), ProtocolError),
+        (spnego.exceptions.InvalidCredentialError(), AuthRejected),
+        (ValueError("not base64"), ProtocolError),
+        (ConnectionResetError(104, "Connection reset by peer"), Unreachable),
+        (fault(5), AuthRejected),
+        (fault(995), Unreachable),
+        (fault(2150858843), Unreachable),
+        (fault(2150858793), Unreachable),
+        *((fault(code), QuotaExceeded) for code in sorted(QUOTA_FAULTS)),
+    ],
+)
+def test_the_most_specific_meaning_wins(exc: Exception, ours: type[HostError]) -> None:
+    assert type(said(exc)) is ours
+
+
+def test_our_own_mistakes_pass_through() -> None:
+    with pytest.raises(ZeroDivisionError), in_our_words(HERE, lambda: False):
+        _ = 1 / 0
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_sent_says_whether_bytes_left(written: bool) -> None:
+    assert said(requests.exceptions.ConnectionError("cut"), written=written).sent is written
+    assert said(fault(2150859173), written=written).sent is False, "a quota fault says that nothing was done"
+
+
+def test_the_text_is_the_systems_own_word() -> None:
+    inner = urllib3.exceptions.ProtocolError(
+        "Connection aborted.", ConnectionResetError(104, "Connection reset by peer")
+    )
+    assert said(requests.exceptions.ConnectionError(inner)).text == "connection reset by peer"
+
+
+def test_an_untrusted_certificate_says_what_to_set() -> None:
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_message = "unable to get local issuer certificate"
+    error = said(requests.exceptions.SSLError(urllib3.exceptions.SSLError(cause)))
+    assert error.text == "TLS failed: unable to get local issuer certificate"
+    assert "ansible_psrp_ca_cert" in error.hint
+
+
+def test_a_long_answer_is_cut() -> None:
+    assert len(said(ValueError("x" * 100_000)).text) < 1000
