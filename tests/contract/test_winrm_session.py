@@ -20,7 +20,7 @@ from orchestrator.adapters.winrm.session import Session
 from orchestrator.adapters.winrm.statements import Statement
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Auth, Connection
-from orchestrator.domain.errors import AuthRejected, HostError, SecretError, Unreachable
+from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, SecretError, Unreachable
 from orchestrator.domain.secrets import Secret
 from orchestrator.domain.service import Asked, Control, State
 
@@ -344,3 +344,32 @@ def test_secrets_stay_out_of_errors_and_reprs(source: LabSource) -> None:
     connection = source.connection("en-00")
     assert PASSWORD not in repr(connection)
     assert connection.password == Secret(PASSWORD)
+
+
+@pytest.mark.parametrize("verb", ["Create", "Receive", "Get-Service"])
+@pytest.mark.parametrize("what", ["text", "clixml"])
+def test_garbage_and_half_answers_are_a_protocol_error(source: LabSource, verb: str, what: str) -> None:
+    async def main() -> None:
+        async with lab_site(source, "en") as site:
+            value = {"what": what, "verb": verb, "count": 1}
+            source.lab.order(op="fault", host=site.name, kind="garbage", value=value)
+            with contextlib.suppress(ProtocolError):
+                await site.status("Web")
+            assert (await site.status("Web")).state is State.RUNNING
+
+    run(main())
+
+
+def test_many_controls_wait_beside_the_reader(source: LabSource) -> None:
+    """A shell with two runspaces would be blind as soon as two controls wait."""
+
+    async def main() -> None:
+        async with lab_site(source, "en") as site:
+            names = ["Web", "Slow", "Orders.Api", "Orders.Worker", "abbc", "OnTop"]
+            for name in names:
+                site.world.behave(site.name, name, "hangs-on-stop")
+                await site.services.request(name, Control.STOP)
+            readings = await site.services.read([Asked(name) for name in names])
+            assert {reading.found[0].state for reading in readings} == {State.STOP_PENDING}
+
+    run(main())

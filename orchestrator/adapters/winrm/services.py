@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHORT_S = 0.5
 """How long an answer is waited for on the host: the least that WinRM takes as an operation timeout."""
+FRESH_S = 3.0
+"""How long a reading that shows a service on its way spares asking the cmdlet that waits for it."""
 SLICE_S = 1.0
 """How long a program's output is waited for before others may use the lane."""
 WAITING_MOST = 15
@@ -34,11 +36,17 @@ class _Control:
     job: "Job"
     before: ServiceStatus | None
     seen: ServiceStatus | None = None
+    seen_at_s: float = 0.0
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the cmdlet may still be at work on the host: it waits for as long as the service is on its way."""
+        return self.seen is None or self.seen.state.pending
 
     @property
     def waits(self) -> bool:
-        """Whether the service is on its way, so that the cmdlet on the host still waits for it."""
-        return self.seen is not None and self.seen.state.pending
+        """Whether it was so a moment ago."""
+        return self.seen is not None and self.seen.state.pending and time.monotonic() - self.seen_at_s < FRESH_S
 
 
 class WinrmServices:
@@ -76,8 +84,8 @@ class WinrmServices:
 
     async def request(self, name: str, control: Control) -> None:
         """See HostServices. The cmdlet waits on a pipeline of its own."""
-        waiting = [one for one in self._controls.values() if one.session is self._lane.session]
-        if len(waiting) >= WAITING_MOST and sum(one.seen is None or one.waits for one in waiting) >= WAITING_MOST:
+        ours = [one for one in self._controls.values() if one.session is self._lane.session]
+        if sum(one.may_wait for one in ours) >= WAITING_MOST:
             raise QuotaExceeded(self._host, f"{WAITING_MOST} controls still wait on this host")
         sent = statements.control(name, control)
         before = self._last.get(name.lower())
@@ -176,7 +184,7 @@ class WinrmServices:
         self._last[key] = status
         control = self._controls.get(key)
         if control is not None:
-            control.seen = status
+            control.seen, control.seen_at_s = status, time.monotonic()
 
     @staticmethod
     def _hear(session: "Session", control: _Control) -> answers.Output | None:
