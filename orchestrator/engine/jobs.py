@@ -24,6 +24,8 @@ from orchestrator.engine.work.work import Work
 
 SURVEY_TRIES = 3
 SURVEY_RETRY_S = 1.0
+SURVEY_PATIENCE_S = 10.0
+"""A try that took longer than this met a silent host: a person waits, and asking again would take as long again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ async def survey(
 ) -> Survey:
     """Read every host's planned services, all hosts side by side, one exchange each. Changes nothing.
 
-    Transient errors are tried again, `SURVEY_TRIES` times in all, with doubling waits; a host that
+    Transient errors that come soon are tried again, `SURVEY_TRIES` times in all, with doubling waits; a host that
     doesn't answer becomes a `HostSurvey` with its problem. Never raises HostError.
     """
 
@@ -58,11 +60,14 @@ async def survey(
 
 
 async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurvey:
+    now_s = asyncio.get_running_loop().time
     for attempt in range(1, SURVEY_TRIES + 1):
+        began_s = now_s()
         try:
             readings = await hosts.services(host).read(asked)
         except HostError as error:
-            if attempt == SURVEY_TRIES or not isinstance(error, TRANSIENT):
+            hopeless = now_s() - began_s > SURVEY_PATIENCE_S or not isinstance(error, TRANSIENT)
+            if hopeless or attempt == SURVEY_TRIES:
                 return HostSurvey(host=host, problem=error.problem)
             await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
         else:
