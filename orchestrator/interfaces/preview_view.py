@@ -1,6 +1,7 @@
 """What `--dry-run` prints, and what is shown before the question: the preview as tables, or as JSON."""
 
 import json as json_module
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -107,6 +108,12 @@ def _listed(units: Sequence[str]) -> Text:
     return Text(shown + (f" and {len(units) - LONG} more" if len(units) > LONG else ""))
 
 
+def _by_service(units: Sequence[str]) -> Text:
+    """`orders (8), sql (2)`: --json names every unit."""
+    counts = Counter(unit.rpartition("@")[0].partition(":")[0] or unit for unit in units)
+    return Text(", ".join(f"{clean(service)} ({count})" for service, count in counts.items()))
+
+
 def _path(stage: StagePreview, arrow: str) -> Text:
     text = Text("critical path: ", style="bold")
     return text.append(f" {arrow} ".join(map(_step, stage.critical_path)), style="")
@@ -130,12 +137,12 @@ def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
         )
     for doubt in preview.not_verified:
         notices.append(
-            Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_listed(doubt.units))
+            Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_by_service(doubt.units))
         )
     if preview.starts_at_boot:
         again = Text("! ", style="bold yellow")
         again.append(f"a reboot would start {plural(len(preview.starts_at_boot), 'unit')} again (Automatic): ")
-        notices.append(again.append_text(_listed(preview.starts_at_boot)))
+        notices.append(again.append_text(_by_service(preview.starts_at_boot)))
     return notices
 
 
