@@ -21,7 +21,8 @@ from orchestrator.domain.templates import Render
 def draft(playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]) -> Draft:
     """The whole playbook, resolved but not yet held against live state.
 
-    *address_of* gives the address of a host of the inventory, by name.
+    *address_of* gives the address of a host of the inventory, by name; it is asked for every host of the draft, so
+    that all their mistakes are told together.
 
     Raises:
         Mistakes: every mistake of the playbook, those found on reading it included.
@@ -60,11 +61,14 @@ class _Drafting:
         placed = {one.declared.key: one for one in self._placed()}
         entries = tuple(self._entry(one, placed) for one in placed.values())
         self._owners.check_patterns()
+        reached = _reached(entries)
+        for host in reached:
+            self._address_of(host)
         self._found.raise_if_any()
         return Draft(
             name=settings.name or _stem(self._playbook.file),
             entries=entries,
-            hosts=_reached(entries),
+            hosts=reached,
             max_parallel=settings.max_parallel,
             max_parallel_per_host=settings.max_parallel_per_host,
             unreachable=OnUnreachable(settings.unreachable),
