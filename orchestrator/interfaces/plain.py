@@ -19,7 +19,7 @@ from orchestrator.domain.facts import (
     StepIntended,
     Strayed,
 )
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.plan import Plan, Role
 from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
@@ -131,7 +131,7 @@ def _said(stamped: Stamped, *, own: bool) -> Iterator[str]:
 
 
 def _size(plan: Plan) -> str:
-    units = {node.unit.id for stage in plan.stages for node in stage.nodes}
+    units = {node.unit.id for stage in plan.stages for node in stage.nodes if node.role is Role.ACT}
     expected_s = sum(stage.expected_s for stage in plan.stages)
     return f"{plural(len(units), 'unit')}, about {spoken(expected_s)} by the plan"
 
@@ -149,16 +149,24 @@ def _ending(result: Result, *, own: bool) -> Iterator[str]:
         yield f"{clean(result.step.unit)}  {result.step.phase} {_outcome(result)}"
 
 
+def _sentence(result: Result) -> str:
+    """What the step said, without its unit, which the line names already."""
+    unit = clean(result.step.unit)
+    return clean(result.said).removeprefix(unit).removeprefix(":").strip()
+
+
 def _outcome(result: Result) -> str:
     """`ok: Running -> Stopped, 12 s`, or `FAILED: StopPending, 90 s: the error as the host gave it`."""
     moved = result.before != result.after and result.before and result.after
     state = f"{result.before} -> {result.after}" if moved else result.after
     if result.outcome is Outcome.OK:
         there = " already" if result.acted is Acted.NO and result.step.phase in (Phase.START, Phase.STOP) else ""
-        what = clean(result.said) if result.step.phase is Phase.GATE else f"{state}{there}"
+        what = _sentence(result) if result.step.phase is Phase.GATE else f"{state}{there}"
         return f"ok: {what}, {spoken(result.took_s)}" if what else f"ok, {spoken(result.took_s)}"
     problem = result.problem
-    text = ": ".join(dict.fromkeys(filter(None, (clean(result.said), clean(problem.text) if problem else ""))))
+    text = _sentence(result)
+    if problem and clean(problem.text) not in text:
+        text = ": ".join(filter(None, (text, clean(problem.text))))
     code = f" (error {problem.code})" if problem and problem.code is not None else ""
     perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
     return f"{result.outcome.upper()}: {state or 'state not read'}{perhaps}, {spoken(result.took_s)}: {text}{code}"

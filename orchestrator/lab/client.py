@@ -116,10 +116,10 @@ def start(fleet: Mapping[str, Any], *, limit_s: float = START_LIMIT_S) -> Iterat
     description.write_text(json.dumps(fleet), encoding="utf-8")
     with (folder / "stderr.txt").open("w+b") as complaints:
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "orchestrator.lab", str(description)],
+            [sys.executable, "-m", "orchestrator.lab", str(description), "--while-stdin"],
             stdout=subprocess.PIPE,
             stderr=complaints,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # ends with this process, however it ends, and the lab with it
             start_new_session=True,  # a Ctrl-C at the terminal is for whoever started the lab
         )
         try:
@@ -154,5 +154,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    if process.stdout:
-        process.stdout.close()
+    for pipe in (process.stdout, process.stdin):
+        if pipe:
+            pipe.close()

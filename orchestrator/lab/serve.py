@@ -27,12 +27,14 @@ class CannotServe(RuntimeError):
     """The lab can't come up; the text says why."""
 
 
-async def serve(fleet: Fleet) -> None:
-    """Serve *fleet* until SIGTERM, SIGINT, or the order `down`. Raises CannotServe."""
+async def serve(fleet: Fleet, *, while_stdin: bool = False) -> None:
+    """Serve *fleet* until SIGTERM, SIGINT, the order `down`, or (*while_stdin*) stdin's end. Raises CannotServe."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    if while_stdin:
+        loop.add_reader(sys.stdin.fileno(), _end_with_stdin, ended)
     _allow_many_files()
     try:
         fleet.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,6 +129,11 @@ def _announced(fleet: Fleet, control_path: Path) -> Iterator[None]:
         yield
     finally:
         state.unlink(missing_ok=True)
+
+
+def _end_with_stdin(ended: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        ended.set()
 
 
 def _allow_many_files() -> None:
