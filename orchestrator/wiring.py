@@ -3,6 +3,7 @@
 An adapter is imported by the function that chooses it: `orch validate` pays for no wire and no journal.
 """
 
+import asyncio
 import getpass
 import json
 import os
@@ -77,12 +78,17 @@ def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple
 
 @asynccontextmanager
 async def world(project: Project) -> "AsyncIterator[World]":
-    """The real hosts, probes and programs; every session is closed at the end."""
+    """The real hosts, probes and programs; every session is closed at the end.
+
+    Raises SecretError if a password can't be fetched: said once, and not by each host that needs it.
+    """
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
     from orchestrator.adapters.winrm.hosts import WinrmHosts
     from orchestrator.engine.jobs import World
 
+    passwords = {one.password.text for one in project.connections.values() if one.password}
+    await asyncio.to_thread(lambda: [project.secrets.reveal(text) for text in sorted(passwords)])
     hosts = WinrmHosts(project.connections, project.secrets.reveal)
     probe = ControllerProbe(project.secrets.reveal)
     try:

@@ -3,6 +3,7 @@
     OrchError                  exit 1
       BadInput                 exit 2   the command line, or something it names
         Mistakes               exit 2   playbook and inventory: all mistakes at once, each with its place
+        SecretError            exit 2   a reference that leads to no secret
         PlanRefused            exit 2   the live state does not allow it (lives in `domain.planning.refusals`)
       Declined                 exit 5   a person said no before anything was touched
       HostError                         one exchange with one host did not give an answer that can be used
@@ -12,7 +13,6 @@
         AuthRejected                    never tried again with the same secret
         Refused                         the host understood and said no: a `Problem` says why
       TemplateError                     a Jinja2 text that can't be rendered
-      SecretError                       a reference that leads to no secret
 
 Errors carry data; the text is made from it. `hint` is the next thing to type or to look at.
 """
@@ -110,7 +110,7 @@ class TemplateError(OrchError):
     """A Jinja2 text that can't be rendered; the message says which name or syntax is wrong."""
 
 
-class SecretError(OrchError):
+class SecretError(BadInput):
     """A secret reference that leads nowhere. Never holds the secret."""
 
 

@@ -53,7 +53,8 @@ def render(preview: Preview, unreachable: Sequence[HostSurvey], console: Console
     """The whole preview; bounded in columns by the console, and in rows by its number of services."""
     parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, nothing touched yet", style="bold")]
     for stage in preview.stages:
-        parts += [Text(""), _stage(stage)]
+        if stage.waves:
+            parts += [Text(""), _stage(stage)]
         if stage.critical_path:
             parts.append(_path(stage, marks_of(console).arrow))
     parts += [Text(""), *_notices(preview, unreachable), _estimate(preview)]
@@ -128,8 +129,14 @@ def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
     for found in unreachable:
         text = found.problem.text if found.problem else ""
         notices.append(Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no answer: {clean(text)}"))
+    lost = {found.host for found in unreachable}
+    on_lost = [left.unit for left in preview.left_alone if left.unit.rpartition("@")[2] in lost]
+    if on_lost:
+        text = f"left alone, on hosts without an answer: {plural(len(on_lost), 'unit')}: "
+        notices.append(Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost)))
     for left in preview.left_alone:
-        notices.append(Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}"))
+        if left.unit not in on_lost:
+            notices.append(Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}"))
     if preview.not_ready:
         mark = Text("! ", style="bold red")
         notices.append(
@@ -147,6 +154,8 @@ def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
 
 
 def _estimate(preview: Preview) -> Text:
+    if not preview.totals:
+        return Text("nothing would be done")
     counts = ", ".join(f"{count} {WORDS[What(what)][0]}" for what, count in preview.totals.items())
     text = Text(f"{counts}; estimated duration {spoken(preview.expected_s)}")
     if preview.guessed_share:

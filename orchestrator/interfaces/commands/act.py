@@ -75,7 +75,7 @@ async def _act(action: Action, options: Options, state: Path) -> int:
         plan = build(project.draft, choice, action, survey, excluded=excluded)
         if options.dry_run:
             preview_view.show(preview(plan), survey.unreachable, json=options.json)
-            return 0
+            return 1 if survey.unreachable and policy is not OnUnreachable.EXCLUDE else 0
         journal = wiring.journal(state)
         await journal.prepare()
         if not options.yes:
