@@ -78,10 +78,7 @@ def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple
 
 @asynccontextmanager
 async def world(project: Project) -> "AsyncIterator[World]":
-    """The real hosts, probes and programs; every session is closed at the end.
-
-    Raises SecretError if a password can't be fetched: said once, and not by each host that needs it.
-    """
+    """The real hosts, probes and programs; sessions are closed at the end. Raises SecretError if there is none."""
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
     from orchestrator.adapters.winrm.hosts import WinrmHosts
