@@ -1,6 +1,7 @@
 """How a host is reached: Ansible's defaults, typed values, and what is not supported refused by name."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ def inventory(variables: str) -> Inventory:
 
 
 def reached(variables: str) -> Connection:
-    return connect(inventory(variables).hosts["web-01.shop"], Renderer())
+    return connect(Rendered(inventory(variables).hosts["web-01.shop"], Renderer()))
 
 
 def wrong(variables: str) -> list[str]:
@@ -131,7 +132,7 @@ def test_a_mistake_that_hosts_share_is_told_once() -> None:
     hosts = merge(declare(yaml_nodes.parse(text.encode(), "i")), {}, {}).hosts
     gathered = Gathered()
     for host in hosts.values():
-        gathered.value(lambda host=host: connect(host, Renderer()))  # type: ignore[misc]  # a default of a lambda
+        gathered.value(partial(connect, Rendered(host, Renderer())))
     with pytest.raises(Mistakes) as caught:
         gathered.check()
     assert len(caught.value.mistakes) == 2

@@ -17,6 +17,7 @@ from orchestrator.domain.errors import Mistakes
 from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.merging import merge
 from orchestrator.domain.inventory.reading import declare
+from orchestrator.domain.inventory.rendering import Rendered
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -189,4 +190,4 @@ def test_whatever_stands_there_gives_an_inventory_or_mistakes(tree: dict[str, ob
     for host in inventory.hosts.values():
         assert dict(host.variables) is not None
         with suppress(Mistakes):
-            connect(host, Renderer())
+            connect(Rendered(host, Renderer()))

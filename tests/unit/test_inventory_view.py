@@ -7,14 +7,14 @@ from rich.console import Console
 from rich.table import Table
 
 from orchestrator.domain.connection import Auth, Connection, Transport
-from orchestrator.domain.inventory.model import Inventory, InventoryGroup, InventoryHost
+from orchestrator.domain.inventory.model import Inventory, InventoryGroup, InventoryHost, Values
 from orchestrator.domain.secrets import Secret, SecretRef, embed
 from orchestrator.interfaces import inventory_view
 
 HOSTS = ("a", "b", "c", "d")
 INVENTORY = Inventory(
     "inv.yaml",
-    {name: InventoryHost(name, {}, ("web",)) for name in HOSTS},
+    {name: InventoryHost(name, Values({}, {}), ("web",)) for name in HOSTS},
     {"all": InventoryGroup("all", ("web",), (), HOSTS), "web": InventoryGroup("web", (), HOSTS, HOSTS)},
     HOSTS,
 )

@@ -9,7 +9,6 @@ from orchestrator.domain.inventory.connection_values import Reader
 from orchestrator.domain.inventory.model import InventoryHost
 from orchestrator.domain.inventory.rendering import Rendered
 from orchestrator.domain.secrets import Secret
-from orchestrator.domain.templates import Render
 
 _KINDS = {"psrp": Transport.PSRP, "winrm": Transport.PSRP, "ssh": Transport.SSH}
 MOST_UNSUPPORTED = 50
@@ -18,8 +17,8 @@ MOST_UNSUPPORTED = 50
 _DEFAULT = Connection(host="", address="", port=0)
 
 
-def connect(host: InventoryHost, render: Render) -> Connection:
-    """How *host* is reached.
+def connect(variables: Rendered) -> Connection:
+    """How the host of *variables* is reached.
 
     Defaults are Ansible's: HTTPS on 5986, HTTP if the port is 5985, `negotiate`. A host without ansible_connection is
     read as psrp, or as winrm if all that it has are ansible_winrm variables.
@@ -27,7 +26,7 @@ def connect(host: InventoryHost, render: Render) -> Connection:
     Raises:
         Mistakes: all that is wrong with the host's connection variables, unsupported ones included.
     """
-    reader = Reader(Rendered(host, render))
+    host, reader = variables.host, Reader(variables)
     _refuse_unsupported(reader)
     kind = _kind(reader)
     made = _ssh(host, reader) if kind == "ssh" else _psrp(host, reader, winrm=kind == "winrm")

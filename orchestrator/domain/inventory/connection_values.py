@@ -20,6 +20,11 @@ _FLAGS = {
 _ADDRESS = re.compile(r"[\w.-]+")
 
 
+def is_plain_address(text: str) -> bool:
+    """Whether *text* can be taken for a host name or an IPv4 address as it is."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
 class Reader:
     """The connection variables of one host. Of several *names* for one thing, the last one that is set counts.
 
@@ -85,7 +90,7 @@ class Reader:
     def address(self, names: Sequence[str], default: str) -> str:
         """A host name or an IP address."""
         text = self.text(names, default)
-        if _ADDRESS.fullmatch(text) or ranges.is_ipv6(text.strip("[]")):
+        if is_plain_address(text) or ranges.is_ipv6(text.strip("[]")):
             return text.strip("[]")
         name = self.given(names)
         self.wrong(name or names[0], f"{text[:60]!r} is no address", "a host name or an IP address, without port")

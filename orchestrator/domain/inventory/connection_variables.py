@@ -147,3 +147,9 @@ HARMLESS = KNOWN | IGNORED.keys()
 
 WINRM_ALONE = frozenset(_all(WINRM) - _all(PSRP))
 """The names that count under `winrm` and not under `psrp`."""
+
+ADDRESS = "ansible_host"
+"""The one name for the address that counts under every `ansible_connection`."""
+
+ADDRESSES = frozenset(PSRP.address + WINRM.address + SSH.address)
+"""All names for it."""

@@ -7,6 +7,60 @@ from orchestrator.domain.errors import Mark
 from orchestrator.domain.tree import Node
 
 
+class Values(Mapping[str, object]):
+    """The variables of a host: its `own` over the `shared` ones, one mapping for all hosts in the same groups.
+
+    Looking up is O(1).
+    """
+
+    __slots__ = ("own", "shared")
+
+    def __init__(self, own: Mapping[str, Node], shared: Mapping[str, Node]) -> None:
+        self.own = own
+        self.shared = shared
+
+    def node(self, name: str) -> Node:
+        """The variable with its place. Raises KeyError."""
+        found = self.own.get(name)
+        return self.shared[name] if found is None else found
+
+    def __getitem__(self, name: str) -> object:
+        return self.node(name).plain()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.own or name in self.shared
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.shared
+        for name in self.own:
+            if name not in self.shared:
+                yield name
+
+    def __len__(self) -> int:
+        return len(self.shared) + sum(name not in self.shared for name in self.own)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Marks(Mapping[str, Mark]):
+    """Where the values of `Values` stand."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+
+    def __getitem__(self, name: str) -> Mark:
+        return self._values.node(name).mark
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass(frozen=True, slots=True)
 class InventoryHost:
     """One host. `groups` are all groups that it is in, sorted, without `all`: Ansible's `group_names`.
@@ -15,7 +69,7 @@ class InventoryHost:
     """
 
     name: str
-    variables: Mapping[str, object]
+    variables: Values
     groups: tuple[str, ...] = ()
     marks: Mapping[str, Mark] = field(default_factory=dict)
 
@@ -47,54 +101,3 @@ class Inventory:
     hosts: Mapping[str, InventoryHost]
     groups: Mapping[str, InventoryGroup]
     as_written: tuple[str, ...]
-
-
-class Values(Mapping[str, object]):
-    """The variables of a host: its own over those of its groups, which it shares with others. Looking up is O(1)."""
-
-    __slots__ = ("_own", "_shared")
-
-    def __init__(self, own: Mapping[str, Node], shared: Mapping[str, Node]) -> None:
-        self._own = own
-        self._shared = shared
-
-    def node(self, name: str) -> Node:
-        """The variable with its place. Raises KeyError."""
-        found = self._own.get(name)
-        return self._shared[name] if found is None else found
-
-    def __getitem__(self, name: str) -> object:
-        return self.node(name).plain()
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._shared
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._shared
-        for name in self._own:
-            if name not in self._shared:
-                yield name
-
-    def __len__(self) -> int:
-        return len(self._shared) + sum(name not in self._shared for name in self._own)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-
-class Marks(Mapping[str, Mark]):
-    """Where the values of `Values` stand."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Values) -> None:
-        self._values = values
-
-    def __getitem__(self, name: str) -> Mark:
-        return self._values.node(name).mark
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)

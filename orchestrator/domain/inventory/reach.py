@@ -1,11 +1,17 @@
 """The connections of the hosts that a playbook names, made when a host is first named; their mistakes are kept."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from typing import Any
 
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.errors import Gathered, Mark, Mistake, Mistakes
 from orchestrator.domain.inventory.connecting import connect
-from orchestrator.domain.inventory.model import Inventory, InventoryHost
+from orchestrator.domain.inventory.connection_values import is_plain_address
+from orchestrator.domain.inventory.connection_variables import ADDRESS, ADDRESSES
+from orchestrator.domain.inventory.model import Inventory, InventoryHost, Values
+from orchestrator.domain.inventory.rendering import BY_HOST, Rendered
 from orchestrator.domain.secrets import ASKED, Secret, embed
 from orchestrator.domain.templates import Render
 
@@ -22,6 +28,7 @@ class Reach:
         self._render = render
         self._ask = ask
         self._found = Gathered()
+        self._alike: dict[int, _Alike] = {}  # by the group variables' identity; the inventory keeps them alive
 
     def address_of(self, name: str) -> str:
         """The address of a host of the inventory; its name while its variables are wrong (`check` tells)."""
@@ -37,7 +44,19 @@ class Reach:
         self._found.check()
 
     def _connect(self, host: InventoryHost) -> Connection:
-        made = connect(host, self._render)
+        """As `_checked`. That is dear, so hosts that differ by their address alone are checked once for all."""
+        shared = id(host.variables.shared)
+        alike = self._alike.get(shared)
+        made = alike.at(host) if alike else None
+        if made is None:
+            variables = Rendered(host, self._render)
+            made = self._checked(variables)
+            if alike is None and _says_address_alone(host.variables, variables.leaned_on):
+                self._alike[shared] = _Alike.of(made, variables.leaned_on)
+        return made
+
+    def _checked(self, variables: Rendered) -> Connection:
+        made, host = connect(variables), variables.host
         if made.transport is Transport.SSH:
             mark = host.marks.get("ansible_connection", Mark(self._inventory.file, 1, 1))
             right = "write psrp (WinRM); a host that only SSH reaches can be left out with `hosts: all:!NAME`"
@@ -45,3 +64,40 @@ class Reach:
         if self._ask and made.password is None:
             return replace(made, password=Secret(embed(ASKED)))
         return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Alike:
+    """A connection that comes from group variables, but for host and address.
+
+    `leaned_on` are the names that its templates asked for: who has one of them itself may get something else.
+    """
+
+    rest: Mapping[str, Any]
+    leaned_on: frozenset[str]
+
+    @classmethod
+    def of(cls, made: Connection, leaned_on: set[str]) -> "_Alike":
+        rest = {name: getattr(made, name) for name in Connection.__slots__ if name not in ("host", "address")}
+        return cls(rest, frozenset(leaned_on))
+
+    def at(self, host: InventoryHost) -> Connection | None:
+        """The connection of *host*, which has the same group variables; None if it needs a check of its own."""
+        variables = host.variables
+        if not _says_address_alone(variables, self.leaned_on):
+            return None
+        own = variables.own.get(ADDRESS)
+        address = host.name if own is None else own.value
+        if not isinstance(address, str) or not is_plain_address(address):
+            return None
+        return Connection(host=host.name, address=address, **self.rest)
+
+
+def _says_address_alone(variables: Values, leaned_on: AbstractSet[str]) -> bool:
+    """Whether all that a host itself says of its connection, in templates of its groups too, is its address."""
+    return (
+        leaned_on.isdisjoint(variables.own)
+        and leaned_on.isdisjoint(BY_HOST)
+        and all(name == ADDRESS or not name.startswith("ansible_") for name in variables.own)
+        and ADDRESSES.isdisjoint(variables.shared)
+    )

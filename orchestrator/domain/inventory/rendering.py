@@ -7,6 +7,9 @@ from orchestrator.domain.inventory import ranges
 from orchestrator.domain.inventory.model import InventoryHost
 from orchestrator.domain.templates import Render, is_template
 
+BY_HOST = ("inventory_hostname", "inventory_hostname_short", "group_names")
+"""The variables that every host has without being given them."""
+
 
 class VariableError(TemplateError):
     """A variable that can't be rendered. `mark` is the place of that variable, not of the one that asked for it."""
@@ -20,22 +23,24 @@ class Rendered(Mapping[str, object]):
     """The variables of one host, and Ansible's `inventory_hostname`, `inventory_hostname_short` and `group_names`.
 
     Looking one up raises VariableError if it can't be rendered. Cost: looking at the text; a rendered value is kept.
+    `leaned_on` are the names that templates have asked for so far, whether there are such variables or not.
     """
 
     def __init__(self, host: InventoryHost, render: Render) -> None:
-        self._host = host
+        self.host = host
         self._render = render
-        self._made: dict[str, object] = {
-            "inventory_hostname": host.name,
-            "inventory_hostname_short": short_name(host.name),
-            "group_names": list(host.groups),
-        }
+        self._made: dict[str, object] = dict(
+            zip(BY_HOST, (host.name, short_name(host.name), list(host.groups)), strict=True)
+        )
         self._asked: list[str] = []
+        self.leaned_on: set[str] = set()
 
     def __getitem__(self, name: str) -> object:
+        if self._asked:
+            self.leaned_on.add(name)
         if name in self._made:
             return self._made[name]
-        value = self._host.variables[name]
+        value = self.host.variables[name]
         if isinstance(value, str) and not is_template(value):
             return value
         if name in self._asked:
@@ -54,7 +59,7 @@ class Rendered(Mapping[str, object]):
 
     def mark(self, name: str) -> Mark:
         """Where the value of *name* stands."""
-        return self._host.marks.get(name) or Mark(f"host {self._host.name}", 1, 1)
+        return self.host.marks.get(name) or Mark(f"host {self.host.name}", 1, 1)
 
     def _rendered(self, value: object) -> object:
         if isinstance(value, str):
@@ -66,12 +71,14 @@ class Rendered(Mapping[str, object]):
         return value
 
     def __contains__(self, name: object) -> bool:
-        return name in self._made or name in self._host.variables
+        if self._asked:
+            self.leaned_on.add(str(name))
+        return name in self._made or name in self.host.variables
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._host.variables
-        for name in ("inventory_hostname", "inventory_hostname_short", "group_names"):
-            if name not in self._host.variables:
+        yield from self.host.variables
+        for name in BY_HOST:
+            if name not in self.host.variables:
                 yield name
 
     def __len__(self) -> int:
