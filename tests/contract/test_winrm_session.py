@@ -13,12 +13,13 @@ import pytest
 from host_worlds import PASSWORD, LabSource, LabWorld, Site, lab_site, running_lab
 
 from orchestrator.adapters.memory.fleet import Fault
+from orchestrator.adapters.winrm.answers import Output
 from orchestrator.adapters.winrm.hosts import WinrmHosts
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.services import WinrmServices
 from orchestrator.adapters.winrm.session import Session
 from orchestrator.adapters.winrm.statements import Statement
-from orchestrator.adapters.winrm.threads import WinrmThreads
+from orchestrator.adapters.winrm.threads import Gate, WinrmThreads
 from orchestrator.domain.connection import Auth, Connection
 from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, SecretError, Unreachable
 from orchestrator.domain.secrets import Secret
@@ -111,26 +112,25 @@ def test_many_services_are_one_exchange(source: LabSource) -> None:
 def test_different_threads_may_speak_one_after_the_other_with_encryption(source: LabSource) -> None:
     """NTLM's signatures are numbered, and one session has one connection: any overlap would break it."""
     host = next(source.unused["en"])
+    connection = source.connection(host, Auth.NTLM)
+    gate = Gate()
+    session = Session(connection, PASSWORD, socket.create_connection((connection.address, connection.port)), gate)
+    said: list[Output] = []
 
-    async def main() -> set[int]:
-        threads = WinrmThreads()
-        way = Lane(source.connection(host, Auth.NTLM), lambda text: text, threads)
-        spoke: set[int] = set()
-        over = threading.Event()
+    def speak() -> None:
+        with gate:
+            if not session.opened:
+                session.open()
+            said.append(session.run([Statement("Get-Date")], limit_s=10))
 
-        def work(session: Session) -> None:
-            assert session.run([Statement("Get-Date")], limit_s=10).items
-            spoke.add(threading.get_ident())
-
-        for _ in range(5):
-            await threads.begin(over.wait)  # keeps the idle thread busy, so that another one has to speak
-            await way.exchange(work)
-        over.set()
-        await way.close()
-        threads.close()
-        return spoke
-
-    assert len(asyncio.run(main())) >= 3
+    for _ in range(5):
+        thread = threading.Thread(target=speak)
+        thread.start()
+        thread.join(20)
+    with gate:
+        session.close()
+    session.dispose()
+    assert [len(output.items) for output in said] == [1] * 5
     assert len(source.lab.log(kind="connect", host=host)) == 1
 
 

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
@@ -45,6 +45,8 @@ class Lane:
         self._left: list[Shell] = []
         self._rejected: tuple[str | None, AuthRejected] | None = None
         self._under_way: set[asyncio.Task[object]] = set()
+        self._running: asyncio.Future[Any] | None = None
+        self._hung: set[asyncio.Future[Any]] = set()
 
     @property
     def session(self) -> "Session | None":
@@ -63,9 +65,10 @@ class Lane:
             running = await self._threads.begin(lambda: self._speak(session, work))
         except BaseException:
             if self._session is not None and not self._session.opened:
-                self._drop(self._session, idle=True)
+                self._drop(self._session)
             self._turn.release()
             raise
+        self._running = running
         limit = self._connection.read_timeout_s if limit_s is None else limit_s
         task = asyncio.create_task(self._settle(session, running, limit))
         self._under_way.add(task)
@@ -73,7 +76,8 @@ class Lane:
         return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Delete what stands on the host. Never raises; takes CLOSE_S at most."""
+        """Delete what stands on the host, and free all connections. Never raises; takes CLOSE_S at most, and what a
+        cut thread needs to end."""
         with contextlib.suppress(HostError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._turn.acquire()
@@ -82,8 +86,11 @@ class Lane:
                 finally:
                     self._turn.release()
         if self._session is not None:
-            self._drop(self._session, idle=not self._under_way)
+            self._session.cut()
+            self._drop(self._session)
         self._left.clear()
+        if self._hung:
+            await asyncio.wait(self._hung, timeout=CLOSE_S / 4)
 
     async def _sweep(self) -> None:
         """Delete the shell of the session and those that lost sessions left, over one connection."""
@@ -98,22 +105,15 @@ class Lane:
                     session.close()
                 session.delete(left)
 
-        running = await self._threads.begin(work)
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await asyncio.shield(running)
-        except BaseException:
-            session.cut()
-            raise
-        finally:
-            self._session = None
-            self._free(session, running)
+        self._running = await self._threads.begin(work)
+        await asyncio.shield(self._running)
+        self._drop(session)
 
     async def _ready(self) -> "Session":
         """The session, or a new one on a fresh connection; it is not signed in yet."""
         session = self._session
         if session is not None and (session.line.dropped or session.commands >= COMMANDS_PER_SHELL):
-            self._drop(session, idle=True)
+            self._drop(session)
         if self._session is None:
             password = await self._password()
             make = await self._loaded()
@@ -207,47 +207,39 @@ class Lane:
                 return await asyncio.shield(running)
         except TimeoutError as exc:
             session.cut()
-            self._drop(session, running=running)
+            self._drop(session)
             raise Unreachable(
                 self._connection.host, f"no answer within {limit_s:g} s", sent=session.line.written
             ) from exc
         except AuthRejected as exc:
             self._rejected = (session.password, exc)
-            self._drop(session, idle=True, leaves=session.opened)
+            self._drop(session, leaves=session.opened)
             raise
         except HostError:
-            self._drop(session, idle=True)
+            self._drop(session)
             raise
         finally:
             self._turn.release()
 
-    def _drop(
-        self,
-        session: "Session",
-        *,
-        idle: bool = False,
-        running: "asyncio.Future[T] | None" = None,
-        leaves: bool = True,
-    ) -> None:
-        """Use *session* no more; the shell that it *leaves* is deleted when there is another one."""
+    def _drop(self, session: "Session", *, leaves: bool = True) -> None:
+        """Use *session* no more, and free its connection once its thread has let go of it. The shell that it *leaves*
+        on the host is deleted when there is another session."""
         if leaves and session.shell is not None:
             self._left.append(session.shell)
         if self._session is session:
             self._session = None
-        if idle:
+        running, self._running = self._running, None
+        if running is None or running.done():
             session.dispose()
-        elif running is not None:
-            self._free(session, running)
+            return
 
-    @staticmethod
-    def _free(session: "Session", running: "asyncio.Future[T]") -> None:
-        """Free the connection once its thread has let go of it."""
-
-        def free(ended: "asyncio.Future[T]") -> None:
+        def free(ended: "asyncio.Future[Any]") -> None:
+            self._hung.discard(ended)
             if not ended.cancelled():
                 ended.exception()  # it was told already, or nobody is left to be told
             session.dispose()
 
+        self._hung.add(running)
         running.add_done_callback(free)
 
     def _forget(self, task: "asyncio.Task[T]") -> None:

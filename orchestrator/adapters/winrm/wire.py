@@ -8,6 +8,7 @@ import functools
 import http.client
 import io
 import logging
+import os
 import socket
 import warnings
 from typing import Any, cast
@@ -68,9 +69,10 @@ class Line:
                 sock.close()
 
     def close(self) -> None:
-        """Free the socket, if nobody took it."""
-        if self._prepared is not None:
-            self._prepared.close()
+        """Free the socket, even where a library still holds it because an error took it by surprise."""
+        for sock in (self._prepared, self._sock):
+            if sock is not None and sock.fileno() >= 0:
+                os.close(sock.detach())
 
 
 class _Plain(urllib3.connection.HTTPConnection):
