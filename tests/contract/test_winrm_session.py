@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import socket
 import threading
 import time
@@ -373,3 +374,13 @@ def test_many_controls_wait_beside_the_reader(source: LabSource) -> None:
             assert {reading.found[0].state for reading in readings} == {State.STOP_PENDING}
 
     run(main())
+
+
+def test_a_fleet_may_be_larger_than_the_usual_limit_of_open_files() -> None:
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), most))
+        WinrmHosts({}, str)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))

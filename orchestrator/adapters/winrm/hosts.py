@@ -1,6 +1,7 @@
 """All hosts that are reached over WinRM: the way in for `wiring`."""
 
 import asyncio
+import resource
 from collections.abc import Callable, Mapping
 
 from orchestrator.adapters.winrm.services import WinrmServices
@@ -20,6 +21,7 @@ class WinrmHosts:
         self._reveal = reveal
         self._threads = WinrmThreads()
         self._hosts: dict[str, WinrmServices] = {}
+        _allow_many_files()
 
     def services(self, host: str) -> WinrmServices:
         """The host's services; KeyError if there is no such host."""
@@ -36,3 +38,9 @@ class WinrmHosts:
         its idle timeout."""
         await asyncio.gather(*(services.aclose() for services in self._hosts.values()))
         self._threads.close()
+
+
+def _allow_many_files() -> None:
+    """Each host takes an open file: the usual limit of 1,024 is lifted as far as the system lets us."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

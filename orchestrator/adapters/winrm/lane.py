@@ -159,6 +159,9 @@ class Lane:
         except TimeoutError as exc:
             text = f"no connection to {connection.address}:{connection.port} in {connection.connection_timeout_s:g} s"
             raise Unreachable(connection.host, text) from exc
+        except socket.gaierror as exc:
+            hint = "correct ansible_host, or the name service of this machine"
+            raise Unreachable(connection.host, f"the name {connection.address} leads to no address", hint=hint) from exc
         except OSError as exc:
             said = (os.strerror(exc.errno) if exc.errno else str(exc)).lower()
             text = f"{connection.address}:{connection.port}: {said}"
