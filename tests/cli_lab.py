@@ -67,6 +67,7 @@ class Site:
     state: Path
     addresses: Mapping[str, str]
     first: dict[str, str] = field(default_factory=dict)
+    ported: frozenset[str] = frozenset()
     read: int = 0
 
     @property
@@ -189,7 +190,7 @@ def judge(site: Site, edges: Iterable[Edge], before: Mapping[str, str]) -> dict[
                 assert len(ready) >= wanted, f"{unit} was told to start with only {ready} of {edge.lower} ready"
         now[unit] = to
         if to == "Running":
-            ready_at[unit] = at + WARM_UP_S
+            ready_at[unit] = at + (WARM_UP_S if unit in site.ported else 0.0)
     return now
 
 
@@ -198,7 +199,7 @@ def inventory_text(groups: Mapping[str, Sequence[str]], addresses: Mapping[str, 
     lines = [
         "all:",
         "  vars: { ansible_connection: psrp, ansible_psrp_protocol: http, ansible_port: 5985, ansible_psrp_auth: ntlm,",
-        f"    ansible_psrp_message_encryption: always, ansible_user: admin, ansible_password: \"{secret}\", {extra} }}",
+        f'    ansible_psrp_message_encryption: always, ansible_user: admin, ansible_password: "{secret}", {extra} }}',
         "  children:",
     ]
     for group, hosts in groups.items():
@@ -238,6 +239,12 @@ def site(
     with start(fleet) as lab:
         made = Site(folder, lab, folder / "state", addresses)
         made.first = made.states()
+        made.ported = frozenset(
+            f"{service['name']}@{host['name']}"
+            for host in fleet["hosts"]
+            for service in host["services"]
+            if service["ports"]
+        )
         yield made
 
 

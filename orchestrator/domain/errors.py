@@ -134,12 +134,13 @@ class Problem:
     """A failure as data.
 
     `text` is the failure as the host gave it (localised, never markup); `code` is the Win32 error number, if one is
-    known from numbers or ids, never guessed from localised words.
+    known from numbers or ids, never guessed from localised words; `hint` is what to do about it, in orch's words.
     """
 
     kind: ProblemKind
     text: str
     code: int | None = None
+    hint: str = ""
 
 
 class HostError(OrchError):
@@ -160,7 +161,7 @@ class HostError(OrchError):
     @property
     def problem(self) -> Problem:
         """The failure as data, for results and facts."""
-        return Problem(self.kind, self.text)
+        return Problem(self.kind, self.text, hint=self.hint)
 
 
 class Unreachable(HostError):

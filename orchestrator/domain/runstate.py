@@ -164,11 +164,14 @@ class RunState:
         unit = self._now.nodes[place].unit.id
         left = self.left[unit] or UNREAD
         self._finals[place] = (found, said)
+        told = self._schedule.outcomes[place] in (Outcome.FAILED, Outcome.UNKNOWN)
+        if found == left and (found != UNREAD or told):  # one that can't be read any more is told once
+            return
         if found == UNREAD:
             self._strays_due[place] = Strayed(unit, left, found, said)
         elif left == UNREAD:
             self._strays_due[place] = Strayed(unit, left, found, "the last step could not read the state")
-        elif found != left:
+        else:
             self._strays_due[place] = Strayed(unit, left, found)
 
     def _place(self, step: Step) -> int:

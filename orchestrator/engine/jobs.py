@@ -178,7 +178,8 @@ async def _described(found: HostSurvey, hosts: Hosts) -> _Described:
 
 def _host_check(found: HostSurvey, described: _Described | None) -> HostCheck:
     if found.problem is not None:
-        return HostCheck(host=found.host, ok=False, said=f"{found.problem.kind}: {found.problem.text}")
+        advice = f"; {found.problem.hint}" if found.problem.hint else ""
+        return HostCheck(host=found.host, ok=False, said=f"{found.problem.kind}: {found.problem.text}{advice}")
     facts = described[0] if described else None
     if facts is None:
         return HostCheck(host=found.host, ok=True, said="it answers, but tells nothing of itself")

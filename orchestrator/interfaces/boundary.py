@@ -83,7 +83,8 @@ def _say_error(error: OrchError) -> None:
 def _say_lines(label: str, text: str) -> None:
     """*text*, made harmless line by line, behind *label*; nothing if there is none."""
     for number, line in enumerate(text.splitlines()):
-        _say((label if number == 0 else "    ") + clean(line))
+        deeper = " " * (len(line) - len(line.lstrip(" ")))
+        _say((label if number == 0 else "    ") + deeper + clean(line))
 
 
 def _say_bug(exc: Exception, state: Path) -> None:

@@ -105,7 +105,10 @@ def _why(track: Track) -> str:
     if track.acted is not Acted.NO:
         words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
     said = track.result.said if track.result else ""
-    return ": ".join(dict.fromkeys(filter(None, (words, said, "" if track.error in said else track.error))))
+    problem = track.result.problem if track.result else None
+    told = track.error in said or (problem is not None and problem.text in said)
+    hint = problem.hint if problem else ""
+    return ": ".join(dict.fromkeys(filter(None, (words, said, "" if told else track.error, hint))))
 
 
 def _what(timeline: Timeline, standing: Standing, goal: State) -> str:

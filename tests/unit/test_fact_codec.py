@@ -52,7 +52,7 @@ def test_the_text_is_what_older_journals_hold() -> None:
     assert encode(ENDED) == (
         '{"kind":"step_ended","version":1,"result":{"step":{"stage":0,"unit":"orders@app-03","phase":"stop",'
         '"attempt":1},"outcome":"failed","acted":"no","before":"Running","after":"StopPending","said":"",'
-        '"problem":{"kind":"timeout","text":"Der Dienst antwortet nicht: \\ud800","code":1053},"evidence":{},'
+        '"problem":{"kind":"timeout","text":"Der Dienst antwortet nicht: \\ud800","code":1053,"hint":""},"evidence":{},'
         '"exchanges":0,"took_s":90.5}}'
     )
 

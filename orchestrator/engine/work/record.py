@@ -79,7 +79,9 @@ class Record:
     def refused(self, problem: Problem) -> str:
         """Windows said no."""
         code = "" if problem.code is None else f"{in_words(problem.code)}; "
-        return f"{self._unit} is {self._state}, the {self._control} was refused: {code}the host says: {problem.text}"
+        # Windows PowerShell 5.1 gives no number, and its words for missing rights are "Cannot open ... service".
+        advice = "; `orch check` shows whether the account may" if problem.code is None else ""
+        return f"{self._unit} is {self._state}, the {self._control} was refused: {code}the host says: {problem.text}{advice}"
 
     def fell_back(self, status: ServiceStatus) -> str:
         """It moved, and then turned away from the goal."""

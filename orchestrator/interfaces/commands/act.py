@@ -130,8 +130,10 @@ def _excluded(
 
 def _lost_in_words(lost: Sequence[HostSurvey]) -> str:
     plural = "hosts give" if len(lost) != 1 else "host gives"
-    lines = [f"  {found.host}: {found.problem.kind}: {found.problem.text}" for found in lost if found.problem]
-    return "\n".join([f"{len(lost)} {plural} no answer:", *lines])
+    problems = {found.host: found.problem for found in lost if found.problem}
+    lines = [f"  {host}: {problem.kind}: {problem.text}" for host, problem in problems.items()]
+    hints = dict.fromkeys(problem.hint for problem in problems.values() if problem.hint)
+    return "\n".join([f"{len(lost)} {plural} no usable answer:", *lines, *hints])
 
 
 def _agree(plan: Plan) -> None:
