@@ -81,7 +81,8 @@ class Record:
         code = "" if problem.code is None else f"{in_words(problem.code)}; "
         # Windows PowerShell 5.1 gives no number, and its words for missing rights are "Cannot open ... service".
         advice = "; `orch check` shows whether the account may" if problem.code is None else ""
-        return f"{self._unit} is {self._state}, the {self._control} was refused: {code}the host says: {problem.text}{advice}"
+        refused = f"{self._unit} is {self._state}, the {self._control} was refused"
+        return f"{refused}: {code}the host says: {problem.text}{advice}"
 
     def fell_back(self, status: ServiceStatus) -> str:
         """It moved, and then turned away from the goal."""
