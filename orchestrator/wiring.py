@@ -4,7 +4,6 @@ An adapter is imported by the function that chooses it: `orch validate` pays for
 """
 
 import asyncio
-import getpass
 import json
 import os
 import shlex
@@ -104,11 +103,12 @@ def journal(state: Path) -> "SqliteJournal":
 
 def header(arguments: Sequence[str]) -> "Header":
     """Who begins a run now, and with which words: no option takes a secret."""
+    from orchestrator.adapters.requester import requester
     from orchestrator.adapters.run_id import new_run_id
     from orchestrator.engine.jobs import Header
 
     typed = shlex.join(["orch", *arguments])
-    return Header(run=new_run_id(), requester=getpass.getuser(), controller=socket.gethostname(), command=typed)
+    return Header(run=new_run_id(), requester=requester(), controller=socket.gethostname(), command=typed)
 
 
 @contextmanager

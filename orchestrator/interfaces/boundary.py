@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Literal, TextIO
 
 import typer
 
@@ -45,10 +46,18 @@ def boundary(state: Path) -> Iterator[None]:
 
 
 def _show_what_can_be_shown() -> None:
-    """A stream that has not all characters gets the missing ones spelled out, for no output is worth a crash."""
+    """A stream that has not all characters gets the missing ones spelled out, for no output is worth a crash. One that
+    was closed before we began reads nothing, or goes nowhere."""
+    sys.stdin = sys.stdin or _nowhere(os.O_RDONLY, "r")
+    sys.stdout = sys.stdout or _nowhere(os.O_WRONLY, "w")
+    sys.stderr = sys.stderr or _nowhere(os.O_WRONLY, "w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere(flags: int, mode: Literal["r", "w"]) -> TextIO:
+    return os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8", closefd=False)
 
 
 def _told(exc: Exception, state: Path) -> int:

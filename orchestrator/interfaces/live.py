@@ -39,7 +39,10 @@ class LiveView:
             self._timeline.fact(stamped)
             self._ahead_s = self._monotonic() - stamped.elapsed_s
         if not self._live.is_started and not self._closed:
-            self._live.start()
+            try:
+                self._live.start()
+            except OSError:
+                self._closed = True  # the terminal is gone
 
     def note(self, note: Note) -> None:
         """See `View.note`."""

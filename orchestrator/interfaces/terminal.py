@@ -1,9 +1,15 @@
 """The two streams: results on stdout, everything said to a person on stderr. Markup is never taken from text."""
 
 import getpass
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
+
+from orchestrator.domain.errors import BadInput
+from orchestrator.interfaces.clean_text import clean
 
 PIPED_WIDTH = 160
 """Columns where there is no terminal to ask."""
@@ -20,9 +26,12 @@ def err() -> Console:
 
 
 def say(text: str) -> None:
-    """One line to the person, plain."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Lines to the person, plain and made harmless: what a host said may be in them. Never raises: who does not listen
+    misses it, and a run goes on."""
+    lines = (" " * (len(line) - len(line.lstrip(" "))) + clean(line) for line in text.split("\n"))
+    with suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
 
 
 def interactive() -> bool:
@@ -31,12 +40,46 @@ def interactive() -> bool:
 
 
 def confirm(question: str) -> bool:
-    """Ask on stderr; only `y` or `yes` is yes. The end of input is no."""
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    """Ask on stderr; only `y` or `yes` is yes. The end of input and Ctrl-C are no."""
+    try:
+        with _interruptible():
+            sys.stderr.write(f"{question} [y/N] ")
+            sys.stderr.flush()
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        say("")
+        return False
 
 
 def ask_password(wanted: bool) -> dict[str, str]:
-    """The answers of `--ask-pass`: the password under the name that connections without one refer to."""
-    return {"password": getpass.getpass("password of the hosts: ")} if wanted else {}
+    """The answers of `--ask-pass`: the password under the name that connections without one refer to.
+
+    Raises: BadInput when there is nobody to answer.
+    """
+    if not wanted:
+        return {}
+    if not interactive():
+        raise BadInput(
+            "--ask-pass asks for a password, and there is no terminal to ask in",
+            hint="give the inventory `ansible_password: \"{{ secret('env:NAME') }}\"`, or file:, keyring: or command:",
+        )
+    try:
+        with _interruptible():
+            return {"password": getpass.getpass("password of the hosts: ")}
+    except EOFError:
+        raise BadInput("--ask-pass: the input ended without a password; nothing was touched") from None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the wait for a person. A running event loop only marks its task as cancelled, and a read that blocks
+    never hears of that."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN or before is None:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

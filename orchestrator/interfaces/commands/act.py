@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from orchestrator.domain.draft import OnUnreachable
 from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
-from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.planning.choice import Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
@@ -114,6 +115,8 @@ def _excluded(
     alone = left_alone(project.draft, choice, action, hosts)
     units = "\n".join(f"  {left.unit}: {left.why}" for left in alone)
     message = f"{words}\nwithout them these units are left alone:\n{units}"
+    if len(alone) == len(chosen(project.draft, choice, action)):
+        raise BadInput(f"{message}\nthat is all that was chosen: there is nothing to {action}; nothing was touched")
     if policy is OnUnreachable.ASK:
         if not interactive():
             raise BadInput(
@@ -146,29 +149,52 @@ def _agree(plan: Plan) -> None:
 
 @dataclass(slots=True)
 class _Orders:
-    """Ctrl-C as values: the first is a cancel, the second leaves at once with the journal intact."""
+    """Signals as values: the first Ctrl-C is a cancel, the second leaves at once with the journal intact.
 
+    A terminal that goes away is a cancel too, however often it says so (shell and kernel both do): nobody watches any
+    more, and what is under way shall be on record.
+    """
+
+    run: str
     queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
-    pressed: int = 0
+    cancelled: bool = False
 
-    def press(self, run: str) -> None:
-        self.pressed += 1
-        if self.pressed == 1:
-            say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take signals from now on. Under nohup a terminal may go as it likes."""
+        loop.add_signal_handler(signal.SIGINT, self.press)
+        loop.add_signal_handler(signal.SIGTERM, self.press)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, self.cancel)
+
+    def deaf(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Leave signals to Python again."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    def cancel(self) -> None:
+        """Order it, once, before anything is said: nobody may listen."""
+        if not self.cancelled:
+            self.cancelled = True
             self.queue.put_nowait(Order.CANCEL)
+            say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
+
+    def press(self) -> None:
+        """Ctrl-C, or somebody's SIGTERM."""
+        if not self.cancelled:
+            self.cancel()
             return
-        sys.stdout.write("\x1b[?25h" if sys.stdout.isatty() else "")
-        sys.stdout.flush()
-        say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {run}")
+        with suppress(OSError, ValueError):
+            sys.stdout.write("\x1b[?25h" if sys.stdout.isatty() else "")
+            sys.stdout.flush()
+        say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {self.run}")
         os._exit(5)
 
 
 async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options) -> int:
     header = wiring.header(sys.argv[1:])
-    orders = _Orders()
+    orders = _Orders(header.run)
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, orders.press, header.run)
-    loop.add_signal_handler(signal.SIGTERM, orders.press, header.run)
+    orders.listen(loop)
     view = views.of_run(json=options.json)
     try:
         ended = await jobs.run(
@@ -176,7 +202,6 @@ async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options
         )
     finally:
         view.close()
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
+        orders.deaf(loop)
         await journal.aclose()
     return ended.exit_code

@@ -1,0 +1,32 @@
+"""What is said to a person, and who that person is."""
+
+import getpass
+import sys
+
+import pytest
+
+from orchestrator.adapters.requester import requester
+from orchestrator.interfaces.terminal import say
+
+
+def test_what_a_host_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    say("2 hosts:\n  a: \x1b[2J\x1b]0;title\x07refused\r\n  b: \u202egnol")
+    assert capsys.readouterr().err == "2 hosts:\n  a: refused\n  b: \\u202egnol\n"
+
+
+def test_saying_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def write(self, _: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    say("nobody listens")
+
+
+def test_a_user_without_a_name_can_begin_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    with pytest.raises(KeyError):
+        getpass.getuser()
+    assert requester().startswith("uid ")
