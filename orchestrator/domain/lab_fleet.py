@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.draft import Draft, Instance
-from orchestrator.domain.gates import Gate, HttpCheck, PortClosedCheck, TcpCheck
+from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
 from orchestrator.domain.service import Asked
 
 MOVE_S = 0.4
 """How long a lab service takes to start or to stop."""
 WARM_UP_S = 0.3
 """How long after Running a lab service opens its port."""
+ITSELF = ("localhost", "127.0.0.1")
+"""How a host calls itself, in gates that are probed from it."""
 
 
 @dataclass
@@ -132,13 +134,12 @@ def _port(gate: Gate, own: str | None, by_address: Mapping[str, str]) -> tuple[s
     """The lab host that a gate looks at, and the port that it would find there."""
     match gate.check:
         case TcpCheck(host=address, port=port):
-            return by_address.get(address, address), {"port": port, "speaks": "tcp", "warmup_s": WARM_UP_S}
+            return _named(gate, address, own, by_address), {"port": port, "speaks": "tcp", "warmup_s": WARM_UP_S}
         case PortClosedCheck(port=port):
             return own, {"port": port, "speaks": "tcp", "warmup_s": WARM_UP_S}
         case HttpCheck() as check:
             url = urlsplit(check.url)
-            address = url.hostname or ""
-            return by_address.get(address, address), {
+            return _named(gate, url.hostname or "", own, by_address), {
                 "port": url.port or 80,
                 "speaks": "http",
                 "path": url.path or "/",
@@ -148,6 +149,12 @@ def _port(gate: Gate, own: str | None, by_address: Mapping[str, str]) -> tuple[s
             }
         case _:
             return None, {}
+
+
+def _named(gate: Gate, address: str, own: str | None, by_address: Mapping[str, str]) -> str | None:
+    if gate.origin is Origin.HOST and address in ITSELF:
+        return own
+    return by_address.get(address, address)
 
 
 def _body(check: HttpCheck) -> str:

@@ -9,8 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 _LONGEST_ANSWER = 4 * 1024 * 1024
-_FLAGS = {"-s": "silent", "-S": "show_error", "-i": "include", "-k": "insecure"}
-_TAKES_VALUE = {"-o", "-w", "-m", "--connect-timeout", "-X", "-H"}
+_FLAGS = {
+    "-s": "silent",
+    "-S": "show_error",
+    "-i": "include",
+    "-k": "insecure",
+    "-I": "head",
+    "-q": "no configuration file",
+    "-g": "no globbing",
+}
+_TAKES_VALUE = {"-o", "-w", "-m", "--connect-timeout", "-X", "-H", "--url", "--noproxy", "--cacert"}
 _LONG = {
     "--silent": "-s",
     "--show-error": "-S",
@@ -22,7 +30,17 @@ _LONG = {
     "--request": "-X",
     "--header": "-H",
 }
-_BAD_OPTION, _BAD_URL, _NO_NAME, _NO_CONNECT, _TIMED_OUT, _TLS, _EMPTY, _UNTRUSTED = 2, 3, 6, 7, 28, 35, 52, 60
+_BAD_OPTION, _BAD_URL, _NO_NAME, _NO_CONNECT, _TIMED_OUT, _TLS, _EMPTY, _UNTRUSTED, _BAD_CA = (
+    2,
+    3,
+    6,
+    7,
+    28,
+    35,
+    52,
+    60,
+    77,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,14 @@ class _Options:
     flags: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
     headers: list[str] = field(default_factory=list)
+
+    def take(self, name: str, value: str) -> None:
+        """Keep the value of one option."""
+        self.values[name] = value
+        if name == "-H":
+            self.headers.append(value)
+        elif name == "--url":
+            self.url = value
 
     def seconds(self, name: str) -> float | None:
         """A time limit; None if there is none."""
@@ -96,10 +122,7 @@ def _parse(arguments: Sequence[str]) -> _Options:
         if word in _TAKES_VALUE:
             if not rest:
                 raise _Failed(_BAD_OPTION, f"option {word}: requires parameter")
-            value = rest.pop(0)
-            if word == "-H":
-                options.headers.append(value)
-            options.values[word] = value
+            options.take(word, rest.pop(0))
         elif word.startswith("-") and not word.startswith("--") and {f"-{c}" for c in word[1:]} <= set(_FLAGS):
             options.flags |= {_FLAGS[f"-{c}"] for c in word[1:]}
         elif word.startswith("-"):
@@ -137,10 +160,7 @@ async def _connect(
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     context: ssl.SSLContext | None = None
     if url.scheme == "https":
-        context = ssl.create_default_context()
-        if "insecure" in options.flags:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
+        context = _tls(options)
     try:
         async with asyncio.timeout(options.seconds("--connect-timeout")):
             name = url.hostname if context else None
@@ -158,6 +178,17 @@ async def _connect(
         raise _Failed(_NO_CONNECT, text) from exc
 
 
+def _tls(options: _Options) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=options.values.get("--cacert"))
+    except (OSError, ssl.SSLError) as exc:
+        raise _Failed(_BAD_CA, "error setting certificate verify locations") from exc
+    if "insecure" in options.flags:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 async def _exchange(
     options: _Options,
     url: urllib.parse.SplitResult,
@@ -167,7 +198,9 @@ async def _exchange(
 ) -> None:
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     given = {header.partition(":")[0].strip().lower() for header in options.headers}
-    lines = [f"{options.values.get('-X', 'GET')} {path} HTTP/1.1"]
+    head_alone = "head" in options.flags
+    method = options.values.get("-X", "HEAD" if head_alone else "GET")
+    lines = [f"{method} {path} HTTP/1.1"]
     lines += [f"Host: {url.netloc}"] if "host" not in given else []
     lines += ["User-Agent: curl/8.9.1", "Accept: */*", "Connection: close", *options.headers, "", ""]
     writer.write("\r\n".join(lines).encode("utf-8"))
@@ -182,9 +215,9 @@ async def _exchange(
     if len(words) < 2 or not words[1].isdigit():
         raise _Failed(_EMPTY, "Empty reply from server")
     seen.http_code = int(words[1])
-    shown = head.decode("latin-1") + "\n\n" if "include" in options.flags else ""
+    shown = head.decode("latin-1") + "\n\n" if head_alone or "include" in options.flags else ""
     if options.values.get("-o", "").upper() != "NUL":
-        seen.printed = shown + body.decode("utf-8", "replace")
+        seen.printed = shown + ("" if head_alone else body.decode("utf-8", "replace"))
 
 
 def _write_out(form: str, seen: _Seen) -> str:
