@@ -160,5 +160,6 @@ def _next(timeline: Timeline) -> Iterator[RenderableType]:
     yield below(Text("every unit with its states, times and errors", style=QUIET_STYLE))
     if began.command and not done:
         yield Text("or:   ", style="bold").append(clean(began.command))
-        words = "the same again, once what failed is mended: units that are there already are left as they are"
+        words = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
+        words += ": units that are there already are left as they are"
         yield below(Text(words, style=QUIET_STYLE))
