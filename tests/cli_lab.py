@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from orchestrator import wiring
@@ -37,6 +38,10 @@ services:
   orders: { service: Orders, hosts: app, depends_on: [sql] }
 """
 """One database, two applications."""
+IMPATIENT = MappingProxyType(
+    {"ansible_psrp_connection_timeout": 2, "ansible_psrp_read_timeout": 4, "ansible_psrp_operation_timeout": 2}
+)
+"""For hosts that are meant to be silent or away."""
 PAIR_GROUPS = {"db": ["db-01"], "app": ["app-01", "app-02"]}
 
 
@@ -194,18 +199,22 @@ def judge(site: Site, edges: Iterable[Edge], before: Mapping[str, str]) -> dict[
     return now
 
 
-def inventory_text(groups: Mapping[str, Sequence[str]], addresses: Mapping[str, str], secret: str, extra: str) -> str:
-    """An Ansible inventory; *extra* are more variables for all hosts, a YAML flow mapping's inside."""
-    lines = [
-        "all:",
-        "  vars: { ansible_connection: psrp, ansible_psrp_protocol: http, ansible_port: 5985, ansible_psrp_auth: ntlm,",
-        f'    ansible_psrp_message_encryption: always, ansible_user: admin, ansible_password: "{secret}", {extra} }}',
-        "  children:",
-    ]
-    for group, hosts in groups.items():
-        lines += [f"    {group}:", "      hosts:"]
-        lines += [f"        {host}: {{ ansible_host: {addresses[host]} }}" for host in hosts]
-    return "\n".join(lines) + "\n"
+def inventory_text(
+    groups: Mapping[str, Sequence[str]], addresses: Mapping[str, str], variables: Mapping[str, object]
+) -> str:
+    """An Ansible inventory: NTLM over HTTP with encrypted messages, unless *variables* say otherwise."""
+    given = {
+        "ansible_connection": "psrp",
+        "ansible_psrp_protocol": "http",
+        "ansible_port": 5985,
+        "ansible_psrp_auth": "ntlm",
+        "ansible_user": "admin",
+        **variables,
+    }
+    children = {
+        group: {"hosts": {host: {"ansible_host": addresses[host]} for host in hosts}} for group, hosts in groups.items()
+    }
+    return json.dumps({"all": {"vars": given, "children": children}}, indent=1) + "\n"
 
 
 @contextlib.contextmanager
@@ -214,8 +223,7 @@ def site(
     playbook: str = PAIR,
     groups: Mapping[str, Sequence[str]] = PAIR_GROUPS,
     *,
-    variables: str = "",
-    secret: str | None = None,
+    variables: Mapping[str, object] = MappingProxyType({}),
     adjust: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> Iterator[Site]:
     """A lab of *groups*, quick services, and the files that lead orch to it; *adjust* changes the lab's description."""
@@ -223,8 +231,8 @@ def site(
     hosts = [host for here in groups.values() for host in here]
     addresses = {host: f"{net}.{number}" for number, host in enumerate(hosts, 1)}
     (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
-    words = secret or f"{{{{ secret('file:{folder / 'password'}') }}}}"
-    (folder / "hosts.yaml").write_text(inventory_text(groups, addresses, words, variables), encoding="utf-8")
+    given = {"ansible_password": f"{{{{ secret('file:{folder / 'password'}') }}}}", **variables}
+    (folder / "hosts.yaml").write_text(inventory_text(groups, addresses, given), encoding="utf-8")
     (folder / "playbook.yaml").write_text(playbook, encoding="utf-8")
     project = wiring.load(folder / "playbook.yaml", None, answers={})
     fleet: dict[str, Any] = lab_fleet(

@@ -33,7 +33,7 @@ def checkup_tables(checkup: Checkup) -> RenderableType:
     """Hosts, units and gates, and what would hurt the night."""
     hosts = _table("host", "reached", "over", "name", "version", "clock skew", "")
     for host in checkup.hosts:
-        skew = "" if host.clock_skew_s is None else f"{host.clock_skew_s:+.0f} s"
+        skew = "" if host.clock_skew_s is None else f"{round(host.clock_skew_s):+d} s"
         hosts.add_row(
             safe(host.host), _word(host.ok), Text(host.transport), safe(host.computer_name), safe(host.version),
             Text(skew), safe(host.said, "" if host.ok else "bold red"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_lab import PAIR, Site, in_terminal, service_of, site
+from cli_lab import IMPATIENT, PAIR, Site, in_terminal, service_of, site
 
 THREE = PAIR + "  web: { service: W3SVC, hosts: web, depends_on: { orders: {} } }\n"
 GROUPS = {"db": ["db-01"], "app": ["app-01", "app-02"], "web": ["web-01"]}
@@ -17,8 +17,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     def odd(fleet: dict[str, object]) -> None:
         service_of(fleet, WEB)["start_type"] = "Disabled"
 
-    impatient = "ansible_psrp_connection_timeout: 2, ansible_psrp_read_timeout: 4, ansible_psrp_operation_timeout: 2"
-    with site(tmp_path_factory.mktemp("three"), THREE, GROUPS, variables=impatient, adjust=odd) as made:
+    with site(tmp_path_factory.mktemp("three"), THREE, GROUPS, variables=IMPATIENT, adjust=odd) as made:
         yield made
 
 

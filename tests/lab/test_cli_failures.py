@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_lab import PAIR, PASSWORD, Edge, Site, finish, judge, site, until_said
+from cli_lab import IMPATIENT, PAIR, PASSWORD, Edge, Site, finish, judge, site, until_said
 
 QUICK = PAIR.replace("timeout: 20s", "timeout: 1500ms").replace("deadline: 5s", "deadline: 1s")
 """Patience for what is meant to hang."""
@@ -14,8 +14,7 @@ SQL, ONE, TWO = "MSSQLSERVER@db-01", "Orders@app-01", "Orders@app-02"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    impatient = "ansible_psrp_operation_timeout: 2, ansible_psrp_read_timeout: 4, ansible_psrp_connection_timeout: 2"
-    with site(tmp_path_factory.mktemp("pair"), QUICK, variables=impatient) as made:
+    with site(tmp_path_factory.mktemp("pair"), QUICK, variables=IMPATIENT) as made:
         yield made
 
 

@@ -114,7 +114,8 @@ def named(instance: Instance, scm_name: str) -> str:
 def problem_in_words(problem: Problem) -> str:
     """A problem for people: our words for its number, if it has one, then the host's own text."""
     words = "" if problem.code is None else in_words(problem.code)
-    return f"{words}: {problem.text}" if words and problem.text else words or problem.text or str(problem.kind)
+    said = f"{words}: {problem.text}" if words and problem.text else words or problem.text or str(problem.kind)
+    return f"{said}; {problem.hint}" if problem.hint else said
 
 
 def _unit(instance: Instance, name: str, status: ServiceStatus) -> Unit:
