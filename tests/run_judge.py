@@ -20,6 +20,7 @@ class Judge:
         self.halted = False
         self.asked: list[str] = []
         self.outcomes: dict[int, Outcome] = {}
+        self.spared: list[int] = []
         self.under_way: dict[int, Step | None] = {}  # None between a step and its gates
         self.reads: dict[str, str | None] = {}
         self.left = {n.unit.id: n.unit.seen.state.value if n.unit.seen else "" for s in plan.stages for n in s.nodes}
@@ -40,7 +41,7 @@ class Judge:
                 assert not self.halted
                 assert len(self.outcomes) == len(self.stage.nodes), "the stage before has not ended"
                 self.number, self.stage = number, self.plan.stages[number]
-                self.outcomes, self.under_way = {}, {}
+                self.outcomes, self.spared, self.under_way = {}, [], {}
             case OrderTaken():
                 self.halted = self.halted or not self._complete()
             case Strayed(unit=unit, left=left, found=found):
@@ -91,7 +92,22 @@ class Judge:
         if result.outcome is not Outcome.OK or result.step.phase is self._life(self.stage.nodes[place])[-1]:
             self.outcomes[place] = result.outcome
             del self.under_way[place]
-        self.halted = self.halted or result.outcome is not Outcome.OK
+        if result.outcome is not Outcome.OK:
+            if self._dispensable(place):
+                self.spared.append(place)
+            else:
+                self.halted = True
+
+    def _dispensable(self, place: int) -> bool:
+        """Whether the node was only looked at, and who counts on it can still have enough."""
+        hard = [one for one in self.stage.barriers if not one.soft]
+        counting = [one for one in hard if any(place in group for group in one.instances)]
+        enough = [
+            sum(all(self.outcomes.get(n, Outcome.OK) is Outcome.OK for n in group) for group in one.instances)
+            >= one.need
+            for one in counting
+        ]
+        return self.stage.nodes[place].role is Role.PROBE and bool(counting) and all(enough)
 
     def _pass_on(self) -> None:
         moved = True
@@ -111,7 +127,7 @@ class Judge:
         assert None not in self.under_way.values(), "gates were not asked at once"
 
     def _complete(self) -> bool:
-        ok = [outcome is Outcome.OK for outcome in self.outcomes.values()]
+        ok = [outcome is Outcome.OK or place in self.spared for place, outcome in self.outcomes.items()]
         return self.number + 1 == len(self.plan.stages) and all(ok) and len(ok) == len(self.stage.nodes)
 
     def _could_begin(self, place: int) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from orchestrator.domain.facts import Stamped
-from orchestrator.domain.plan import Role, Stage
+from orchestrator.domain.plan import Barrier, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.schedule import phases
@@ -224,6 +224,19 @@ class StageProgress:
         self._stand(track, _ENDED[result.outcome])
         self._settle(self._indices[step.unit], result.outcome is Outcome.OK)
         return track
+
+    def spares(self, track: Track) -> bool:
+        """Whether *track*, which ended badly, was only looked at, and whoever counts it can have enough without it.
+
+        As `Schedule.spared` has it. Cost: O(the nodes of its barriers); only asked when something is wrong.
+        """
+        shares = self._shares[self._indices[track.unit]]
+        counting = [gathering for one in shares if not (gathering := self.stage.barriers[self._share_of[one]]).soft]
+        return track.role is Role.PROBE and bool(counting) and all(map(self._enough, counting))
+
+    def _enough(self, gathering: Barrier) -> bool:
+        lost = sum(any(self._outcomes[node] is False for node in group) for group in gathering.instances)
+        return len(gathering.instances) - lost >= gathering.need
 
     def state_of(self, unit: str) -> str:
         """The unit's state as last read; "" if it never was, or is not of this stage."""

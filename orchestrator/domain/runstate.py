@@ -46,7 +46,8 @@ class RunState:
     """One run over one plan.
 
     After the first failed or unknown node, or a cancel, no node begins any more (`halted` says which of them came
-    first); those under way go on to the end of their gates. A stage begins when the one before it ended whole. When
+    first); those under way go on to the end of their gates. A node that is only probed may fail as long as whoever
+    needs some of its kind can have enough without it. A stage begins when the one before it ended whole. When
     none is left to begin, every unit that the last one was to act on is read once more.
 
     `left` holds per unit the state in which the run left it: what its last step read, or the plan's survey, or "" if
@@ -153,8 +154,9 @@ class RunState:
             self.left[step.unit] = result.after
         life = self._schedule.lives[place]
         if result.outcome is not Outcome.OK:
-            self.halted = self.halted or Verdict.FAILED
             self._schedule.end(place, result.outcome)
+            if place not in self._schedule.spared:
+                self.halted = self.halted or Verdict.FAILED
         elif step.phase is life[-1]:
             self._schedule.end(place, Outcome.OK)
         else:
@@ -248,9 +250,9 @@ class RunState:
     def verdict(self) -> RunEnded:
         """How the run ended, once nothing is left to do.
 
-        `done` only if every node ended ok and every unit was found at the end where the run left it. The counts are of
-        units to be acted on, by the last stage that began with them; units that were only probed count if they failed
-        or are unknown. `strayed` is there if any unit was.
+        `done` only if every node that was needed ended ok and every unit was found at the end where the run left it.
+        The counts are of units to be acted on, by the last stage that began with them; units that were only probed
+        count if they failed or are unknown, and were needed. `strayed` is there if any unit was.
         """
         counts = self._counts()
         if self.strayed:
@@ -266,7 +268,8 @@ class RunState:
             for place, node in enumerate(self.plan.stages[number].nodes):
                 outcome = outcomes[number][place] if number <= self.stage else None
                 acted = node.role is Role.ACT and node.unit.id not in counted
-                if acted or outcome in (Outcome.FAILED, Outcome.UNKNOWN):
+                spared = number == self.stage and place in self._schedule.spared  # no stop spares anybody
+                if acted or (outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not spared):
                     counts[outcome or Standing.UNTOUCHED.value] += 1
                     counted.add(node.unit.id)
         return counts

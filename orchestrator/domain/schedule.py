@@ -44,6 +44,8 @@ class Schedule:
         self.outcomes: list[Outcome | None] = [None] * count
         self.begun = [False] * count
         self.ok_count = 0
+        self.spared: set[int] = set()
+        """Nodes that were only looked at and did not end ok, of which others had enough without them at that moment."""
         self.under_way = 0
         self._wire(stage)
         self._group(stage)
@@ -77,6 +79,9 @@ class Schedule:
         self._share_of: list[int] = []
         self._soft = [barrier.soft for barrier in stage.barriers]
         self._barrier_left: list[int] = []
+        self._spare = [len(barrier.instances) - barrier.need for barrier in stage.barriers]
+        self._lost_shares: set[int] = set()
+        self._looked_at = {index for index, node in enumerate(nodes) if node.role is Role.PROBE}
         for index, barrier in enumerate(stage.barriers):
             groups = (tuple(n for group in barrier.instances for n in group),) if barrier.soft else barrier.instances
             left = 1 if barrier.soft else barrier.need
@@ -129,8 +134,8 @@ class Schedule:
 
     @property
     def whole(self) -> bool:
-        """Whether every node ended ok."""
-        return self.ok_count == len(self.outcomes)
+        """Whether every node ended ok, or is spared."""
+        return self.ok_count + len(self.spared) == len(self.outcomes)
 
     def next_node(self) -> int | None:
         """The node that may begin now and goes first; None if there is none. Ask again after `begin`."""
@@ -203,12 +208,23 @@ class Schedule:
         for share in self._shares[node]:
             barrier = self._share_of[share]
             if outcome is not Outcome.OK and not self._soft[barrier]:
+                if share not in self._lost_shares:
+                    self._lost_shares.add(share)
+                    self._spare[barrier] -= 1
                 continue
             self._share_left[share] -= 1
             if self._share_left[share] == 0:
                 self._barrier_left[barrier] -= 1
                 if self._barrier_left[barrier] == 0:
                     self._open(barrier)
+        if outcome is not Outcome.OK and node in self._looked_at and self._dispensable(node):
+            self.spared.add(node)
+
+    def _dispensable(self, node: int) -> bool:
+        """Whether somebody counts on *node*, and whoever does can have enough without it."""
+        barriers = [self._share_of[share] for share in self._shares[node]]
+        spare = [self._spare[barrier] for barrier in barriers if not self._soft[barrier]]
+        return bool(spare) and min(spare) >= 0
 
     def _open(self, barrier: int) -> None:
         for node in self._waiters[barrier]:

@@ -107,9 +107,10 @@ class Timeline:
         self.ended_count += 1
         if track.standing is not Standing.OK:
             self.failures.append(track)
-            self.halted = (
-                self.halted or f"{track.unit} {'failed' if track.standing is Standing.FAILED else 'is unknown'}"
-            )
+            if not self.stages[step.stage].spares(track):
+                self.halted = (
+                    self.halted or f"{track.unit} {'failed' if track.standing is Standing.FAILED else 'is unknown'}"
+                )
 
     def owns(self, step: Step) -> bool:
         """Whether *step* is one of its unit's own: False for the look at everybody at the end."""

@@ -175,6 +175,19 @@ async def test_a_probe_that_fails_is_counted_and_stops_the_run() -> None:
     assert state.verdict().counts == {"ok": 0, "failed": 1, "unknown": 0, "untouched": 1}
 
 
+@pytest.mark.parametrize(("need", "verdict"), [(1, "done"), (2, "failed")])
+@in_virtual_time
+async def test_a_probe_may_fail_where_others_are_enough(need: int, verdict: str) -> None:
+    """Two domain controllers, one of them down; or a standby broker outside the choice."""
+    controllers = [node("dc@1", role=Role.PROBE, gated=True), node("dc@2", role=Role.PROBE, gated=True)]
+    fleet = plan(stage([*controllers, node("app@web", waits_for=(0,))], [barrier(0, 1, need=need)]))
+    state = await _conduct(fleet, ScriptedWork({"0/dc@2/read/1": FAILED}))
+    ended = state.verdict()
+    assert ended.verdict == verdict
+    assert ended.counts["failed"] == (verdict == "failed")
+    assert RunState.load(fleet, state.dump()).verdict() == ended
+
+
 @in_virtual_time
 async def test_who_is_not_where_the_run_left_it_is_named() -> None:
     fleet = plan(stage([node("a@1"), node("b@2"), node("c@3")]))

@@ -174,6 +174,7 @@ def test_the_timeline_of_any_run_tells_what_the_conductor_did(
             assert all(count >= 0 for row in stage.rows.values() for count in row.counts.values())
     assert timeline.checking == 0
     assert not timeline.under_way(1)
+    assert bool(timeline.halted) == (state.halted is not None or bool(timeline.orders))
     if state.stage >= 0:
         for track in timeline.stages[state.stage].tracks.values():
             assert track.standing == state.standing(track.unit)

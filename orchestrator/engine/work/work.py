@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
@@ -112,19 +112,22 @@ def _not_there(step: Step, stage: Stage, index: int, status: ServiceStatus) -> P
     """What is wrong with the state of a unit that is only probed: others count on its being at the goal."""
     if stage.nodes[index].role is not Role.PROBE or status.state is stage.goal:
         return None
-    needing = ", ".join(_needing(stage, index))
+    behind = {number: one for number, one in enumerate(stage.barriers) if any(index in them for them in one.instances)}
+    strict = [number for number, one in behind.items() if one.need == len(one.instances)]
+    needing = ", ".join(_waiting_for(stage, strict))
     words = (
         f"{step.unit} is {status.state}, and {needing or 'the run'} {'need' if needing else 'needs'} it {stage.goal}"
     )
+    if behind and not strict:
+        one = next(iter(behind.values()))
+        counting = ", ".join(_waiting_for(stage, behind)) or "the run"
+        words = f"{step.unit} is {status.state}; {counting} can do with {one.need} of {len(one.instances)}"
     return Problem(ProblemKind.GATE, words)
 
 
-def _needing(stage: Stage, index: int) -> Sequence[str]:
-    """The services that wait for the node, in plan order. Cost: O(stage); only asked when something is wrong."""
-    behind = {
-        number for number, barrier in enumerate(stage.barriers) if any(index in them for them in barrier.instances)
-    }
-    return list(dict.fromkeys(other.unit.service for other in stage.nodes if behind.intersection(other.waits_for)))
+def _waiting_for(stage: Stage, barriers: Collection[int]) -> Sequence[str]:
+    """The services that wait for *barriers*, in plan order. Cost: O(stage); only asked when something is wrong."""
+    return list(dict.fromkeys(one.unit.service for one in stage.nodes if not set(barriers).isdisjoint(one.waits_for)))
 
 
 def _broken(step: Step, bug: Exception) -> Result:
