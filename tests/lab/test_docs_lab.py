@@ -58,7 +58,12 @@ def test_a_service_with_a_fault_shows_it(gated: Site, tmp_path: Path) -> None:
     gated.fault("MSSQLSERVER@db-01", "refuses")
     ended = gated.orch("stop", "--yes")
     assert ended.code == 1
-    for words in ("✗ sql@db-01 failed Running", "the stop was refused", "next: orch show", "or: orch stop --yes --plan"):
+    for words in (
+        "✗ sql@db-01 failed Running",
+        "the stop was refused",
+        "next: orch show",
+        "or: orch stop --yes --plan",
+    ):
         assert words in ended.said
     gated.fault("MSSQLSERVER@db-01", "missing")
     assert gated.orch("stop", "--yes").code == 2
