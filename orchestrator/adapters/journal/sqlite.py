@@ -6,6 +6,7 @@ thousands of units has many. Readers have connections of their own and never wai
 
 import asyncio
 import json
+import os
 import queue
 import sqlite3
 import threading
@@ -84,6 +85,7 @@ class SqliteJournal:
         self._lock_wait_s = lock_wait_s
         self._waiting: _Queue = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
+        self._file: os.stat_result | None = None
 
     async def prepare(self) -> None:
         """Make folder and database if they are missing, and make sure that facts can be written.
@@ -164,6 +166,7 @@ class SqliteJournal:
 
     def _commit(self, connection: sqlite3.Connection, jobs: Sequence[_Append]) -> None:
         """Write *jobs* in one transaction and answer them; on an error nothing of it stays."""
+        self._check_file()
         connection.execute("BEGIN IMMEDIATE")
         try:
             stamped = [self._insert(connection, job) for job in jobs]
@@ -174,6 +177,15 @@ class SqliteJournal:
             raise
         for job, facts in zip(jobs, stamped, strict=True):
             job.done.set_result(facts)
+
+    def _check_file(self) -> None:
+        """Raises OSError if the file that is written is not where it was: what goes there, nobody finds again."""
+        try:
+            stands = self._file is not None and os.path.samestat(self._path.stat(), self._file)
+        except FileNotFoundError:
+            stands = False
+        if not stands:
+            raise OSError("it was deleted or moved away meanwhile")
 
     def _commit_apart(self, connection: sqlite3.Connection, jobs: Sequence[_Append]) -> None:
         """One of *jobs* spoiled the common commit: give each its own."""
@@ -215,6 +227,7 @@ class SqliteJournal:
                 _set_wal(connection, self._lock_wait_s)
                 connection.executescript(_sql("schema.sql"))
             connection.execute("PRAGMA synchronous = FULL")
+            self._file = self._path.stat()
         except BaseException:
             connection.close()
             raise
