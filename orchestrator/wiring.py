@@ -3,7 +3,6 @@
 An adapter is imported by the function that chooses it: `orch validate` pays for no wire and no journal.
 """
 
-import asyncio
 import json
 import os
 import shlex
@@ -68,16 +67,14 @@ def load(plan: Path, inventory: Path | None, *, answers: Mapping[str, str]) -> P
 def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple[Inventory, Mapping[str, Connection]]:
     """The inventory alone, and how the hosts of *pattern* are reached. Raises Mistakes, BadInput."""
     hosts = load_inventory(plan, inventory)
-    reach = Reach(hosts, Renderer())
-    for host in patterns.select(hosts, pattern):
-        reach.address_of(host)
-    reach.check()
-    return hosts, reach.made
+    return hosts, Reach(hosts, Renderer()).all(patterns.select(hosts, pattern))
 
 
 @asynccontextmanager
 async def world(project: Project) -> "AsyncIterator[World]":
     """The real hosts, probes and programs; sessions are closed at the end. Raises SecretError if there is none."""
+    import asyncio
+
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
     from orchestrator.adapters.winrm.hosts import WinrmHosts
@@ -113,18 +110,20 @@ def header(arguments: Sequence[str]) -> "Header":
 
 @contextmanager
 def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
-    """Run the lab of a project for the length of a `with`. Raises OrchError if it does not come up."""
+    """Serve every host of a project's inventory for the length of a `with`. Raises OrchError if that can't be."""
     from orchestrator.domain.lab_fleet import lab_fleet, lab_units
     from orchestrator.lab import client
 
     folder = state / "lab"
-    fleet = lab_fleet(project.draft, project.connections, project.secrets.reveal, folder=str(folder))
+    every = Reach(project.inventory, Renderer()).all()
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fleet = lab_fleet(project.draft, every, project.secrets.reveal, folder=str(folder))
     try:
         with client.start(fleet) as process:
             (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
             yield process
     except client.LabError as error:
-        raise OrchError(str(error), hint="orch lab ps shows a lab that runs, orch lab down ends it") from None
+        raise OrchError(str(error)) from None
 
 
 def lab_known(state: Path) -> dict[str, list[str]]:
@@ -138,8 +137,10 @@ def lab_order(state: Path, message: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         return client.order_at(state / "lab", message)
+    except client.NoLab as error:
+        raise BadInput(str(error), hint="orch lab up --plan FILE starts one") from None
     except client.LabError as error:
-        raise BadInput(str(error), hint="orch lab up --plan FILE starts a lab, orch lab ps shows it") from None
+        raise BadInput(str(error), hint="orch lab ps shows its hosts, services and faults") from None
 
 
 def shipped(name: str) -> Path:

@@ -183,7 +183,9 @@ class Timeline:
             "exit_code": ended.exit_code if ended else None,
             "halted": self.halted or None,
             "orders": list(self.orders),
-            "counts": {str(standing): count for standing, count in self.counts().items() if count},
+            "counts": dict(ended.counts)
+            if ended
+            else {str(word): count for word, count in self.counts().items() if count},
             "stages": [_stage_snapshot(stage) for stage in self.stages],
             "units": [_track_snapshot(track) for track in self.tracks()],
             "failures": [track.unit for track in self.failures],

@@ -21,6 +21,10 @@ class LabError(RuntimeError):
     """The lab did not come up, is not there, or refused an order; the text says which."""
 
 
+class NoLab(LabError):
+    """There is no lab to give the order to."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabProcess:
     """A running lab."""
@@ -69,9 +73,9 @@ def order(control: str | Path, message: Mapping[str, Any], *, limit_s: float = 1
             with connection.makefile("rb") as answers:
                 line = answers.readline()
     except OSError as exc:
-        raise LabError(f"no lab answers at {control}: {exc.strerror or exc}") from exc
+        raise NoLab(f"no lab answers at {control}: {exc.strerror or exc}") from exc
     if not line:
-        raise LabError(f"the lab at {control} closed the connection without an answer")
+        raise NoLab(f"the lab at {control} closed the connection without an answer")
     answer: dict[str, Any] = json.loads(line)
     if not answer.get("ok"):
         raise LabError(str(answer.get("error")))
@@ -83,7 +87,7 @@ def order_at(folder: Path, message: Mapping[str, Any]) -> dict[str, Any]:
     try:
         about = json.loads((folder / "lab.json").read_text(encoding="utf-8"))
     except OSError:
-        raise LabError(f"no lab runs in {folder}") from None
+        raise NoLab(f"no lab runs in {folder}") from None
     return order(about["control"], message)
 
 
@@ -109,7 +113,7 @@ def start(fleet: Mapping[str, Any], *, limit_s: float = START_LIMIT_S) -> Iterat
     """
     folder = Path(fleet["dir"])
     if _alive(folder):
-        raise LabError(f"a lab runs in {folder} already")
+        raise LabError(f"a lab runs in {folder} already; `orch lab down` ends it")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     description = folder / "fleet.json"
     description.touch(mode=0o600)

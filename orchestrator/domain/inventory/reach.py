@@ -1,6 +1,6 @@
 """The connections of the hosts that a playbook names, made when a host is first named; their mistakes are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +38,13 @@ class Reach:
             known = self._found.value(lambda: self._connect(host)) or Connection(host=name, address=name, port=0)
             self.made[name] = known
         return known.address
+
+    def all(self, names: Iterable[str] | None = None) -> Mapping[str, Connection]:
+        """The connections of *names* (None: every host of the inventory). Raises Mistakes."""
+        for name in self._inventory.hosts if names is None else names:
+            self.address_of(name)
+        self.check()
+        return self.made
 
     def check(self) -> None:
         """Raise the mistakes of all hosts that were asked for; one that many share through a group is told once."""

@@ -11,6 +11,7 @@ from orchestrator import wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import out, say
+from orchestrator.interfaces.theme import plural
 
 
 def up(*, plan: Path, inventory: Path | None, state_dir: Path | None) -> None:
@@ -19,8 +20,8 @@ def up(*, plan: Path, inventory: Path | None, state_dir: Path | None) -> None:
     with boundary(state):
         project = wiring.load(plan, inventory, answers={})
         with wiring.lab(project, state) as lab:
-            hosts = len(project.connections)
-            say(f"lab {project.draft.name}: {hosts} hosts listen on loopback; Ctrl-C or `orch lab down` ends it")
+            hosts = plural(len(project.inventory.hosts), "host")
+            say(f"lab {project.draft.name}: {hosts} on loopback; Ctrl-C or `orch lab down` ends it")
             say(f"its certificates are signed by {lab.ca}; what it is asked is logged in {lab.dir / 'log.jsonl'}")
             lab.wait()
         say("lab ended")
@@ -69,8 +70,14 @@ def clear(*, target: str | None, state_dir: Path | None) -> None:
 
 
 def _faults(faults: Mapping[str, object]) -> Text:
-    words = [kind if value is None or value is True else f"{kind} {value}" for kind, value in faults.items()]
-    return Text(", ".join(words), style="yellow")
+    return Text(", ".join(f"{kind} {_value(value)}".strip() for kind, value in faults.items()), style="yellow")
+
+
+def _value(value: object) -> str:
+    """A fault's value as it was typed; an aimed one as its parts."""
+    if isinstance(value, dict):
+        return " ".join(f"{key}={part}" for key, part in value.items() if part not in (None, ""))
+    return "" if value is None or value is True else str(value)
 
 
 def _number(value: str | None) -> str | float | None:
