@@ -14,7 +14,7 @@ from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.patterns import select
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.reading import Declared, Playbook
-from orchestrator.domain.playbook.shapes import EntryShape, SettingsShape
+from orchestrator.domain.playbook.shapes import HeadShape, SettingsShape
 from orchestrator.domain.templates import Render
 
 
@@ -36,7 +36,7 @@ class _Placed:
     """A service whose hosts are known. None among them stands for an external service without hosts."""
 
     declared: Declared
-    shape: EntryShape
+    shape: HeadShape
     hosts: tuple[str | None, ...]
 
 
@@ -90,7 +90,7 @@ class _Drafting:
             if shape is not None:
                 yield _Placed(declared, shape, self._hosts(declared, shape))
 
-    def _hosts(self, declared: Declared, shape: EntryShape) -> tuple[str | None, ...]:
+    def _hosts(self, declared: Declared, shape: HeadShape) -> tuple[str | None, ...]:
         if shape.hosts is None:
             return (None,) if shape.external else ()
         mark = declared.node.at(["hosts"]).mark

@@ -9,7 +9,7 @@ from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.reading import Declared
-from orchestrator.domain.playbook.shapes import EntryShape, GateShape, MoveTiming
+from orchestrator.domain.playbook.shapes import GateShape, HeadShape, MoveTiming
 from orchestrator.domain.service import Asked
 from orchestrator.domain.templates import Render
 
@@ -36,7 +36,7 @@ class Instances:
         self._found = found
         self._owners = owners
 
-    def of(self, declared: Declared, shape: EntryShape, hosts: Sequence[str | None]) -> tuple[Instance, ...]:
+    def of(self, declared: Declared, shape: HeadShape, hosts: Sequence[str | None]) -> tuple[Instance, ...]:
         """The instances of *declared*, one for each of *hosts*. Without templates the cost is that of the objects."""
         ready, stopped = self._gates(declared.ready, shape), self._gates(declared.stopped, shape)
         moves = (declared.start, declared.stop)
@@ -70,7 +70,7 @@ class Instances:
         self._own(declared, instances, shared)
         return tuple(instances)
 
-    def _gates(self, pieces: Sequence[Piece[GateShape]], shape: EntryShape) -> Gates:
+    def _gates(self, pieces: Sequence[Piece[GateShape]], shape: HeadShape) -> Gates:
         acted_on = not shape.external
         return Gates(pieces, self._render, self._address_of, self._resolve, self._found, acted_on=acted_on)
 

@@ -4,13 +4,12 @@ Source: the documentation of Ansible's psrp, winrm and ssh connections. Where on
 that is set wins, as in Ansible.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.domain.connection import Auth
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
+class Names(NamedTuple):
     """What each thing is called under one `ansible_connection`; an empty tuple: it can't be set there."""
 
     port: tuple[str, ...]
@@ -136,7 +135,7 @@ REFUSED = {
 
 
 def _all(names: Names) -> set[str]:
-    return {name for field in Names.__slots__ for name in getattr(names, field)}
+    return {name for one_thing in names for name in one_thing}
 
 
 KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH))

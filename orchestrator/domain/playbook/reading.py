@@ -19,10 +19,12 @@ from orchestrator.domain.playbook.shapes import (
     EntryShape,
     GateShape,
     GateTiming,
+    HeadShape,
     MoveTiming,
     NamesShape,
     PlaybookShape,
     SettingsShape,
+    Shape,
 )
 from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.templates import is_template
@@ -39,7 +41,7 @@ class Declared:
     key: str
     mark: Mark
     node: Node
-    head: Piece[EntryShape]
+    head: Piece[HeadShape]
     names: Piece[NamesShape]
     start: Piece[MoveTiming]
     stop: Piece[MoveTiming]
@@ -113,13 +115,17 @@ def _mark_of(declared: tuple[Declared, ...], key: str, dependency: str) -> Mark:
     return next(entry for entry in declared if entry.key == key).dependency_mark(dependency)
 
 
-def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[SettingsShape]:
-    known = keys_of(PlaybookShape)
+def _refuse_unknown(node: Node, shape: type[Shape], found: Findings) -> None:
+    """Tell of the keys of *node* that *shape* has not, where its pieces are read one by one."""
+    known = keys_of(shape)
     for key in node.value if isinstance(node.value, dict) else ():
         if key not in known:
             found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, known))
-    own = {"name", "inventory", "max_parallel", "max_parallel_per_host", "unreachable", "poll"}
-    plain = {key: child.plain() for key, child in top.items() if key in own}
+
+
+def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[SettingsShape]:
+    _refuse_unknown(node, PlaybookShape, found)
+    plain = {key: child.plain() for key, child in top.items() if key in SettingsShape.model_fields}
     if is_template(str(plain.get("inventory", ""))):
         del plain["inventory"]
     return salvage_piece(SettingsShape, node, plain, found)
@@ -161,14 +167,14 @@ def _declared(services: Node, key: str, node: Node, defaults: Mapping[str, Node]
     return entry
 
 
-def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[EntryShape]:
-    apart = ("service", "start", "stop", "ready", "stopped")
-    long: dict[str, Any] = {key: longhand.plain(child) for key, child in given.items() if key not in apart}
+def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[HeadShape]:
+    _refuse_unknown(node, EntryShape, found)
+    long: dict[str, Any] = {key: longhand.plain(child) for key, child in given.items() if key in HeadShape.model_fields}
     if "hosts" in given:
         long["hosts"] = longhand.hosts(given["hosts"])
     if "depends_on" in given:
         long["depends_on"] = longhand.dependencies(given["depends_on"], found)
-    return salvage_piece(EntryShape, node, long, found)
+    return salvage_piece(HeadShape, node, long, found)
 
 
 def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings) -> None:

@@ -47,9 +47,13 @@ KINDS = tuple(ORIGINS_OF)
 
 
 class Shape(BaseModel):
-    """What all parts of a playbook share: unknown keys are mistakes, and nothing changes after reading."""
+    """What all parts of a playbook share: unknown keys are mistakes, and nothing changes after reading.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A validator takes milliseconds to build: it is built for what is validated, when it first is. So a shape that is
+    read in pieces has its pieces for bases, and itself is only there for its keys and its schema.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ServiceGate(Shape):
@@ -208,16 +212,21 @@ class NamesShape(Shape):
     service: list[ScmName] = []
 
 
-class EntryShape(NamesShape):
-    """One service of the playbook."""
+class HeadShape(Shape):
+    """Where a service stands in the playbook: what is one for all its hosts."""
 
     hosts: Filled | None = None
     external: External = False
     depends_on: dict[str, DependencyShape] = {}
     max_parallel: Count | None = None
     order: Order | None = None
-    start: MoveTiming = MoveTiming()
-    stop: MoveTiming = MoveTiming()
+
+
+class EntryShape(HeadShape, NamesShape):
+    """One service of the playbook."""
+
+    start: MoveTiming | None = None
+    stop: MoveTiming | None = None
     ready: list[GateShape] = []
     stopped: list[GateShape] = []
 
@@ -226,18 +235,16 @@ class DefaultsShape(Shape):
     """What holds for every service that says nothing else."""
 
     timeout: Period | None = None
-    start: MoveTiming = MoveTiming()
-    stop: MoveTiming = MoveTiming()
-    gate: GateTiming = GateTiming()
+    start: MoveTiming | None = None
+    stop: MoveTiming | None = None
+    gate: GateTiming | None = None
 
 
 class SettingsShape(Shape):
-    """The playbook without its services."""
+    """What the playbook says of the run as a whole."""
 
     name: Filled | None = None
     inventory: Filled | None = None
-    vars: dict[str, Any] = {}
-    defaults: DefaultsShape = DefaultsShape()
     max_parallel: Count | None = None
     max_parallel_per_host: Count = DEFAULT_PER_HOST
     unreachable: Unreachable = "ask"
@@ -247,4 +254,6 @@ class SettingsShape(Shape):
 class PlaybookShape(SettingsShape):
     """The whole playbook."""
 
+    vars: dict[str, Any] = {}
+    defaults: DefaultsShape | None = None
     services: dict[str, EntryShape]

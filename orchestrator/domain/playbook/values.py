@@ -9,7 +9,8 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core.core_schema import CoreSchema, with_info_plain_validator_function
 
 from orchestrator.domain.durations import seconds
 from orchestrator.domain.gates import Origin
@@ -42,13 +43,28 @@ def _told(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...") if isinstance(value, str) else text[:60]
 
 
-def _unless_template(check: Callable[[Any], Any]) -> PlainValidator:
-    def checked(value: Any, info: ValidationInfo) -> Any:
-        if info.context != FINAL and isinstance(value, str) and is_template(value):
-            return value
-        return check(value)
+class _Checked:
+    """The check of a field, and what JSON Schema says of it. *now*: a template can't stand there.
 
-    return PlainValidator(checked)
+    As pydantic's PlainValidator, which also prepares for writing values out: most of the time that a model takes to
+    build, and no playbook is written out.
+    """
+
+    def __init__(self, check: Callable[[Any], Any], schema: dict[str, Any], *, now: bool = False) -> None:
+        self._check = check
+        self._schema = schema
+        self._now = now
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return with_info_plain_validator_function(self._checked)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return dict(self._schema)
+
+    def _checked(self, value: Any, info: ValidationInfo) -> Any:
+        if not self._now and info.context != FINAL and isinstance(value, str) and is_template(value):
+            return value
+        return self._check(value)
 
 
 def _whole(value: object) -> int:
@@ -198,27 +214,23 @@ _JSON_TEXT = {"type": ["string", "integer"]}
 _JSON_NUMBER = {"type": ["integer", "string"]}
 _JSON_DURATION = {"type": ["number", "string"], "description": "90s, 2m, 1h30m, or a number of seconds"}
 
-Whole = Annotated[int, _unless_template(_whole), WithJsonSchema(_JSON_NUMBER)]
-Port = Annotated[int, _unless_template(_port), WithJsonSchema(_JSON_NUMBER)]
-Count = Annotated[int, _unless_template(_count), WithJsonSchema(_JSON_NUMBER)]
-Status = Annotated[int, _unless_template(_status), WithJsonSchema(_JSON_NUMBER)]
-Duration = Annotated[float, _unless_template(_duration), WithJsonSchema(_JSON_DURATION)]
-Period = Annotated[float, _unless_template(_period), WithJsonSchema(_JSON_DURATION)]
-Text = Annotated[str, _unless_template(_text), WithJsonSchema(_JSON_TEXT)]
-Filled = Annotated[str, _unless_template(_filled), WithJsonSchema(_JSON_TEXT)]
-Header = Annotated[str, _unless_template(_header), WithJsonSchema(_JSON_TEXT)]
-Regex = Annotated[str, _unless_template(_regex), WithJsonSchema({"type": "string", "format": "regex"})]
-Url = Annotated[str, _unless_template(_url), WithJsonSchema({"type": "string"})]
-Method = Annotated[str, _unless_template(_method), WithJsonSchema({"type": "string"})]
-ScmName = Annotated[str, _unless_template(_scm_name), WithJsonSchema(_JSON_TEXT)]
-Flag = Annotated[bool, _unless_template(_flag), WithJsonSchema({"type": ["boolean", "string"]})]
-External = Annotated[bool, PlainValidator(_flag), WithJsonSchema({"type": "boolean"})]
-Scalar = Annotated[str | int | float | bool | None, PlainValidator(_scalar), WithJsonSchema({})]
-StateName = Annotated[State, _unless_template(_one_of(STATES, "service state")), WithJsonSchema({"enum": STATES})]
-OriginName = Annotated[
-    Origin, _unless_template(_one_of(ORIGINS, "place to probe from")), WithJsonSchema({"enum": ORIGINS})
-]
-Order = Annotated[str, _unless_template(_one_of(["inventory"], "order")), WithJsonSchema({"enum": ["inventory"]})]
-Unreachable = Annotated[
-    str, _unless_template(_one_of(UNREACHABLE, "answer to unreachable hosts")), WithJsonSchema({"enum": UNREACHABLE})
-]
+Whole = Annotated[int, _Checked(_whole, _JSON_NUMBER)]
+Port = Annotated[int, _Checked(_port, _JSON_NUMBER)]
+Count = Annotated[int, _Checked(_count, _JSON_NUMBER)]
+Status = Annotated[int, _Checked(_status, _JSON_NUMBER)]
+Duration = Annotated[float, _Checked(_duration, _JSON_DURATION)]
+Period = Annotated[float, _Checked(_period, _JSON_DURATION)]
+Text = Annotated[str, _Checked(_text, _JSON_TEXT)]
+Filled = Annotated[str, _Checked(_filled, _JSON_TEXT)]
+Header = Annotated[str, _Checked(_header, _JSON_TEXT)]
+Regex = Annotated[str, _Checked(_regex, {"type": "string", "format": "regex"})]
+Url = Annotated[str, _Checked(_url, {"type": "string"})]
+Method = Annotated[str, _Checked(_method, {"type": "string"})]
+ScmName = Annotated[str, _Checked(_scm_name, _JSON_TEXT)]
+Flag = Annotated[bool, _Checked(_flag, {"type": ["boolean", "string"]})]
+External = Annotated[bool, _Checked(_flag, {"type": "boolean"}, now=True)]
+Scalar = Annotated[str | int | float | bool | None, _Checked(_scalar, {}, now=True)]
+StateName = Annotated[State, _Checked(_one_of(STATES, "service state"), {"enum": STATES})]
+OriginName = Annotated[Origin, _Checked(_one_of(ORIGINS, "place to probe from"), {"enum": ORIGINS})]
+Order = Annotated[str, _Checked(_one_of(["inventory"], "order"), {"enum": ["inventory"]})]
+Unreachable = Annotated[str, _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE})]
