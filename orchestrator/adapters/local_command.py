@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from orchestrator.domain.errors import SecretError
-from orchestrator.domain.secrets import OPEN
+from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.engine.ports import CommandOutput
 
 OUTPUT_LIMIT = 64 * 1024
@@ -41,7 +41,9 @@ class ControllerCommand:
             words = [await asyncio.to_thread(self._reveal, word) if OPEN in word else word for word in (exe, *args)]
             return await _begun(words)
         except (ValueError, SecretError) as error:  # ValueError: a NUL character in a word
-            raise OSError(str(error)) from error
+            raise OSError(str(error)) from None
+        except OSError as error:  # it quotes the program with its secrets resolved
+            raise OSError(error.errno, error.strerror, shown(exe)) from None
 
 
 async def _begun(words: Sequence[str]) -> Process:

@@ -5,11 +5,14 @@ Typed and rendered, as plans hold it.
 Text fields may hold embedded secret references (`domain.secrets`); the adapter that uses them resolves them.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.domain.secrets import shown
 from orchestrator.domain.service import State
+
+_SIGN_IN = re.compile(r"(?<=://)[^/?#]*@")
 
 
 class Origin(StrEnum):
@@ -97,7 +100,7 @@ class Gate:
 
 
 def describe(check: Check) -> str:
-    """A check in a few words, safe to show: headers and bodies are left out."""
+    """A check in a few words, safe to show: headers, bodies and a sign-in in a URL are left out."""
     match check:
         case ServiceCheck(state=state, name=name):
             return f"service {name + ' ' if name else ''}{state}"
@@ -106,6 +109,6 @@ def describe(check: Check) -> str:
         case PortClosedCheck(port=port):
             return f"port {port} closed"
         case HttpCheck(method=method, url=url):
-            return f"http {method} {shown(url)}"
+            return f"http {method} {_SIGN_IN.sub('', shown(url))}"
         case CommandCheck(exe=exe):
             return f"command {shown(exe)}"

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import sys
 import time
+import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -90,6 +91,13 @@ async def test_output_is_bounded_and_the_rest_is_read_away() -> None:
 @on_a_loop
 async def test_output_that_is_no_text_is_shown_as_well_as_can_be() -> None:
     assert (await python("import sys; sys.stdout.buffer.write(b'a\\xffb')")).output == "a\ufffdb"
+
+
+@on_a_loop
+async def test_a_program_that_can_t_be_run_tells_no_secret() -> None:
+    with pytest.raises(OSError, match="<secret env:TOKEN>") as told:
+        await ControllerCommand(reveal).run(f"/no/{TOKEN}", [], timeout_s=20)
+    assert "hunter2" not in "".join(traceback.format_exception(told.value))
 
 
 @on_a_loop

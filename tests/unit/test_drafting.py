@@ -10,6 +10,7 @@ from orchestrator.adapters.documents.yaml_nodes import parse
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.domain.draft import Dependency, Draft, Instance, OnUnreachable
 from orchestrator.domain.drafting.drafting import draft
+from orchestrator.domain.errors import Mistakes
 from orchestrator.domain.gates import (
     CommandCheck,
     Gate,
@@ -178,6 +179,24 @@ def test_only_hosts_that_something_is_asked_of_must_be_reached() -> None:
 )  # fmt: skip
 def test_a_gate_in_each_form(text: str, check: object, origin: Origin) -> None:
     assert ready(f"- {text}") == Gate(check=check, origin=origin)  # type: ignore[arg-type]  # checks of all kinds
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "http: { url: 'http://x/', text: \"{{ secret('env:T') }}\" }, from: host",
+        "http: { url: 'http://x/', json: { a: \"{{ secret('env:T') }}\" } }, from: host",
+        "command: { exe: x, regex: \"{{ secret('env:T') }}\" }, from: controller",
+    ],
+)
+def test_a_secret_that_would_be_compared_as_its_name_is_a_mistake(check: str) -> None:
+    with pytest.raises(Mistakes, match="a secret can't be looked for"):
+        ready(f"- {{ {check} }}")
+
+
+def test_a_url_is_told_without_its_sign_in() -> None:
+    gate = ready("- http: 'http://u:pw@x/a?b=c@d'")
+    assert gate.words == "http GET http://x/a?b=c@d from controller"
 
 
 def test_a_gates_timing_is_its_own_then_the_defaults() -> None:

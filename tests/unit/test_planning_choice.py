@@ -54,6 +54,8 @@ def test_an_unknown_service_is_named_with_the_nearest_known_one() -> None:
     with pytest.raises(BadInput, match=r"no service ordrs; did you mean orders\?.*no service zzz") as refused:
         ids(Choice(services=("ordrs", "sql", "zzz")))
     assert "sql, broker, orders" in refused.value.hint
+    with pytest.raises(BadInput, match=r"no service SQL; did you mean sql\?"):
+        ids(Choice(services=("SQL",)))
 
 
 def test_an_scm_name_is_led_to_its_entry_and_an_external_entry_is_refused() -> None:

@@ -18,6 +18,7 @@ from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.shapes import GateShape, HttpGate
 from orchestrator.domain.playbook.values import Wrong
+from orchestrator.domain.secrets import OPEN
 from orchestrator.domain.service import State
 from orchestrator.domain.templates import Render
 
@@ -105,6 +106,7 @@ class Gates:
         return Gate(check=self._check(shape, piece.node.file), origin=shape.origin, **shape.timing)
 
     def _check_place(self, shape: GateShape, host: str | None) -> None:
+        self._check_compared(shape)
         if shape.service and not self._acted_on and not shape.service.name:
             right = "write `service: { name: ..., state: Running }`"
             raise Wrong("an external service has no SCM service of its own", right)
@@ -116,6 +118,20 @@ class Gates:
         if _at_own_address(shape):
             raise Wrong(
                 "this tcp gate has no host, and neither has the service", "write `tcp: { host: ..., port: ... }`"
+            )
+
+    @staticmethod
+    def _check_compared(shape: GateShape) -> None:
+        """What a host or a program prints is compared where secrets are not resolved."""
+        wanted: list[object] = []
+        if shape.command:
+            wanted = [shape.command.text, shape.command.regex]
+        elif shape.http and shape.origin is Origin.HOST:
+            wanted = [shape.http.text, shape.http.regex, *(shape.http.json_ or {}).values()]
+        if any(isinstance(text, str) and OPEN in text for text in wanted):
+            raise Wrong(
+                "a secret can't be looked for in what a program or a host prints",
+                "look for other text; with `http` and `from: controller` a secret can be compared",
             )
 
     def _check(self, shape: GateShape, file: str) -> Check:

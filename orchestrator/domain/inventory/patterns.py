@@ -88,7 +88,7 @@ def _named(inventory: Inventory, expression: str, whole: str) -> list[str]:
         groups = [name for name in inventory.groups if matches(name)]
         names = [name for name in inventory.as_written if matches(name)]
     if not groups and not names and expression != "all":
-        known = [*inventory.groups, *inventory.hosts][:MOST_COMPARED]
+        known = [name for name in (*inventory.groups, *inventory.hosts) if name != "ungrouped"][:MOST_COMPARED]
         near = get_close_matches(expression.strip("~*"), known, n=1) if plain else []
         hint = f"the nearest known name is {near[0]!r}" if near else "`orch inventory` lists hosts and groups"
         raise BadInput(f"{_shown(expression, whole)} names no host and no group of {inventory.file}", hint=hint)

@@ -116,8 +116,9 @@ def _what_is_wrong(graph: EntryGraph, name: str) -> str:
     for key, entry in graph.entries.items():
         if any(name.lower() == asked.name.lower() for instance in entry.instances[:1] for asked in instance.asked):
             return f"{name} is a service of the entry {key}; write --service {key}"
-    near = get_close_matches(name, graph.entries, n=1)
-    return f"the playbook has no service {name}" + (f"; did you mean {near[0]}?" if near else "")
+    keys = {key.lower(): key for key in graph.entries}
+    near = get_close_matches(name.lower(), keys, n=1)
+    return f"the playbook has no service {name}" + (f"; did you mean {keys[near[0]]}?" if near else "")
 
 
 def _nothing_chosen(graph: EntryGraph, keys: Iterable[str], choice: Choice, action: Action) -> BadInput:
