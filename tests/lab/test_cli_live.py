@@ -27,9 +27,8 @@ class Terminal:
         return ran.stdout
 
     def run(self, line: str, environment: dict[str, str]) -> None:
-        """Run *line*; the window stays when it has ended."""
+        """Run *line* instead of the shell."""
         self.tmux("new-session", "-d", *self._size, "cat")
-        self.tmux("set-option", "-g", "remain-on-exit", "on")
         variables = [f"-e{name}={environment[name]}" for name in ("ORCH_STATE_DIR", "PATH")]
         self.tmux("respawn-pane", "-k", *variables, line)
 
@@ -62,7 +61,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 def typed(pair: Site, *words: str) -> str:
-    return shlex.join(pair.words(words)) + '; echo "exit code $?"'
+    return shlex.join(pair.words(words)) + '; echo "exit code $?"; exec cat'
 
 
 def test_a_stop_is_watched_resized_and_reported(pair: Site, terminal: Terminal) -> None:

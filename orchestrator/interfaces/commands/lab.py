@@ -2,6 +2,7 @@
 
 import json as json_module
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Table
@@ -19,7 +20,7 @@ def up(*, plan: Path, inventory: Path | None, state_dir: Path | None) -> None:
     state = wiring.state_folder(state_dir)
     with boundary(state):
         project = wiring.load(plan, inventory, answers={})
-        with wiring.lab(project, state) as lab:
+        with wiring.lab(project, state) as lab, suppress(KeyboardInterrupt):  # which is how one ends it
             hosts = plural(len(project.inventory.hosts), "host")
             say(f"lab {project.draft.name}: {hosts} on loopback; Ctrl-C or `orch lab down` ends it")
             say(f"its certificates are signed by {lab.ca}; what it is asked is logged in {lab.dir / 'log.jsonl'}")
