@@ -4,10 +4,11 @@ Works on entries and sets of hosts, never on pairs of units: a reach costs O(ent
 `same_host` edges.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+
+import networkx
 
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 
@@ -15,18 +16,29 @@ Hosts = AbstractSet[str | None]
 HostsOf = Mapping[str, Hosts]
 """Instances, as entry key -> hosts. An external entry without hosts has the one host None."""
 NOWHERE: Hosts = frozenset()
-Edges = Mapping[str, tuple[tuple[str, Dependency], ...]]
+Edges = Sequence[tuple[str, Dependency]]
 
 
 @dataclass(frozen=True, slots=True)
 class EntryGraph:
-    """The entries of a draft, looked up by key. `order` has what is needed before what needs it."""
+    """The entries of a draft, looked up by key.
+
+    `services` points from what is needed to what needs it, each arrow with its Dependency as `edge`. `order` has what
+    is needed before what needs it.
+    """
 
     entries: Mapping[str, Entry]
+    services: "networkx.DiGraph[str]"
     order: tuple[str, ...]
     hosts: HostsOf
-    needs: Edges
-    needed_by: Edges
+
+    def needs(self, key: str) -> Edges:
+        """What the entry needs, in the order in which the playbook names it."""
+        return [(other, arrow["edge"]) for other, _, arrow in self.services.in_edges(key, data=True)]
+
+    def needed_by(self, key: str) -> Edges:
+        """What needs the entry, in playbook order."""
+        return [(other, arrow["edge"]) for _, other, arrow in self.services.out_edges(key, data=True)]
 
     def instances(self, chosen: HostsOf) -> Iterable[tuple[Entry, Instance]]:
         """The instances that *chosen* names, in playbook order."""
@@ -39,18 +51,16 @@ class EntryGraph:
 def entry_graph(draft: Draft) -> EntryGraph:
     """The graph of a draft, whose readers have refused circles and unknown names already."""
     entries = {entry.key: entry for entry in draft.entries}
-    needs = {key: tuple((edge.service, edge) for edge in entry.depends_on) for key, entry in entries.items()}
-    needed_by: dict[str, list[tuple[str, Dependency]]] = {key: [] for key in entries}
-    for key, edges in needs.items():
-        for service, edge in edges:
-            needed_by[service].append((key, edge))
-    order = TopologicalSorter({key: [service for service, _ in edges] for key, edges in needs.items()})
+    services: networkx.DiGraph[str] = networkx.DiGraph()
+    services.add_nodes_from(entries)
+    services.add_edges_from(
+        (edge.service, key, {"edge": edge}) for key, entry in entries.items() for edge in entry.depends_on
+    )
     return EntryGraph(
         entries=entries,
-        order=tuple(order.static_order()),
+        services=services,
+        order=tuple(networkx.topological_sort(services)),
         hosts={key: frozenset(instance.host for instance in entry.instances) for key, entry in entries.items()},
-        needs=needs,
-        needed_by={key: tuple(edges) for key, edges in needed_by.items()},
     )
 
 
@@ -70,13 +80,13 @@ def without(hosts: HostsOf, others: HostsOf) -> HostsOf:
     return {key: here for key, here in left.items() if here}
 
 
-def _reach(graph: EntryGraph, seeds: HostsOf, order: Iterable[str], edges: Edges) -> HostsOf:
+def _reach(graph: EntryGraph, seeds: HostsOf, order: Iterable[str], edges: Callable[[str], Edges]) -> HostsOf:
     reached = dict(seeds)
     for key in order:
         here = reached.get(key)
         if not here:
             continue
-        for other, edge in edges[key]:
+        for other, edge in edges(key):
             everywhere = graph.hosts[other]
             already = reached.get(other, NOWHERE)
             if edge.soft or already is everywhere:

@@ -73,7 +73,7 @@ def _cannot_start(graph: EntryGraph, picked: HostsOf, unreachable: AbstractSet[s
     for key in graph.order:
         entry = graph.entries[key]
         lost[key] = {item.host: item.id for item in entry.instances if unavailable(entry, item, unreachable)}
-        for service, edge in graph.needs[key]:
+        for service, edge in graph.needs(key):
             missed = lost[service]
             if edge.soft or not missed:
                 continue
@@ -108,7 +108,7 @@ def _cannot_stop(
     for key in reversed(graph.order):
         entry = graph.entries[key]
         here: dict[str | None, str] = {}
-        for other, edge in graph.needed_by[key]:
+        for other, edge in graph.needed_by(key):
             above = running[other]
             if edge.soft or not above:
                 continue

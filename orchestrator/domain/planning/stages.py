@@ -120,7 +120,7 @@ class _Building:
 
     def rows(self, entry: Entry) -> Iterator[_Row]:
         """The entry's nodes to be, in the order of their indices."""
-        edges = self.graph.needs[entry.key] if self.starting else self.graph.needed_by[entry.key]
+        edges = self.graph.needs(entry.key) if self.starting else self.graph.needed_by(entry.key)
         local = [(key, edge) for key, edge in edges if edge.same_host]
         hard = self._opened((key, edge) for key, edge in edges if not edge.same_host and not edge.soft)
         all_waits = hard + self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)

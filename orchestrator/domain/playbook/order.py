@@ -1,4 +1,8 @@
-"""Who depends on whom: every name must be a service's, and nobody may wait for itself."""
+"""Who depends on whom: every name must be a service's, and nobody may wait for itself.
+
+graphlib finds the circles, although plans are made with networkx: importing that takes half as long as all of
+`orch validate`.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
