@@ -194,6 +194,12 @@ def test_a_secret_that_would_be_compared_as_its_name_is_a_mistake(check: str) ->
         ready(f"- {{ {check} }}")
 
 
+@pytest.mark.parametrize("header", ["'@C:/passwords': y", '"A\\nB": y', '"A B": y', 'A: "y\\r\\nB: z"'])
+def test_a_header_that_is_something_else_to_curl_is_a_mistake(header: str) -> None:
+    with pytest.raises(Mistakes, match="header"):
+        ready(f"- {{ http: {{ url: 'http://x/', headers: {{ {header} }} }}, from: host }}")
+
+
 def test_a_url_is_told_without_its_sign_in() -> None:
     gate = ready("- http: 'http://u:pw@x/a?b=c@d'")
     assert gate.words == "http GET http://x/a?b=c@d from controller"

@@ -1,5 +1,6 @@
 """Gates of the playbook, rendered and typed for one instance. A gate that is the same for every host is made once."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +19,12 @@ from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.shapes import GateShape, HttpGate
 from orchestrator.domain.playbook.values import Wrong
-from orchestrator.domain.secrets import OPEN
+from orchestrator.domain.secrets import CLOSE, OPEN
 from orchestrator.domain.service import State
 from orchestrator.domain.templates import Render
 
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""Source: RFC 9110, 5.6.2."""
 ITSELF = "localhost"
 """How a host calls itself, for a probe that runs there."""
 
@@ -107,6 +110,7 @@ class Gates:
 
     def _check_place(self, shape: GateShape, host: str | None) -> None:
         self._check_compared(shape)
+        self._check_headers(shape)
         if shape.service and not self._acted_on and not shape.service.name:
             right = "write `service: { name: ..., state: Running }`"
             raise Wrong("an external service has no SCM service of its own", right)
@@ -133,6 +137,15 @@ class Gates:
                 "a secret can't be looked for in what a program or a host prints",
                 "look for other text; with `http` and `from: controller` a secret can be compared",
             )
+
+    @staticmethod
+    def _check_headers(shape: GateShape) -> None:
+        """A name that is no token would be something else to whoever sends it: `@file` is one to curl."""
+        for name, value in ((shape.http and shape.http.headers) or {}).items():
+            if not _TOKEN.fullmatch(name):
+                raise Wrong(f"{name!r} is no name of an HTTP header", "letters, digits and dashes")
+            if not value.replace(OPEN, "").replace(CLOSE, "").replace("\t", "").isprintable():
+                raise Wrong(f"the value of the header {name} holds a line break or another control character")
 
     def _check(self, shape: GateShape, file: str) -> Check:
         if shape.http:
