@@ -14,7 +14,7 @@ from typing import Literal, TextIO
 
 import typer
 
-from orchestrator.domain.errors import Mistakes, OrchError
+from orchestrator.domain.errors import Declined, Mistakes, OrchError
 from orchestrator.interfaces.clean_text import clean
 
 BUG = 70
@@ -85,7 +85,8 @@ def _say_error(error: OrchError) -> None:
             _say_lines("    ", mistake.right)
         _say(error.hint)
         return
-    _say_lines("error: ", str(error) or type(error).__name__)
+    label = "" if isinstance(error, Declined) else "error: "  # a person's no is no error
+    _say_lines(label, str(error) or type(error).__name__)
     _say_lines("try: ", error.hint)
 
 

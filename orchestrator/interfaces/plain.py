@@ -165,7 +165,7 @@ def _outcome(result: Result) -> str:
         return f"ok: {what}, {spoken(result.took_s)}" if what else f"ok, {spoken(result.took_s)}"
     problem = result.problem
     text = _sentence(result)
-    if problem and clean(problem.text) not in text:
+    if problem and clean(problem.text) not in clean(result.said):
         text = ": ".join(filter(None, (text, clean(problem.text))))
     code = f" (error {problem.code})" if problem and problem.code is not None else ""
     perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""

@@ -1,12 +1,13 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.plan import Role
+from orchestrator.domain.plan import Action, Role
 from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
@@ -159,7 +160,18 @@ def _next(timeline: Timeline) -> Iterator[RenderableType]:
     yield Text(f"next: orch show {began.run}", style="bold")
     yield below(Text("every unit with its states, times and errors", style=QUIET_STYLE))
     if began.command and not done:
-        yield Text("or:   ", style="bold").append(clean(began.command))
-        words = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
-        words += ": units that are there already are left as they are"
-        yield below(Text(words, style=QUIET_STYLE))
+        command, words = began.command, "units that are there already are left as they are"
+        if began.plan.action is Action.RESTART:
+            command = _as_start(command)
+            words = "starts what is stopped; a restart acts on what runs, so it would leave down what this one stopped"
+        when = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
+        yield Text("or:   ", style="bold").append(clean(command))
+        yield below(Text(f"{when}: {words}", style=QUIET_STYLE))
+
+
+def _as_start(command: str) -> str:
+    """A restart's command line as that of a start, which knows no dependents."""
+    words = [word for word in shlex.split(command) if word not in ("--with-dependents", "--ignore-dependents")]
+    if Action.RESTART in words:
+        words[words.index(Action.RESTART)] = str(Action.START)
+    return shlex.join(words)

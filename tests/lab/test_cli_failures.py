@@ -58,8 +58,24 @@ def test_a_stop_that_hangs_is_told_with_what_it_was_doing_and_what_is_below_stay
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     assert pair.states() == {SQL: "Running", ONE: "StopPending", TWO: "Stopped"}
     assert "orders@app-01 StopPending for 1." in ended.said
+    assert ended.out.count("checkpoint 0 not rising") == 2, "told once as it happens, and once in the end"
     assert "(deadline 1.5 s passed; the stop was not undone and may still finish)" in ended.said
     assert "sql@db-01 untouched Running" in ended.said
+
+
+def test_a_restart_that_fails_on_its_way_down_starts_nothing_and_says_how_to_come_back(pair: Site) -> None:
+    pair.fault(ONE, "hangs-on-stop")
+    ended = pair.orch("restart", "--yes", "--with-dependents")
+    assert ended.code == 1, ended.said
+    assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
+    assert "✗ orders@app-01 failed (stop) StopPending" in ended.said
+    assert "– orders@app-02 untouched (start) Stopped" in ended.said  # noqa: RUF001 - the mark
+    assert "or: orch start --yes --plan" in ended.said
+    assert "it would leave down what this one stopped" in ended.said
+    pair.lab.order(op="clear")
+    pair.until(ONE, "Stopped")
+    assert pair.orch("start", "--yes").code == 0
+    assert pair.states() == pair.first
 
 
 def test_a_crash_while_its_gate_is_awaited_fails_the_unit(pair: Site) -> None:

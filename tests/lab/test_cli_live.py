@@ -53,6 +53,17 @@ def pair(tmp_path: Path) -> Iterator[Site]:
         yield made
 
 
+def test_ctrl_c_before_the_run_touches_nothing(pair: Site, terminal: Terminal) -> None:
+    pair.fault("app-01", "silent")
+    terminal.run(typed(pair, "stop"), pair.environment())
+    terminal.until(lambda screen: "reading the live state" in screen)
+    terminal.tmux("send-keys", "C-c")
+    seen = terminal.until(lambda screen: "exit code" in screen)
+    assert "exit code 5" in seen
+    assert "interrupted while the live state was read; nothing was touched" in seen
+    assert pair.untouched()
+
+
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     made = Terminal(tmp_path, 100, 30)

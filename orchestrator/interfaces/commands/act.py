@@ -70,8 +70,11 @@ async def _act(action: Action, options: Options, state: Path) -> int:
     )
     asked = questions(project.draft, choice, action)
     async with wiring.world(project) as world:
-        with surveying.shown(len(asked), quiet=options.json) as answered:
-            survey = await jobs.survey(asked, world.hosts, answered=answered)
+        try:
+            with surveying.shown(len(asked), quiet=options.json) as answered:
+                survey = await jobs.survey(asked, world.hosts, answered=answered)
+        except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
+            raise Declined("interrupted while the live state was read; nothing was touched") from None
         excluded = _excluded(project, choice, action, survey, policy, dry_run=options.dry_run)
         plan = build(project.draft, choice, action, survey, excluded=excluded)
         if options.dry_run:
