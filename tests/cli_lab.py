@@ -153,6 +153,13 @@ class Site:
         verbs = {"Start-Service", "Stop-Service", "Set-Service", "Resume-Service", "Suspend-Service", "Restart-Service"}
         return not self.log("control") and not self.log("state") and not commands & verbs
 
+    def until_read(self, host: str, times: int, limit_s: float = 20.0) -> None:
+        """Wait until the services of *host* have been read so often since the last reset."""
+        ends_at = time.monotonic() + limit_s
+        while [(line["host"], line["name"]) for line in self.log("command")].count((host, "Get-Service")) < times:
+            assert time.monotonic() < ends_at, f"{host} was not read {times} times within {limit_s:g} s"
+            select.select([], [], [], 0.02)
+
     def until(self, unit: str, state: str, limit_s: float = 20.0) -> None:
         """Wait for the lab to say that *unit* is in *state*."""
         ends_at = time.monotonic() + limit_s

@@ -106,13 +106,11 @@ def test_a_killed_process_leaves_an_intent_for_every_control_that_a_host_got(pai
 
 
 def test_runs_are_shown_by_id_beginning_and_last(pair: Site) -> None:
-    assert "no runs yet" in pair.orch("runs").out
     nothing = pair.orch("show", "last")
     assert nothing.code == 2, nothing.said
     first = pair.orch("stop", "--yes", "--json", "--service", "orders")
     run = first.facts()[0]["run"]
     second = pair.orch("start", "--yes", "--json", "--service", "orders").facts()[0]["run"]
-    assert shown(pair, run)["run"] == run
     assert shown(pair, "last")["run"] == second
     unique = next(run[:size] for size in range(1, len(run) + 1) if not second.startswith(run[:size]))
     assert shown(pair, unique)["run"] == run

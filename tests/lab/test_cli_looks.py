@@ -102,7 +102,7 @@ def test_validate_tells_every_mistake_at_its_place_and_asks_nobody(pair: Site, t
         .replace("timeout: 20s", "timeout: 20 parsecs")
         .replace("hosts: db", "hosts: nowhere")
     )
-    for words in (["validate"], ["stop", "--yes"], ["check"]):
+    for words in (["validate"], ["stop", "--yes"]):
         ended = pair.orch(*words, plan=plan)
         assert (ended.code, ended.out) == (2, ""), ended.said
         assert f"{plan}:4:" in ended.err
