@@ -41,9 +41,9 @@ class Project:
     connections: Mapping[str, Connection]
     secrets: SecretStore
 
-    def select(self, pattern: str | None) -> frozenset[str] | None:
-        """The hosts of a pattern; None if there is none. Raises BadInput."""
-        return None if pattern is None else frozenset(patterns.select(self.inventory, pattern))
+    def select(self, typed: Sequence[str] | None) -> frozenset[str] | None:
+        """The hosts of all patterns together; None if there is none. Raises BadInput."""
+        return frozenset(host for one in typed for host in patterns.select(self.inventory, one)) if typed else None
 
 
 def state_folder(typed: Path | None) -> Path:

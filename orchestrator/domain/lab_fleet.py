@@ -96,14 +96,19 @@ def _add(instance: Instance, hosts: dict[str, _Host], by_address: Mapping[str, s
                 host.services.setdefault(name.lower(), _service(name))
     for gate in (*instance.ready, *instance.stopped):
         target, described = _port(gate, instance.host, by_address)
-        if target is None or target not in hosts:
-            continue
-        ports = hosts[target].extra_ports
-        if host is not None and target == instance.host and instance.asked:
-            own = host.services[_names(instance.asked[0])[0].lower()]
-            _open(own, described)
-        elif not _has_port(hosts[target], described["port"]):
-            ports[int(str(described["port"]))] = described
+        if target in hosts:
+            own = instance.asked and target == instance.host
+            _add_port(hosts[target], _names(instance.asked[0])[0].lower() if own else "", described)
+
+
+def _add_port(host: _Host, service: str, described: dict[str, object]) -> None:
+    """Open the port with the host's *service*, or by itself if that is empty; it has one owner, the first."""
+    owners = _owners(host, described["port"])
+    own = host.services.get(service)
+    if own is not None and (own in owners or not owners):
+        _open(own, described)
+    elif not owners:
+        host.extra_ports[int(str(described["port"]))] = described
 
 
 def _open(service: dict[str, object], described: dict[str, object]) -> None:
@@ -115,12 +120,13 @@ def _open(service: dict[str, object], described: dict[str, object]) -> None:
         ports[:] = [described if port["port"] == described["port"] else port for port in ports]
 
 
-def _has_port(host: _Host, number: object) -> bool:
-    return any(
-        port["port"] == number
+def _owners(host: _Host, number: object) -> list[dict[str, object]]:
+    """The service that opens the port, if one does: of two that are gated by the same port, the first."""
+    return [
+        service
         for service in host.services.values()
-        for port in service["ports"]  # type: ignore[attr-defined] # a list, see _service
-    )
+        if any(port["port"] == number for port in service["ports"])  # type: ignore[attr-defined] # a list, see _service
+    ]
 
 
 def _names(asked: Asked) -> list[str]:

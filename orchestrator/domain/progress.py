@@ -34,6 +34,10 @@ class Track:
     role: Role
     expected_s: float
     rank_s: float
+    timeout_s: float = 0.0
+    """How long its stop or start may take."""
+    gates_s: float = 0.0
+    """How long its gates may take."""
     before: str = ""
     now: str = ""
     standing: Standing = Standing.WAITING
@@ -54,6 +58,11 @@ class Track:
     def doing(self) -> str:
         """What is being done, in a word or two."""
         return DOING[self.phase] if self.phase else ""
+
+    @property
+    def limit_s(self) -> float:
+        """The deadline of what is being done; 0 where it has none."""
+        return {Phase.GATE: self.gates_s, Phase.READ: 0.0}.get(self.phase or Phase.READ, self.timeout_s)
 
     @property
     def error(self) -> str:
@@ -139,6 +148,8 @@ class StageProgress:
             role=node.role,
             expected_s=node.expected_s,
             rank_s=node.rank_s,
+            timeout_s=node.timeout_s,
+            gates_s=max((gate.deadline_s for gate in node.gates), default=0.0),
             before=seen,
             now=seen,
         )

@@ -104,7 +104,7 @@ def _overall(timeline: Timeline, now_s: float, canvas: Canvas) -> Table:
     )
     left_s = timeline.remaining_s(now_s)
     if left_s is not None:
-        words += f", about {spoken(round(left_s))} left" if left_s >= 1 else ", soon done"
+        words += f", about {spoken(round(left_s))} left" if left_s >= 1 else ", longer than expected"
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, ratio=1)
     table.add_column(no_wrap=True, overflow=canvas.marks.overflow, justify="right")
@@ -212,7 +212,8 @@ def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s:
     count = len(stage.under_way)
     for track in tracks[:lines]:
         unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
-        table.add_row(unit, track.doing, safe(track.note or track.now, QUIET_STYLE), _for_s(track, now_s))
+        limit = f" of {spoken(track.limit_s)}" if track.limit_s else ""
+        table.add_row(unit, track.doing, safe(track.note or track.now, QUIET_STYLE), _for_s(track, now_s) + limit)
     return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table, canvas.marks)
 
 

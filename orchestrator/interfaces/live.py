@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -48,6 +49,12 @@ class LiveView:
         """See `View.note`."""
         with self._lock:
             self._timeline.note(note)
+
+    def leave(self) -> None:
+        """See `View.leave`."""
+        self._closed = True
+        with suppress(OSError):
+            self._live.stop()
 
     def close(self) -> None:
         """See `View.close`. The picture goes, the report stays."""

@@ -13,10 +13,14 @@ Inventory = Annotated[
     typer.Option("--inventory", "-i", metavar="FILE", help="Ansible YAML inventory; overrides the playbook's own."),
 ]
 Limit = Annotated[
-    str | None, typer.Option("--limit", "-l", metavar="PATTERN", help="Only these hosts: db, app:&prod, web:!web-03.")
+    list[str] | None,
+    typer.Option(
+        "--limit", "-l", metavar="PATTERN", help="Only these hosts: db, app:&prod, web:!web-03. Repeated: all of them."
+    ),
 ]
 Exclude = Annotated[
-    str | None, typer.Option("--exclude", metavar="PATTERN", help="Not these hosts; a pattern as for --limit.")
+    list[str] | None,
+    typer.Option("--exclude", metavar="PATTERN", help="Not these hosts; a pattern as for --limit; may be repeated."),
 ]
 Service = Annotated[
     list[str] | None,

@@ -64,6 +64,9 @@ class JsonView:
     def note(self, note: Note) -> None:
         """Notes are for eyes: a machine gets facts alone."""
 
+    def leave(self) -> None:
+        """See `View.leave`: every line is out already."""
+
     def close(self) -> None:
         """See `View.close`: there is nothing to give back."""
 
@@ -93,6 +96,9 @@ class PlainView:
     def note(self, note: Note) -> None:
         """Notes are for a picture that changes: lines stay."""
         self._timeline.note(note)
+
+    def leave(self) -> None:
+        """See `View.leave`: every line is out already."""
 
     def close(self) -> None:
         """See `View.close`."""

@@ -159,7 +159,7 @@ def _next(timeline: Timeline) -> Iterator[RenderableType]:
     yield Text()
     yield Text(f"next: orch show {began.run}", style="bold")
     yield below(Text("every unit with its states, times and errors", style=QUIET_STYLE))
-    if began.command and not done:
+    if began.command and ended is not None and not done:
         command, words = began.command, "units that are there already are left as they are"
         if began.plan.action is Action.RESTART:
             command = _as_start(command)

@@ -19,6 +19,9 @@ class View(Protocol):
     def note(self, note: Note) -> None:
         """What a step sees on its way; may be lost."""
 
+    def leave(self) -> None:
+        """The process ends at once: give the terminal back, say nothing."""
+
     def close(self) -> None:
         """The run is over or was broken off: show the report, and give the terminal back."""
 

@@ -66,7 +66,7 @@ def test_an_scm_name_is_led_to_its_entry_and_an_external_entry_is_refused() -> N
 
 
 def test_an_empty_choice_says_which_options_left_nothing_and_where_the_services_are() -> None:
-    with pytest.raises(BadInput, match="nothing to stop: --limit and --service leave no host of sql") as refused:
+    with pytest.raises(BadInput, match="nothing to stop: no host of sql is left by --limit and --service") as refused:
         ids(Choice(hosts=frozenset({"app-01"}), services=("sql",)))
     assert refused.value.hint == "they run on db-01, db-02"
 

@@ -49,7 +49,7 @@ def test_all_reasons_stand_in_one_refusal() -> None:
     assert "Zugriff verweigert" in text  # the host's own words are kept
     assert "cron is Disabled on c-01, so Windows would refuse the start (error 1058)" in text
     assert "sc.exe config cron start= demand" in text
-    assert refusal.hint == "4 reasons; nothing was touched"
+    assert "nothing was touched" in text
 
 
 @pytest.mark.parametrize(

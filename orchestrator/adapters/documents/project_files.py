@@ -46,4 +46,8 @@ def _inventory(playbook: Playbook | None, typed: Path | None) -> Inventory | Non
     if playbook.inventory is None:
         right = "write `inventory: FILE` into the playbook, or give --inventory FILE"
         raise Mistakes([Mistake(playbook.inventory_mark, "no inventory is named", right)])
-    return inventory_files.load(Path(os.path.normpath(Path(playbook.file).parent / playbook.inventory)))
+    path = Path(os.path.normpath(Path(playbook.file).parent / playbook.inventory))
+    if not path.exists():
+        right = "the path counts from the playbook's folder; --inventory FILE names another one"
+        raise Mistakes([Mistake(playbook.inventory_mark, f"there is no inventory {path}", right)])
+    return inventory_files.load(path)

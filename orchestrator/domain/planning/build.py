@@ -130,7 +130,7 @@ class _Work:
                 running.setdefault(entry.key, []).extend(up)
         for key, up_here in running.items():
             above = upstream(self.graph, {key: outside[key]})
-            stopped = [other for other in self.acting if other in above]
+            stopped = [other for other in self.acting if other in above and other != key]
             self.reasons.append(refusals.would_pull_from_under(up_here, stopped, self.choice, self.action))
 
     def stopping(self) -> Members:

@@ -134,6 +134,6 @@ def _nothing_chosen(graph: EntryGraph, keys: Iterable[str], choice: Choice, acti
         *(["--service"] if choice.services is not None else []),
     ]
     return BadInput(
-        f"nothing to {action}: {' and '.join(options)} leave no host of {', '.join(keys)}",
+        f"nothing to {action}: no host of {', '.join(keys)} is left by {' and '.join(options)}",
         hint="they run on " + ", ".join(where[:8]) + (f" and {len(where) - 8} more hosts" if len(where) > 8 else ""),
     )

@@ -44,7 +44,7 @@ def keep_off(
     for key, here in picked.items():
         silent = here & unreachable
         if silent:
-            kept[key] = {host: f"{host} does not answer" for host in silent}
+            kept[key] = {host: f"{host} gave no usable answer" for host in silent}
     if action in STARTING:
         _add(kept, _cannot_start(graph, picked, unreachable))
     if action in STOPPING and not choice.ignore_dependents:

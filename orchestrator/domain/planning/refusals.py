@@ -26,11 +26,8 @@ class PlanRefused(BadInput):
     def __init__(self, action: Action, reasons: Sequence[Reason]) -> None:
         self.action = action
         self.reasons = tuple(dict.fromkeys(reasons))
-        count = len(self.reasons)
-        super().__init__(
-            f"cannot {action} as asked\n" + "\n".join(f"  {reason}" for reason in self.reasons),
-            hint=f"{count} reason{'s' * (count != 1)}; nothing was touched",
-        )
+        reasons_told = "\n".join(f"  {reason}" for reason in self.reasons)
+        super().__init__(f"cannot {action} as asked; nothing was touched\n{reasons_told}")
 
 
 def disabled(unit: Unit) -> Reason:

@@ -4,8 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import typer
 
 from orchestrator import wiring
 from orchestrator.domain.draft import OnUnreachable
-from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.domain.errors import BadInput, Declined, OrchError
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, chosen, questions
@@ -33,8 +32,8 @@ class Options:
 
     plan: Path
     inventory: Path | None = None
-    limit: str | None = None
-    exclude: str | None = None
+    limit: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
     service: Sequence[str] | None = None
     dry_run: bool = False
     yes: bool = False
@@ -81,7 +80,10 @@ async def _act(action: Action, options: Options, state: Path) -> int:
             preview_view.show(preview(plan), survey.unreachable, json=options.json)
             return 1 if survey.unreachable and policy is not OnUnreachable.EXCLUDE else 0
         journal = wiring.journal(state)
-        await journal.prepare()
+        try:
+            await journal.prepare()
+        except OrchError as error:
+            raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
         if not options.yes:
             _agree(plan)
         return await _run(plan, world, journal, options)
@@ -137,7 +139,10 @@ def _excluded(
 def _lost_in_words(lost: Sequence[HostSurvey]) -> str:
     plural = "hosts give" if len(lost) != 1 else "host gives"
     problems = {found.host: found.problem for found in lost if found.problem}
-    lines = [f"  {host}: {problem.kind}: {problem.text}" for host, problem in problems.items()]
+    alike: dict[str, list[str]] = {}
+    for host, problem in problems.items():
+        alike.setdefault(f"{problem.kind}: {problem.text}", []).append(host)
+    lines = [f"  {', '.join(hosts)}: {text}" for text, hosts in alike.items()]
     hints = dict.fromkeys(problem.hint for problem in problems.values() if problem.hint)
     return "\n".join([f"{len(lost)} {plural} no usable answer:", *lines, *hints])
 
@@ -159,6 +164,8 @@ class _Orders:
     """
 
     run: str
+    leave: Callable[[], None]
+    """Takes the picture off the terminal."""
     queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
     cancelled: bool = False
 
@@ -186,19 +193,17 @@ class _Orders:
         if not self.cancelled:
             self.cancel()
             return
-        with suppress(OSError, ValueError):
-            sys.stdout.write("\x1b[?25h" if sys.stdout.isatty() else "")
-            sys.stdout.flush()
+        self.leave()
         say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {self.run}")
         os._exit(5)
 
 
 async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options) -> int:
     header = wiring.header(sys.argv[1:])
-    orders = _Orders(header.run)
+    view = views.of_run(json=options.json)
+    orders = _Orders(header.run, view.leave)
     loop = asyncio.get_running_loop()
     orders.listen(loop)
-    view = views.of_run(json=options.json)
     try:
         ended = await jobs.run(
             plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
