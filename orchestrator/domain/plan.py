@@ -121,4 +121,6 @@ class Plan:
     action: Action
     stages: tuple[Stage, ...]
     left_alone: tuple[LeftAlone, ...] = ()
+    ignored: tuple[str, ...] = ()
+    """Instances outside the choice that need what is stopped, and that `--ignore-dependents` leaves as they are."""
     poll_s: float = 2.0

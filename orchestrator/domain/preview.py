@@ -70,8 +70,9 @@ class Preview:
     """A plan in words and figures; `dataclasses.asdict` of it is JSON.
 
     `totals` counts units by what would happen, over all stages. `starts_at_boot` are units that a stop brings down and
-    a reboot would bring up again. `not_ready` are units outside the choice that a start needs and that do not run.
-    `guessed_share` is how much of the expected work (0 to 1) rests on guesses.
+    a reboot would bring up again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are
+    units outside the choice that a start needs and that do not run. `guessed_share` is how much of the expected work
+    (0 to 1) rests on guesses.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Preview:
     not_ready: tuple[str, ...]
     starts_at_boot: tuple[str, ...]
     left_alone: tuple[LeftAlone, ...]
+    ignored: tuple[str, ...]
     expected_s: float
     guessed_share: float
 
@@ -109,6 +111,7 @@ def preview(plan: Plan) -> Preview:
         if plan.action is Action.STOP
         else (),
         left_alone=plan.left_alone,
+        ignored=plan.ignored,
         expected_s=sum(stage.expected_s for stage in stages),
         guessed_share=guessed_s / work_s if work_s else 0.0,
     )

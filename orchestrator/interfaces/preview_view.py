@@ -2,7 +2,7 @@
 
 import json as json_module
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
@@ -125,32 +125,36 @@ def _step(step: PathStep) -> str:
 
 
 def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
-    notices = []
+    return [*_without_answer(preview, unreachable), *_doubts(preview)]
+
+
+def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iterator[Text]:
     for found in unreachable:
         text = found.problem.text if found.problem else ""
-        notices.append(Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no answer: {clean(text)}"))
+        yield Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no answer: {clean(text)}")
     lost = {found.host for found in unreachable}
     on_lost = [left.unit for left in preview.left_alone if left.unit.rpartition("@")[2] in lost]
     if on_lost:
         text = f"left alone, on hosts without an answer: {plural(len(on_lost), 'unit')}: "
-        notices.append(Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost)))
+        yield Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost))
     for left in preview.left_alone:
         if left.unit not in on_lost:
-            notices.append(Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}"))
+            yield Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}")
+
+
+def _doubts(preview: Preview) -> Iterator[Text]:
+    """What the person should know before saying yes."""
+    if preview.ignored:
+        text = "--ignore-dependents: not looked at, and they lose what they need: "
+        yield Text("! ", style="bold red").append(text).append_text(_by_service(preview.ignored))
     if preview.not_ready:
-        mark = Text("! ", style="bold red")
-        notices.append(
-            mark.append("outside the choice, needed, and not running: ").append_text(_listed(preview.not_ready))
-        )
+        text = "outside the choice, needed, and not running (start them first): "
+        yield Text("! ", style="bold red").append(text).append_text(_listed(preview.not_ready))
     for doubt in preview.not_verified:
-        notices.append(
-            Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_by_service(doubt.units))
-        )
+        yield Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_by_service(doubt.units))
     if preview.starts_at_boot:
-        again = Text("! ", style="bold yellow")
-        again.append(f"a reboot would start {plural(len(preview.starts_at_boot), 'unit')} again (Automatic): ")
-        notices.append(again.append_text(_by_service(preview.starts_at_boot)))
-    return notices
+        text = f"a reboot would start {plural(len(preview.starts_at_boot), 'unit')} again (Automatic): "
+        yield Text("! ", style="bold yellow").append(text).append_text(_by_service(preview.starts_at_boot))
 
 
 def _estimate(preview: Preview) -> Text:

@@ -116,3 +116,11 @@ def test_status_lists_each_chosen_unit_and_judges_all_of_them() -> None:
     assert found.unmet == ("sql@db-02", "sql@db-03", "orders:B@app-01")
     assert expectations(shop, Choice(hosts=frozenset({"db-01"})), seen, expected=State.RUNNING).unmet == ()
     assert expectations(shop, Choice(), seen).unmet == ()
+
+
+def test_dependents_that_are_ignored_are_named() -> None:
+    of = draft(entry("sql", "db-01"), entry("orders", "app-01 app-02", "sql"))
+    choice = Choice(services=("sql",), ignore_dependents=True)
+    seen = preview(build(of, choice, Action.STOP, survey(of)))
+    assert seen.ignored == ("orders@app-01", "orders@app-02")
+    assert preview(build(of, Choice(), Action.STOP, survey(of))).ignored == ()

@@ -64,6 +64,7 @@ def build(
         action=action,
         stages=tuple(stages),
         left_alone=tuple(work.left_alone()),
+        ignored=work.ignored() if action in STOPPING and choice.ignore_dependents else (),
         poll_s=draft.poll_s,
     )
 
@@ -132,6 +133,11 @@ class _Work:
             above = upstream(self.graph, {key: outside[key]})
             stopped = [other for other in self.acting if other in above and other != key]
             self.reasons.append(refusals.would_pull_from_under(up_here, stopped, self.choice, self.action))
+
+    def ignored(self) -> tuple[str, ...]:
+        """Who needs what is stopped and is not asked about it."""
+        outside = without(downstream(self.graph, self.acting), self.picked)
+        return tuple(instance.id for entry, instance in self.graph.instances(outside) if not entry.external)
 
     def stopping(self) -> Members:
         """The members of the stop stage: the acting ones, and those between them that hand the order on.
