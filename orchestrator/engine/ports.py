@@ -83,7 +83,8 @@ class HostCommand(Protocol):
     """Run one program on one host: `exe` and `args`, never a shell line. Raises and cancels as HostServices does."""
 
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
-        """Run and wait at most *timeout_s*; past it HostError with `sent` True. Arguments may hold secrets."""
+        """Run and wait at most *timeout_s*; past it HostError with `sent` True. `exe` and `args` may hold secret
+        references."""
 
 
 class LocalCommand(Protocol):

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.adapters.winrm import answers, statements
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
-from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused
+from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused, SecretError
+from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
 
@@ -52,13 +53,16 @@ class _Control:
 class WinrmServices:
     """The services and programs of the host of *connection*.
 
-    The password's references are resolved by *reveal* when a session is opened. Requests on the wire: 3 to open a
-    session (and 3 for NTLM's handshake), 2 for a read, 1 for a control, 1 for its answer, 1 to close.
+    References to secrets are resolved by *reveal*, in a thread: the password's when a session is opened, a program's
+    when it is run. Requests on the wire: 3 to open a session (and 3 for NTLM's handshake), 2 for a read, 1 for a
+    control, 1 for its answer, 1 to close.
     """
 
     def __init__(self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads) -> None:
         self._host = connection.host
         self._limit_s = connection.read_timeout_s
+        self._reveal = reveal
+        self._threads = threads
         self._lane = Lane(connection, reveal, threads)
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
@@ -158,23 +162,36 @@ class WinrmServices:
         """See HostCommand. Its output is fetched in slices, between which states are read; past the time it is
         told to stop."""
         ends_s = time.monotonic() + timeout_s
+        named, (exe, *args) = shown(exe), await self._revealed([exe, *args])
         sent = statements.program(exe, args)
         session, job = await self._lane.exchange(lambda session: _begin_and_look(session, sent))
         while not job.output.ended:
             if time.monotonic() >= ends_s:
                 await self._lane.exchange(lambda now: now.stop(job) if now is session else None)
-                raise HostError(self._host, f"{exe} did not end within {timeout_s:g} s", sent=True)
+                raise HostError(self._host, f"{named} did not end within {timeout_s:g} s", sent=True)
             if self._lane.session is not session:
-                raise HostError(self._host, f"{exe}: the session was lost while it ran", sent=True)
+                raise HostError(self._host, f"{named}: the session was lost while it ran", sent=True)
             await self._lane.exchange(lambda now: now.poll(job, SLICE_S) if now is session else job.output)
         if job.output.lacks(exe):
-            raise Refused(self._host, job.output.failures[-1].problem())
+            problem = job.output.failures[-1].problem()
+            if named != exe:  # the host's own words quote it as it was sent
+                problem = replace(problem, text=f"the host has no program {named}")
+            raise Refused(self._host, problem)
         return _printed(job.output)
 
     async def aclose(self) -> None:
         """See HostServices: at most four seconds."""
         self._controls.clear()
         await self._lane.close()
+
+    async def _revealed(self, words: list[str]) -> list[str]:
+        """The words of a program with their references resolved."""
+        if not any(OPEN in word for word in words):
+            return words
+        try:
+            return await (await self._threads.begin(lambda: [self._reveal(word) for word in words]))
+        except SecretError as exc:
+            raise HostError(self._host, f"{shown(words[0])} was not run: {exc}", hint=exc.hint) from None
 
     async def _run(self, pipeline: Sequence[statements.Statement]) -> answers.Output:
         return await self._lane.exchange(lambda session: session.run(pipeline, limit_s=self._limit_s))
