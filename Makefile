@@ -13,7 +13,8 @@ test: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto -m 'not cost'
+	$(BIN)/pytest -m cost
 
 setup: $(VENV)/.ready
 
