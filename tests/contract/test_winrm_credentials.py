@@ -1,15 +1,21 @@
 """Secrets on their way to a host, against the lab: what is sent, to whom, and how often."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+import itertools
+from collections.abc import Coroutine, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from host_worlds import LabSource, LabWorld, Site, running_lab
+from host_worlds import PASSWORD, LabSource, LabWorld, Site, running_lab
 
+from orchestrator.adapters.memory.fleet import Fault
+from orchestrator.adapters.winrm.credentials import TRIES
 from orchestrator.adapters.winrm.hosts import WinrmHosts
-from orchestrator.domain.errors import HostError, Refused, SecretError
-from orchestrator.domain.secrets import SecretRef, embed, split
+from orchestrator.domain.connection import Auth, Connection
+from orchestrator.domain.errors import AuthRejected, HostError, Refused, SecretError, Unreachable
+from orchestrator.domain.secrets import Secret, SecretRef, embed, split
+from orchestrator.domain.service import Asked
 
 KEY = embed(SecretRef("env", "KEY"))
 NOWHERE = embed(SecretRef("env", "NOWHERE"))
@@ -79,3 +85,121 @@ def test_a_program_that_is_not_there_tells_no_secret(source: LabSource) -> None:
         await here.world.hosts.aclose()
 
     run(main())
+
+
+WRONG = "not the passw0rd"
+
+
+def fleet(
+    source: LabSource, count: int, password: str = PASSWORD, auth: Auth = Auth.NTLM, read_timeout_s: float = 6.0
+) -> dict[str, Connection]:
+    """Unused hosts, all with the same password."""
+    names = [next(source.unused["en"]) for _ in range(count)]
+    secret = Secret(password)
+    return {
+        name: replace(source.connection(name, auth), password=secret, read_timeout_s=read_timeout_s) for name in names
+    }
+
+
+async def read_all(hosts: WinrmHosts, names: Iterable[str]) -> list[object]:
+    """What a read of each host gives, side by side."""
+    reads = (hosts.services(name).read([Asked("Web")]) for name in names)
+    return list(await asyncio.gather(*reads, return_exceptions=True))
+
+
+def sign_ins(source: LabSource, names: Iterable[str]) -> list[bool]:
+    """How the hosts took our credentials."""
+    return [line["ok"] for name in names for line in source.lab.log(kind="auth", host=name)]
+
+
+@pytest.mark.parametrize("auth", [Auth.NTLM, Auth.BASIC])
+def test_a_wrong_password_is_tried_on_two_hosts_at_most(source: LabSource, auth: Auth) -> None:
+    connections = fleet(source, 20, WRONG, auth)
+
+    async def main() -> None:
+        hosts = WinrmHosts(connections, str)
+        for _ in range(2):
+            errors = await read_all(hosts, connections)
+            assert all(isinstance(error, AuthRejected) for error in errors)
+        tried = [name for name in connections if source.lab.log(kind="auth", host=name)]
+        spared = [error for error in errors if isinstance(error, AuthRejected) and error.host not in tried]
+        assert len(spared) == 18
+        for error in spared:
+            assert f"admin was rejected by {tried[0]} and {tried[1]}; it was not tried here" in error.text
+            assert error.sent is False
+        await hosts.aclose()
+
+    run(main())
+    assert sign_ins(source, connections) == [False, False]
+
+
+def test_a_good_password_opens_all_hosts_at_once(source: LabSource) -> None:
+    connections = fleet(source, 20)
+
+    async def main() -> None:
+        hosts = WinrmHosts(connections, str)
+        assert all(isinstance(found, list) for found in await read_all(hosts, connections))
+        await hosts.aclose()
+
+    run(main())
+    assert sign_ins(source, connections) == [True] * 20
+    begun = [(source.lab.log(kind="auth", host=name)[0]["t"], 1) for name in connections]
+    ended = [(source.lab.log(kind="command", host=name)[0]["t"], -1) for name in connections]
+    at_once = list(itertools.accumulate(change for _, change in sorted(begun + ended)))
+    assert max(at_once) > 2 * TRIES, "hosts signed in one after the other"
+
+
+def test_a_rejection_is_a_hosts_own_affair_once_another_accepted(source: LabSource) -> None:
+    connections = fleet(source, 5)
+    good, *bad = connections
+
+    async def main() -> None:
+        hosts = WinrmHosts(connections, str)
+        world = LabWorld(source.lab, hosts)
+        for name in bad:
+            world.fault(name, Fault.AUTH, times=None)
+        await hosts.services(good).read([Asked("Web")])
+        errors = await read_all(hosts, bad)
+        assert all("the host refused admin" in str(error) for error in errors)
+        await hosts.aclose()
+
+    run(main())
+    assert sign_ins(source, connections) == [True] + [False] * 4
+
+
+def test_hosts_that_go_silent_hold_the_others_up_until_their_deadline_at_most(source: LabSource) -> None:
+    connections = fleet(source, 8, read_timeout_s=2.0)
+    silent, sound = list(connections)[:2], list(connections)[2:]
+
+    async def main() -> None:
+        hosts = WinrmHosts(connections, str)
+        world = LabWorld(source.lab, hosts)
+        for name in silent:
+            world.fault(name, Fault.SILENT, times=None)
+        stuck = asyncio.create_task(read_all(hosts, silent))
+        for name in silent:
+            await asyncio.to_thread(source.lab.until, kind="cut", host=name)
+        waiting = [asyncio.create_task(hosts.services(name).read([Asked("Web")])) for name in sound]
+        waiting.pop().cancel()
+        async with asyncio.timeout(6):
+            assert all(len(found) == 1 for found in await asyncio.gather(*waiting))
+        assert all(isinstance(error, Unreachable) for error in await stuck)
+        await hosts.aclose()
+
+    run(main())
+
+
+def test_unreachable_hosts_hold_nobody_up(source: LabSource) -> None:
+    connections = fleet(source, 6, WRONG)
+    down, up = list(connections)[:4], list(connections)[4:]
+
+    async def main() -> None:
+        hosts = WinrmHosts(connections, str)
+        for name in down:
+            LabWorld(source.lab, hosts).fault(name, Fault.UNREACHABLE, times=None)
+        errors = await read_all(hosts, connections)
+        assert [type(error) for error in errors] == [Unreachable] * 4 + [AuthRejected] * 2
+        await hosts.aclose()
+
+    run(main())
+    assert sign_ins(source, up) == [False, False]

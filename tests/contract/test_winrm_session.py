@@ -15,6 +15,7 @@ from host_worlds import PASSWORD, LabSource, LabWorld, Site, lab_site, running_l
 
 from orchestrator.adapters.memory.fleet import Fault
 from orchestrator.adapters.winrm.answers import Output
+from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.hosts import WinrmHosts
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.services import WinrmServices
@@ -49,7 +50,7 @@ def requests(source: LabSource, host: str) -> list[str]:
 @contextlib.asynccontextmanager
 async def reached(connection: Connection, password: str = PASSWORD) -> AsyncIterator[WinrmServices]:
     """The services of one connection, closed at the end."""
-    services = WinrmServices(connection, lambda _: password, WinrmThreads())
+    services = WinrmServices(connection, lambda _: password, WinrmThreads(), Credentials())
     try:
         yield services
     finally:
@@ -138,7 +139,7 @@ def test_different_threads_may_speak_one_after_the_other_with_encryption(source:
 def test_a_session_is_used_by_one_thread_at_a_time(source: LabSource) -> None:
     async def main() -> None:
         threads = WinrmThreads()
-        way = Lane(source.connection(next(source.unused["en"]), Auth.NTLM), lambda text: text, threads)
+        way = Lane(source.connection(next(source.unused["en"]), Auth.NTLM), lambda text: text, threads, Credentials())
         inside = 0
 
         def work(session: Session) -> None:
@@ -204,7 +205,7 @@ def test_a_hung_thread_is_freed_when_its_exchange_is_given_up(source: LabSource)
     async def main() -> None:
         connection = source.connection(next(source.unused["en"]), read_timeout_s=40.0)
         threads = WinrmThreads()
-        way = Lane(connection, lambda text: text, threads)
+        way = Lane(connection, lambda text: text, threads, Credentials())
         await way.exchange(lambda session: session.run([Statement("Get-Date")], limit_s=10))
         LabWorld(source.lab, WinrmHosts({}, str)).fault(connection.host, Fault.SILENT, times=None)
         with pytest.raises(Unreachable) as caught:
@@ -226,7 +227,7 @@ def test_a_new_secret_is_tried_after_a_rejected_one(source: LabSource) -> None:
 
     async def main() -> None:
         nonlocal secret
-        services = WinrmServices(source.connection(host), lambda _: secret, WinrmThreads())
+        services = WinrmServices(source.connection(host), lambda _: secret, WinrmThreads(), Credentials())
         for _ in range(3):
             with pytest.raises(AuthRejected) as caught:
                 await services.read([Asked("Web")])
@@ -248,7 +249,7 @@ def test_a_secret_that_leads_nowhere_is_told_without_touching_the_host(source: L
         raise SecretError("env:NOPE is not set", hint="export NOPE=...")
 
     async def main() -> None:
-        services = WinrmServices(source.connection(host), reveal, WinrmThreads())
+        services = WinrmServices(source.connection(host), reveal, WinrmThreads(), Credentials())
         with pytest.raises(HostError, match="env:NOPE is not set") as caught:
             await services.read([Asked("Web")])
         assert caught.value.hint == "export NOPE=..."

@@ -4,6 +4,7 @@ import asyncio
 import resource
 from collections.abc import Callable, Mapping
 
+from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.services import WinrmServices
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
@@ -20,13 +21,15 @@ class WinrmHosts:
         self._connections = connections
         self._reveal = reveal
         self._threads = WinrmThreads()
+        self._credentials = Credentials()
         self._hosts: dict[str, WinrmServices] = {}
         _allow_many_files()
 
     def services(self, host: str) -> WinrmServices:
         """The host's services; KeyError if there is no such host."""
         if host not in self._hosts:
-            self._hosts[host] = WinrmServices(self._connections[host], self._reveal, self._threads)
+            connection = self._connections[host]
+            self._hosts[host] = WinrmServices(connection, self._reveal, self._threads, self._credentials)
         return self._hosts[host]
 
     def command(self, host: str) -> WinrmServices:

@@ -6,6 +6,7 @@ cancelling: it goes on in the background to its end or its deadline, and the nex
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import ipaddress
 import os
@@ -13,6 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.errors import AuthRejected, HostError, OrchError, Unreachable
@@ -33,13 +35,17 @@ class Lane:
     """Leads exchanges to the host of *connection*, in order. *reveal* resolves the references in its password.
 
     A session is opened by the first exchange and dropped after any error; the next one opens another and deletes the
-    shell that the lost one left on the host. A secret that the host rejected is not sent again.
+    shell that the lost one left on the host. A secret that the host rejected is not sent again, nor one of which the
+    *credentials* of all hosts know that it is wrong.
     """
 
-    def __init__(self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads) -> None:
+    def __init__(
+        self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads, credentials: Credentials
+    ) -> None:
         self._connection = connection
         self._reveal = reveal
         self._threads = threads
+        self._credentials = credentials
         self._turn = asyncio.Lock()
         self._session: Session | None = None
         self._left: list[Shell] = []
@@ -62,7 +68,7 @@ class Lane:
         await self._turn.acquire()
         try:
             session = await self._ready()
-            running = await self._threads.begin(lambda: self._speak(session, work))
+            running = await self._begin(session, lambda: self._speak(session, work))
         except BaseException:
             if self._session is not None and not self._session.opened:
                 self._drop(self._session)
@@ -105,7 +111,7 @@ class Lane:
                     session.close()
                 session.delete(left)
 
-        self._running = await self._threads.begin(work)
+        self._running = await self._begin(session, work)
         await asyncio.shield(self._running)
         self._drop(session)
 
@@ -116,6 +122,9 @@ class Lane:
             self._drop(session)
         if self._session is None:
             password = await self._password()
+            credential = self._credentials.of(self._connection, password)
+            if credential is not None:
+                credential.check(self._connection.host)
             make = await self._loaded()
             sock = await self._connect()
             try:
@@ -194,6 +203,30 @@ class Lane:
             look_up = await self._threads.begin(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
             return [(family, (str(address[0]), port)) for family, _, _, _, address in await look_up]
         return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (host, port))]
+
+    async def _begin(self, session: "Session", work: Callable[[], T]) -> "asyncio.Future[T]":
+        """Begin *work* in a thread. If it has to sign in, wait until that may be tried with this credential."""
+        credential = None if session.opened else self._credentials.of(self._connection, session.password)
+        if credential is None:
+            return await self._threads.begin(work)
+        sign_in = await credential.begin(self._connection.host)
+        loop = asyncio.get_running_loop()
+        accepted, untold = functools.partial(sign_in.end, accepted=True), functools.partial(sign_in.end, accepted=None)
+        session.when_let_in(lambda: loop.call_soon_threadsafe(accepted))
+        try:
+            running = await self._threads.begin(work)
+        except BaseException:
+            untold()
+            raise
+        deadline = loop.call_later(self._connection.read_timeout_s, untold)
+
+        def ended(running: "asyncio.Future[T]") -> None:
+            deadline.cancel()
+            rejected = not running.cancelled() and isinstance(running.exception(), AuthRejected)
+            sign_in.end(accepted=False if rejected else None)
+
+        running.add_done_callback(ended)
+        return running
 
     def _speak(self, session: "Session", work: "Callable[[Session], T]") -> T:
         """In a thread: sign in if that is to be done yet, then the work."""

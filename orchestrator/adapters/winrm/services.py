@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.adapters.winrm import answers, statements
+from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
@@ -58,12 +59,14 @@ class WinrmServices:
     control, 1 for its answer, 1 to close.
     """
 
-    def __init__(self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads) -> None:
+    def __init__(
+        self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads, credentials: Credentials
+    ) -> None:
         self._host = connection.host
         self._limit_s = connection.read_timeout_s
         self._reveal = reveal
         self._threads = threads
-        self._lane = Lane(connection, reveal, threads)
+        self._lane = Lane(connection, reveal, threads, credentials)
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
         self._has_sc = True

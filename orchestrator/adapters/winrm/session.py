@@ -7,7 +7,7 @@ Pipelines are structured: commands with parameters and arguments, never script t
 
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
@@ -137,6 +137,10 @@ class Session:
         """The shell that may stand on the host, once the host was asked for it."""
         stands = self.opened or (self._asked and self.line.written)
         return Shell(self._shell_id, self._pool.shell.resource_uri) if stands else None
+
+    def when_let_in(self, tell: Callable[[], object]) -> None:
+        """Call *tell* once, in the thread that speaks, with the next answer of WinRM: it says that we are let in."""
+        self._wire.let_in = tell
 
     def open(self) -> None:
         """Sign in and make the shell: three requests, and three more for the handshake of NTLM."""

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import warnings
+from collections.abc import Callable
 from typing import Any, cast
 from xml.etree import ElementTree
 
@@ -19,6 +20,7 @@ import requests.adapters
 import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
+from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import RunspacePoolWarning
 from pypsrp.wsman import WSMan, _TransportHTTP
 from urllib3.util.wait import wait_for_read
@@ -201,7 +203,10 @@ class _Transport(_TransportHTTP):
 
 
 class Wire(WSMan):
-    """One connection to one host. `requests` counts WS-Management requests, without the handshake's."""
+    """One connection to one host. `requests` counts WS-Management requests, without the handshake's.
+
+    `let_in` is called when WinRM first answers a request, with a fault or without: whoever gets an answer is signed in.
+    """
 
     def __init__(self, connection: Connection, password: str | None, line: Line) -> None:
         settings = _settings(connection, password)
@@ -211,10 +216,22 @@ class Wire(WSMan):
         self.transport = _Transport(connection.address, **settings)
         self.transport.line = line
         self.requests = 0
+        self.let_in: Callable[[], object] | None = None
 
     def invoke(self, *args: Any, **kwargs: Any) -> ElementTree.Element:
         self.requests += 1
-        return super().invoke(*args, **kwargs)
+        try:
+            answer = super().invoke(*args, **kwargs)
+        except WSManFaultError:
+            self._answered()
+            raise
+        self._answered()
+        return answer
+
+    def _answered(self) -> None:
+        tell, self.let_in = self.let_in, None
+        if tell is not None:
+            tell()
 
 
 def _settings(connection: Connection, password: str | None) -> dict[str, Any]:
