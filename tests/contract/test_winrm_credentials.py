@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from host_worlds import PASSWORD, LabSource, LabWorld, Site, running_lab
@@ -18,6 +19,7 @@ from orchestrator.domain.secrets import Secret, SecretRef, embed, split
 from orchestrator.domain.service import Asked
 
 KEY = embed(SecretRef("env", "KEY"))
+EMPTY = embed(SecretRef("env", "EMPTY"))
 NOWHERE = embed(SecretRef("env", "NOWHERE"))
 
 
@@ -36,10 +38,11 @@ def run(test: Coroutine[object, object, None]) -> None:
 
 
 def reveal(text: str) -> str:
-    """The secrets of these tests: env:KEY is `s3cret`, and no other leads anywhere."""
+    """The secrets of these tests: env:KEY is `s3cret`, env:EMPTY holds nothing, env:NOWHERE does not exist."""
     if NOWHERE in text:
         raise SecretError("env:NOWHERE is not set", hint="export NOWHERE=...")
-    return "".join("s3cret" if isinstance(piece, SecretRef) else piece for piece in split(text))
+    secrets = {"KEY": "s3cret", "EMPTY": ""}
+    return "".join(secrets[piece.path] if isinstance(piece, SecretRef) else piece for piece in split(text))
 
 
 def site(source: LabSource) -> Site:
@@ -203,3 +206,34 @@ def test_unreachable_hosts_hold_nobody_up(source: LabSource) -> None:
 
     run(main())
     assert sign_ins(source, up) == [False, False]
+
+
+LACKS: list[tuple[dict[str, Any], str, str]] = [
+    ({"password": Secret("")}, "the password is empty", "--ask-pass"),
+    ({"password": Secret(EMPTY)}, "the password is empty", "{env:EMPTY}"),
+    ({"user": ""}, "no user is set", "ansible_user"),
+]
+NO_PASSWORD = ({"password": None}, "no password is set", "ansible_password")
+
+
+@pytest.mark.parametrize(
+    ("auth", "changed", "said", "hint"),
+    [
+        *((auth, *NO_PASSWORD) for auth in (Auth.NTLM, Auth.BASIC, Auth.CREDSSP)),
+        *((auth, *lacks) for auth in sorted(set(Auth) - {Auth.CERTIFICATE}) for lacks in LACKS),
+    ],
+)
+def test_nothing_is_sent_without_a_user_and_a_password(
+    source: LabSource, auth: Auth, changed: dict[str, Any], said: str, hint: str
+) -> None:
+    connection = replace(source.connection("en-00", auth), address="192.0.2.1", **changed)
+
+    async def main() -> None:
+        hosts = WinrmHosts({"db-01": replace(connection, host="db-01")}, reveal)
+        (error,) = await read_all(hosts, ["db-01"])
+        assert isinstance(error, AuthRejected)
+        assert str(error) == f"db-01: {said}; nothing was sent"
+        assert hint in error.hint
+        await hosts.aclose()
+
+    run(main())

@@ -13,6 +13,24 @@ TRIES = 2
 """Hosts that a credential may be tried on before one has accepted it. Windows' baselines lock after ten wrong ones in
 some minutes, careful domains after three."""
 
+_TICKETS = (Auth.NEGOTIATE, Auth.KERBEROS)
+
+
+def check_complete(connection: Connection, password: str | None) -> None:
+    """Raises AuthRejected if *connection* can't sign in with what it has. Without a password a ticket may do."""
+    if connection.auth is Auth.CERTIFICATE or (password is None and connection.auth in _TICKETS):
+        return
+    if not password:
+        lacks = "no password is set"
+        hint = "set ansible_password, or type it with --ask-pass"
+        if connection.password is not None:
+            lacks = "the password is empty"
+            hint = f"it comes from {connection.password.named}: fill that, or type the password with --ask-pass"
+        raise AuthRejected(connection.host, f"{lacks}; nothing was sent", hint=hint)
+    if not connection.user:
+        lacks = "no user is set"
+        raise AuthRejected(connection.host, f"{lacks}; nothing was sent", hint="set ansible_user")
+
 
 class Credential:
     """A user with a password: who rejected it, how many hosts try it now, and whether one has accepted it."""

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.adapters.winrm.credentials import Credentials
+from orchestrator.adapters.winrm.credentials import Credentials, check_complete
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.errors import AuthRejected, HostError, OrchError, Unreachable
@@ -136,7 +136,7 @@ class Lane:
         return self._session
 
     async def _password(self) -> str | None:
-        """The secret, resolved now. Raises AuthRejected again if it is the one that the host rejected."""
+        """The secret, resolved now. Raises AuthRejected if it is empty, or is the one that the host rejected."""
         secret = self._connection.password
         password = None
         if secret is not None:
@@ -149,6 +149,7 @@ class Lane:
             if password == rejected:
                 raise AuthRejected(error.host, error.text, hint=error.hint)
             self._rejected = None
+        check_complete(self._connection, password)
         return password
 
     async def _loaded(self) -> "type[Session]":
