@@ -8,6 +8,7 @@
       Declined                 exit 5   a person said no before anything was touched
       HostError                         one exchange with one host did not give an answer that can be used
         Unreachable                     no connection, a cut one, or silence; may be tried again
+        Untrusted                       the host's certificate did not pass; the same until somebody changes something
         QuotaExceeded                   the host has no shell or operation left; may be tried again
         ProtocolError                   the answer was garbage or half; may be tried again
         AuthRejected                    never tried again with the same secret
@@ -166,6 +167,12 @@ class HostError(OrchError):
 
 class Unreachable(HostError):
     """No connection, a connection that broke, or a host that went silent."""
+
+    kind = ProblemKind.UNREACHABLE
+
+
+class Untrusted(HostError):
+    """The host's certificate did not pass, so nothing was said to it: no host that we know can be reached there."""
 
     kind = ProblemKind.UNREACHABLE
 

@@ -23,7 +23,7 @@ from orchestrator.adapters.winrm.session import Session
 from orchestrator.adapters.winrm.statements import Statement
 from orchestrator.adapters.winrm.threads import Gate, WinrmThreads
 from orchestrator.domain.connection import Auth, Connection
-from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, SecretError, Unreachable
+from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, SecretError, Unreachable, Untrusted
 from orchestrator.domain.secrets import Secret
 from orchestrator.domain.service import Asked, Control, State
 
@@ -266,12 +266,24 @@ def test_https_is_verified(source: LabSource, auth: Auth) -> None:
         async with reached(connection) as services:
             assert (await services.read([Asked("Web")]))[0].found[0].state is State.RUNNING
         async with reached(replace(connection, ca="")) as services:
-            with pytest.raises(Unreachable, match="TLS failed: .*(self-signed|unable to get)") as caught:
+            with pytest.raises(Untrusted, match="TLS failed: .*(self-signed|unable to get)") as caught:
                 await services.read([Asked("Web")])
             assert caught.value.sent is False
             assert "ansible_psrp_ca_cert" in caught.value.hint
         async with reached(replace(connection, ca="", verify=False)) as services:
             assert (await services.read([Asked("Web")]))[0].found[0].state is State.RUNNING
+
+    run(main())
+
+
+@pytest.mark.parametrize(("https", "port", "other"), [(True, 5985, "http"), (False, 5986, "https")])
+def test_http_and_https_mixed_up_are_told(source: LabSource, https: bool, port: int, other: str) -> None:
+    async def main() -> None:
+        connection = replace(source.connection(next(source.unused["en"]), https=https), port=port)
+        async with reached(connection) as services:
+            with pytest.raises(HostError) as caught:
+                await services.read([Asked("Web")])
+            assert caught.value.hint == f"{port} usually speaks {other}: set ansible_psrp_protocol: {other}"
 
     run(main())
 

@@ -2,6 +2,7 @@
 
 import inspect
 import ssl
+from dataclasses import replace
 from types import ModuleType
 
 import pypsrp.exceptions
@@ -12,7 +13,16 @@ import urllib3.exceptions
 
 from orchestrator.adapters.winrm.errors import MEANS, QUOTA_FAULTS, in_our_words
 from orchestrator.domain.connection import Connection
-from orchestrator.domain.errors import AuthRejected, HostError, ProtocolError, QuotaExceeded, Unreachable
+from orchestrator.domain.errors import (
+    TRANSIENT,
+    AuthRejected,
+    HostError,
+    ProblemKind,
+    ProtocolError,
+    QuotaExceeded,
+    Unreachable,
+    Untrusted,
+)
 
 HERE = Connection(host="db-01", address="10.0.0.4", port=5986, user="CORP\\orch")
 
@@ -102,7 +112,27 @@ def test_an_untrusted_certificate_says_what_to_set() -> None:
     cause.verify_message = "unable to get local issuer certificate"
     error = said(requests.exceptions.SSLError(urllib3.exceptions.SSLError(cause)))
     assert error.text == "TLS failed: unable to get local issuer certificate"
+    assert isinstance(error, Untrusted)
+    assert not isinstance(error, TRANSIENT), "it would be tried again"
+    assert error.problem.kind is ProblemKind.UNREACHABLE
     assert "ansible_psrp_ca_cert" in error.hint
+
+
+def on(port: int, exc: BaseException, *, https: bool) -> str:
+    """The hint of *exc* on a connection to *port*."""
+    with pytest.raises(HostError) as caught, in_our_words(replace(HERE, port=port, https=https), lambda: False):
+        raise exc
+    return caught.value.hint
+
+
+def test_http_and_https_mixed_up_are_told() -> None:
+    cut = requests.exceptions.ConnectionError("Remote end closed connection without response")
+    bad_request = pypsrp.exceptions.WinRMTransportError("http", 400, "")
+    assert on(5986, cut, https=False) == "5986 usually speaks https: set ansible_psrp_protocol: https"
+    assert on(5986, bad_request, https=False).startswith("5986 usually speaks https")
+    assert on(5985, requests.exceptions.SSLError("WRONG_VERSION_NUMBER"), https=True).startswith("5985 usually speaks")
+    assert not on(5985, cut, https=False)
+    assert not on(5986, cut, https=True)
 
 
 def test_a_long_answer_is_cut() -> None:

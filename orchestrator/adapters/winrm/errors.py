@@ -24,6 +24,7 @@ from orchestrator.domain.errors import (
     ProtocolError,
     QuotaExceeded,
     Unreachable,
+    Untrusted,
 )
 
 OPERATION_TIMED_OUT = 2150858793
@@ -35,6 +36,8 @@ _LOST_FAULTS = {
     995: "the shell on the host was closed under us",
 }
 _ACCESS_DENIED_FAULT = 5
+_USUAL = {(5985, True): "http", (5986, False): "https"}
+"""What a port speaks by convention, by port and by whether HTTPS is spoken to it."""
 _SAID_MOST = 300
 _EXTRAS = {Auth.KERBEROS: "kerberos", Auth.CREDSSP: "credssp"}
 
@@ -72,7 +75,13 @@ def in_our_words(connection: Connection, written: Callable[[], bool]) -> Iterato
 
 
 def _unreachable(trouble: Trouble) -> HostError:
-    return Unreachable(trouble.host, _cause(trouble), sent=trouble.sent)
+    return Unreachable(trouble.host, _cause(trouble), sent=trouble.sent, hint=_crossed(trouble.connection))
+
+
+def _crossed(connection: Connection) -> str:
+    """What to say if HTTP and HTTPS may have met: the port is the usual one of the other."""
+    other = _USUAL.get((connection.port, connection.https), "")
+    return f"{connection.port} usually speaks {other}: set ansible_psrp_protocol: {other}" if other else ""
 
 
 def _silent(trouble: Trouble) -> HostError:
@@ -97,15 +106,14 @@ def _rejected(trouble: Trouble) -> HostError:
 
 def _tls(trouble: Trouble) -> HostError:
     cause = _innermost(trouble.exc)
-    unknown = isinstance(cause, ssl.SSLCertVerificationError)
-    said = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else _cause(trouble)
-    hint = (
-        "set ansible_psrp_ca_cert to the PEM file of the authority that signed the host's certificate, and"
-        " ansible_host to a name in it; ansible_psrp_cert_validation: ignore accepts any certificate"
-        if unknown
-        else "check that the port speaks HTTPS and which TLS versions the host allows"
-    )
-    return Unreachable(trouble.host, f"TLS failed: {said}", sent=trouble.sent, hint=hint)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = (
+            "set ansible_psrp_ca_cert to the PEM file of the authority that signed the host's certificate, and"
+            " ansible_host to a name in it; ansible_psrp_cert_validation: ignore accepts any certificate"
+        )
+        return Untrusted(trouble.host, f"TLS failed: {cause.verify_message}", sent=trouble.sent, hint=hint)
+    hint = _crossed(trouble.connection) or "check that the port speaks HTTPS and which TLS versions the host allows"
+    return Unreachable(trouble.host, f"TLS failed: {_cause(trouble)}", sent=trouble.sent, hint=hint)
 
 
 def _missing(trouble: Trouble) -> HostError:
@@ -149,6 +157,7 @@ def _status(trouble: Trouble) -> HostError:
     if code in (429, 502, 503, 504):
         return Unreachable(trouble.host, f"HTTP {code}: WinRM on the host is not ready", sent=trouble.sent)
     hint = "check port and path: WinRM answers at /wsman on 5985 (HTTP) and 5986 (HTTPS)" if code == 404 else ""
+    hint = _crossed(trouble.connection) or hint
     return ProtocolError(trouble.host, f"HTTP {code} instead of an answer of WinRM", sent=trouble.sent, hint=hint)
 
 

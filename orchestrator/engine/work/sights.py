@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind
+from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Untrusted
 from orchestrator.domain.gates import (
     Check,
     CommandCheck,
@@ -114,7 +114,7 @@ class Eyes:
             return _untold(ProblemKind.INTERNAL, f"{exe} should run on the unit's host, and the unit has none")
         try:
             ran = await self.command.run(exe, args, timeout_s=timeout_s + ANSWER_S / 2)
-        except (AuthRejected, *TRANSIENT):
+        except (AuthRejected, Untrusted, *TRANSIENT):
             raise
         except HostError as error:
             return _not_run(exe, error.problem)
