@@ -15,18 +15,22 @@ from orchestrator.domain.schedule import Schedule
 def complete(stage: Stage) -> Stage:
     """The *stage* with every rank, its critical path, and its estimated duration filled in.
 
-    Nodes that hold their rank already (see `ranks_s`) are kept as they are, which saves the copies.
-
     Raises:
         ValueError: the graph has a circle.
     Cost: O((nodes + edges) log nodes).
     """
-    graph, expected_s = _graph(stage), expectations_s(stage)
-    ranked = tuple(
-        node if node.rank_s == rank_s else replace(node, rank_s=rank_s)
-        for node, rank_s in zip(stage.nodes, _ranks_s(graph, expected_s), strict=True)
-    )
-    stage = replace(stage, nodes=ranked, critical_path=_critical_path(stage, graph, expected_s))
+    graph = _graph(stage)
+    ranks = zip(stage.nodes, ranks_s(graph, expectations_s(stage)), strict=True)
+    return foretold(replace(stage, nodes=tuple(replace(node, rank_s=rank_s) for node, rank_s in ranks)), graph)
+
+
+def foretold(stage: Stage, graph: "Graph") -> Stage:
+    """The *stage*, whose nodes hold their ranks, with its critical path and its estimated duration filled in.
+
+    For a planner, which ranks before it makes the nodes; *graph* is the stage's own.
+    Cost: O((nodes + edges) log nodes).
+    """
+    stage = replace(stage, critical_path=_critical_path(stage, graph, expectations_s(stage)))
     return replace(stage, expected_s=makespan_s(stage))
 
 
@@ -35,25 +39,11 @@ def expectations_s(stage: Stage) -> list[float]:
     return [0.0 if node.role is Role.PASS else node.expected_s for node in stage.nodes]
 
 
-def ranks_s(
-    *,
-    expected_s: Sequence[float],
-    waits_for: Sequence[Sequence[int]],
-    begins_after: Sequence[int | None],
-    barriers: Sequence[Barrier],
-) -> list[float]:
+def ranks_s(graph: "Graph", expected_s: Sequence[float]) -> list[float]:
     """Per node, the longest expected way from its beginning to the stage's end, itself included.
 
-    Works on the columns of a stage, so that a planner can rank before it builds nodes.
-
-    Raises:
-        ValueError: the graph has a circle.
     Cost: O(nodes + edges).
     """
-    return _ranks_s(_Graph(waits_for, begins_after, barriers), expected_s)
-
-
-def _ranks_s(graph: "_Graph", expected_s: Sequence[float]) -> list[float]:
     count = len(expected_s)
     rank_s = [0.0] * len(graph.order)
     for place in reversed(graph.order):
@@ -75,7 +65,7 @@ def critical_path(stage: Stage) -> tuple[int, ...]:
     return _critical_path(stage, _graph(stage), expectations_s(stage))
 
 
-def _critical_path(stage: Stage, graph: "_Graph", expected_s: Sequence[float]) -> tuple[int, ...]:
+def _critical_path(stage: Stage, graph: "Graph", expected_s: Sequence[float]) -> tuple[int, ...]:
     nodes, count = stage.nodes, len(stage.nodes)
     begin_s, end_s, cause = [0.0] * count, [0.0] * count, [-1] * count
     opened: list[tuple[float, int]] = [(0.0, -1)] * len(stage.barriers)
@@ -129,15 +119,15 @@ def makespan_s(stage: Stage) -> float:
             schedule.end(heappop(under_way)[1], Outcome.OK)
 
 
-def _graph(stage: Stage) -> "_Graph":
-    return _Graph([n.waits_for for n in stage.nodes], [n.begins_after for n in stage.nodes], stage.barriers)
+def _graph(stage: Stage) -> "Graph":
+    return Graph([n.waits_for for n in stage.nodes], [n.begins_after for n in stage.nodes], stage.barriers)
 
 
-class _Graph:
-    """A stage's arrows. A place is a node, or a barrier numbered on from the nodes.
+class Graph:
+    """A stage's arrows, from its columns. A place is a node, or a barrier numbered on from the nodes.
 
     `ends` and `begins`: who may go on when a place ends (barrier: opens) or begins. `order`: all places, each after
-    those it waits for.
+    those it waits for. Raises ValueError if there is a circle. Cost: O(nodes + edges).
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 from orchestrator.domain.errors import BadInput
+from orchestrator.domain.estimate import complete
 from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, chosen, questions
@@ -199,6 +200,12 @@ def test_order_is_implied_and_the_graph_has_no_circle_and_few_edges(case: Case) 
 
 
 @settings(deadline=None)
+@given(cases())
+def test_ranks_path_and_duration_are_those_of_the_finished_stage(case: Case) -> None:
+    for stage in plan_or_reject(case).stages:
+        assert complete(stage) == stage
+
+
 @given(cases())
 def test_a_running_dependent_outside_is_never_pulled_from_under(case: Case) -> None:
     assume(case.action is not Action.START and not case.choice.ignore_dependents)

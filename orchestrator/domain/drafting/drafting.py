@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orchestrator.domain.draft import Dependency, Draft, Entry, OnUnreachable
 from orchestrator.domain.drafting.instances import Instances
@@ -31,8 +31,7 @@ def draft(playbook: Playbook, inventory: Inventory, render: Render, address_of: 
     return _Drafting(playbook, inventory, render, address_of).draft()
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(NamedTuple):
     """A service whose hosts are known. None among them stands for an external service without hosts."""
 
     declared: Declared

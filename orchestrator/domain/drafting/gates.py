@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.domain.gates import (
     Check,
@@ -29,8 +28,7 @@ ITSELF = "localhost"
 """How a host calls itself, for a probe that runs there."""
 
 
-@dataclass(frozen=True, slots=True)
-class _OwnAddress:
+class _OwnAddress(NamedTuple):
     """A tcp gate that looks at the unit's own host: all of it but the address."""
 
     port: int

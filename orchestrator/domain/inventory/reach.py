@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.errors import Gathered, Mark, Mistake, Mistakes
@@ -73,8 +73,7 @@ class Reach:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class _Alike:
+class _Alike(NamedTuple):
     """A connection that comes from group variables, but for host and address.
 
     `leaned_on` are the names that its templates asked for: who has one of them itself may get something else.

@@ -35,10 +35,11 @@ def stage(
         if key in members:
             build.lay_out(graph.entries[key], members[key])
     rows = [row for key in keys if key in members for row in build.rows(graph.entries[key])]
-    return estimate.complete(
+    arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], build.barriers)
+    return estimate.foretold(
         Stage(
             goal=goal,
-            nodes=_ranked(rows, build.barriers),
+            nodes=_ranked(rows, arrows),
             barriers=tuple(build.barriers),
             limits=Limits(
                 run=draft.max_parallel,
@@ -49,18 +50,14 @@ def stage(
                     if entry.max_parallel is not None and key in build.acting
                 ),
             ),
-        )
+        ),
+        arrows,
     )
 
 
-def _ranked(rows: Sequence[_Row], barriers: Sequence[Barrier]) -> tuple[Node, ...]:
-    """The nodes, made once and with their ranks: to copy ten thousand of them later costs more than to rank twice."""
-    ranks_s = estimate.ranks_s(
-        expected_s=[row[4] for row in rows],
-        waits_for=[row[6] for row in rows],
-        begins_after=[row[7] for row in rows],
-        barriers=barriers,
-    )
+def _ranked(rows: Sequence[_Row], arrows: estimate.Graph) -> tuple[Node, ...]:
+    """The nodes, made once and with their ranks: to copy ten thousand of them later is dear."""
+    ranks_s = estimate.ranks_s(arrows, [row[4] for row in rows])
     return tuple(
         Node(
             unit=unit,

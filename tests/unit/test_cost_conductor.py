@@ -1,15 +1,14 @@
 """What a unit costs at a thousand and at ten thousand of them, and how well limits are used."""
 
 import asyncio
-import gc
 import random
 import statistics
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from measuring import cpu_s, grown
 from scripted_work import Answer, ScriptedWork
 from stages import barrier, node, plan, stage
 from virtual_time import run_virtual
@@ -21,8 +20,6 @@ from orchestrator.domain.results import Outcome, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import ConductorPorts, Order
-
-ROUNDS = 8
 
 
 def _fleet(units: int, services: int = 5) -> Stage:
@@ -57,54 +54,22 @@ async def _never() -> Order:
     raise AssertionError("not reached")
 
 
-@contextmanager
-def _own_garbage() -> Iterator[None]:
-    """Let the collector walk what is made inside, not the heap of the whole test session, which grows with it."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def _cpu_s(any_plan: Plan) -> float:
     ports = ConductorPorts(run=_at_once, append=_to_nowhere, orders=_never)
-    with _own_garbage():
-        began_s = time.process_time()
-        state = run_virtual(conduct(any_plan, RunState.begin(any_plan), ports))
-        took_s = time.process_time() - began_s
-    assert state.verdict().counts["ok"] == len(any_plan.stages[0].nodes)
+    ended: list[RunState] = []
+    took_s = cpu_s(lambda: ended.append(run_virtual(conduct(any_plan, RunState.begin(any_plan), ports))))
+    assert ended[0].verdict().counts["ok"] == len(any_plan.stages[0].nodes)
     return took_s
-
-
-def _estimate_cpu_s(raw: Stage) -> float:
-    with _own_garbage():
-        began_s = time.process_time()
-        complete(raw)
-        return time.process_time() - began_s
 
 
 def test_a_unit_costs_the_same_among_ten_thousand_as_among_one() -> None:
     small, large = plan(complete(_fleet(1_000))), plan(complete(_fleet(10_000)))
-    small_s = large_s = float("inf")
-    for _ in range(ROUNDS):
-        small_s = min(small_s, *(_cpu_s(small) for _ in range(3)))
-        large_s = min(large_s, _cpu_s(large))
-        if large_s / small_s <= 13:
-            break
-    assert large_s / small_s <= 13, f"{small_s / 1e3 * 1e6:.0f} us a unit of 1,000, {large_s / 1e4 * 1e6:.0f} of 10,000"
+    assert grown("the conductor", partial(_cpu_s, small), partial(_cpu_s, large)) <= 1.3
 
 
 def test_so_does_its_estimate() -> None:
     small, large = _fleet(1_000), _fleet(10_000)
-    small_s = large_s = float("inf")
-    for _ in range(ROUNDS):
-        small_s = min(small_s, *(_estimate_cpu_s(small) for _ in range(3)))
-        large_s = min(large_s, _estimate_cpu_s(large))
-        if large_s / small_s <= 13:
-            break
-    assert large_s / small_s <= 13, f"{small_s / 1e3 * 1e6:.0f} us a unit of 1,000, {large_s / 1e4 * 1e6:.0f} of 10,000"
+    assert grown("the estimate", lambda: cpu_s(lambda: complete(small)), lambda: cpu_s(lambda: complete(large))) <= 1.3
 
 
 def _any_fleet(dice: random.Random) -> Stage:
