@@ -221,6 +221,23 @@ def test_a_hung_thread_is_freed_when_its_exchange_is_given_up(source: LabSource)
     assert time.monotonic() - began_s < 20, "the interpreter waited for a hung thread"
 
 
+def test_a_time_out_while_signing_in_says_that_nothing_was_asked(source: LabSource) -> None:
+    connection = source.connection(next(source.unused["en"]), read_timeout_s=40.0)
+
+    async def main() -> None:
+        threads = WinrmThreads()
+        way = Lane(connection, lambda text: text, threads, Credentials())
+        LabWorld(source.lab, WinrmHosts({}, str)).fault(connection.host, Fault.SILENT, times=None)
+        with pytest.raises(Unreachable) as caught:
+            await way.exchange(lambda session: session.begin([Statement("Get-Date")]), limit_s=1.0)
+        assert source.lab.log(kind="cut", host=connection.host), "the host had begun to answer"
+        assert caught.value.sent is False
+        await way.close()
+        threads.close()
+
+    run(main())
+
+
 def test_a_new_secret_is_tried_after_a_rejected_one(source: LabSource) -> None:
     host = next(source.unused["en"])
     secret = "wrong"

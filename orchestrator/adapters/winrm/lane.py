@@ -243,11 +243,10 @@ class Lane:
             async with asyncio.timeout(limit_s):
                 return await asyncio.shield(running)
         except TimeoutError as exc:
+            sent = session.opened and session.line.written  # what a sign-in writes asks for nothing
             session.cut()
             self._drop(session)
-            raise Unreachable(
-                self._connection.host, f"no answer within {limit_s:g} s", sent=session.line.written
-            ) from exc
+            raise Unreachable(self._connection.host, f"no answer within {limit_s:g} s", sent=sent) from exc
         except AuthRejected as exc:
             self._rejected = (session.password, exc)
             self._drop(session, leaves=session.opened)
