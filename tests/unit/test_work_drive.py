@@ -13,6 +13,7 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Role
 from orchestrator.domain.results import Acted, Outcome, Phase
 from orchestrator.domain.service import Control, State
+from orchestrator.engine.ports import ControlAnswer
 from orchestrator.engine.work.looks import FINISH_S
 
 CONTROLS = {Phase.START: Control.START, Phase.STOP: Control.STOP}
@@ -152,12 +153,33 @@ async def test_a_refusal_fails_at_once_in_the_words_of_the_host(phase: Phase, co
     assert f"(error {code}); the host says: Zugriff verweigert [rot]" in result.said
 
 
+UNNUMBERED = Problem(ProblemKind.REFUSED, "Accès refusé")
+
+
+@BOTH
 @in_virtual_time
-async def test_a_refusal_without_a_number_leaves_open_whether_something_happened() -> None:
-    problem = Problem(ProblemKind.REFUSED, "Accès refusé")
-    one = bench(Phase.STOP, orders(Phase.STOP, refuses={Control.STOP: problem}))
+async def test_a_refusal_without_a_number_did_nothing_if_nothing_shows(phase: Phase) -> None:
+    one = bench(phase, orders(phase, refuses={CONTROLS[phase]: UNNUMBERED}))
+    result = await one.run(phase)
+    assert (result.outcome, result.acted, result.problem) == (Outcome.FAILED, Acted.NO, UNNUMBERED)
+    assert result.after == FROM[phase]
+
+
+@in_virtual_time
+async def test_a_start_that_may_have_been_tried_leaves_open_whether_something_happened() -> None:
+    """It may have fallen back with the same exit code as the time before."""
+    service = orders(Phase.START, refuses={Control.START: UNNUMBERED}, win32_exit_code=1067)
+    result = await bench(Phase.START, service).run(Phase.START)
+    assert (result.outcome, result.acted, result.problem) == (Outcome.FAILED, Acted.MAYBE, UNNUMBERED)
+
+
+@in_virtual_time
+async def test_a_refusal_without_a_number_acted_if_another_process_runs() -> None:
+    service = orders(Phase.STOP, refuses={Control.STOP: UNNUMBERED}, pid=100)
+    one = bench(Phase.STOP, service)
+    asyncio.get_running_loop().call_later(0.05, setattr, service, "pid", 200)
     result = await one.run(Phase.STOP)
-    assert (result.outcome, result.acted, result.problem) == (Outcome.FAILED, Acted.MAYBE, problem)
+    assert (result.outcome, result.acted) == (Outcome.FAILED, Acted.YES)
 
 
 @pytest.mark.parametrize(("phase", "code"), [(Phase.START, 1056), (Phase.STOP, 1062)])
@@ -359,6 +381,30 @@ async def test_a_request_that_blocks_is_left_at_the_deadline_and_judged_by_the_s
     result = await Bench(State.STOPPED, one.nodes, one.fleet, hosts=hosts).run(Phase.STOP)
     assert (result.outcome, result.acted, result.took_s) == (Outcome.OK, Acted.YES, about(90))
     assert one.fleet.asked == ["stop orders@app-01"]
+
+
+class PonderingLink(MemoryLink):
+    """A host that says no half a minute after it was asked, as Windows does for a service that doesn't listen."""
+
+    asked_at_s = 0.0
+
+    async def request(self, name: str, control: Control) -> None:
+        self.asked_at_s = asyncio.get_running_loop().time()
+        await super().request(name, control)
+
+    async def answer(self, name: str) -> ControlAnswer:
+        if asyncio.get_running_loop().time() < self.asked_at_s + 30:
+            return ControlAnswer(ended=False)
+        return await super().answer(name)
+
+
+@BOTH
+@in_virtual_time
+async def test_a_late_refusal_without_a_number_leaves_open_whether_something_happened(phase: Phase) -> None:
+    one = bench(phase, orders(phase, refuses={CONTROLS[phase]: UNNUMBERED}))
+    hosts = OneLink(PonderingLink(one.fleet, one.fleet.hosts["app-01"]), one)
+    result = await Bench(TO[phase], one.nodes, one.fleet, hosts=hosts).run(phase)
+    assert (result.outcome, result.acted, result.problem) == (Outcome.FAILED, Acted.MAYBE, UNNUMBERED)
 
 
 class BrokenLink(MemoryLink):

@@ -20,6 +20,9 @@ NOT_NOW = 1061
 """The service can't take a control at this moment: Windows said no, and may be asked again."""
 TRIED = (1053, 1066, 1067, 1068, 1070)
 """Errors of a start that Windows did try: something ran, or a dependency was started."""
+AT_ONCE_S = 25.0
+"""A no that comes sooner was said before any service was waited for: Windows waits 30 s for one to take a control or
+to begin its start, and then says no as well (1053)."""
 CONTROLS = {Move.START: Control.START, Move.STOP: Control.STOP, Move.RESUME: Control.RESUME}
 
 
@@ -45,8 +48,10 @@ class Drive:
         self._record = Record(step, goal)
         self._sent = Sent.NO
         self._asked_of: ServiceStatus | None = None
+        self._asked_at_s = 0.0
         self._moved = False
         self._answered = False
+        self._at_once = False
         self._refusal: Problem | None = None
         self._acted = Acted.NO
         self._hindrance: Problem | None = None
@@ -91,9 +96,7 @@ class Drive:
         if move is Move.DONE:
             return self._done()
         if self._refusal is not None and not status.state.pending:
-            if self._refusal.code != NOT_NOW:
-                return self._failed(self._record.refused(self._refusal), self._refusal)
-            return await self._not_now(self._refusal)
+            return await self._said_no(self._refusal, status)
         if self._came_back(status, move):
             return await self._fell_back(status)
         if self._late:
@@ -147,18 +150,35 @@ class Drive:
     def _send(self, sent: Sent, control: Control, status: ServiceStatus) -> None:
         self._sent = sent
         self._acted = Acted.MAYBE
-        self._asked_of = status
+        self._asked_of, self._asked_at_s = status, self._now_s()
         self._moved = self._answered = False
         self._looked = 0
         self._record.asked(control, self._now_s(), lost=sent is Sent.LOST)
 
     def _refuse(self, problem: Problem) -> None:
         self._answered = True
+        self._at_once = self._now_s() - self._asked_at_s < AT_ONCE_S
         self._refusal = problem
         if self._moved or problem.code in TRIED:
             self._acted = Acted.YES
         elif problem.code is not None:
             self._acted = Acted.NO
+
+    async def _said_no(self, problem: Problem, status: ServiceStatus) -> Result | None:
+        """Windows refused, and *status* was read after that."""
+        if problem.code == NOT_NOW:
+            return await self._not_now(problem)
+        if problem.code is None and self._untouched(status):
+            self._acted = Acted.NO
+        return self._failed(self._record.refused(problem), problem)
+
+    def _untouched(self, status: ServiceStatus) -> bool:
+        """Whether a refusal without a number did nothing, as *status*, read after it, shows.
+
+        Windows PowerShell 5.1 gives none where rights are missing. A start that was tried leaves its exit code behind.
+        """
+        tried = status.state is State.STOPPED and self._goal is State.RUNNING and status.win32_exit_code != 0
+        return self._at_once and not self._moved and not tried
 
     async def _not_now(self, problem: Problem) -> Result | None:
         """Windows refused for the moment alone: wait before asking again."""
