@@ -4,7 +4,6 @@ Commands are imported when they are called: `orch --help` loads neither WinRM no
 """
 
 import gc
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +26,8 @@ app = typer.Typer(
 app.add_typer(lab, name="lab")
 
 YOUNG = 50_000
-"""New objects before Python looks for circles among them, of which orch leaves few. With its own 700, a fifth of the
-start-up goes into looking, and planning 10,000 units, which makes a million objects that stay, costs a sixth more."""
+"""New objects before Python looks for circles among them, of which orch leaves few. With its own 700, `orch validate`
+spends 20 of its 300 ms on looking, and a plan of 10,000 units, whose objects all stay, costs an eighth more."""
 
 
 def _version(wanted: bool) -> None:
@@ -51,8 +50,6 @@ def _orch(
 def main() -> None:
     """Run `orch`."""
     gc.set_threshold(YOUNG)
-    # pydantic would read the metadata of every installed package, in search of plugins that nobody here wants.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     app(prog_name="orch")
 
 
