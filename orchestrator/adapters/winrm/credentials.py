@@ -46,7 +46,7 @@ class Credential:
         """Raises AuthRejected if so many hosts rejected it that *host* must not be asked."""
         if self._accepted or len(self._rejected_by) < TRIES:
             return
-        told = f"{self._user} was rejected by {' and '.join(self._rejected_by)}"
+        told = f"{self._user} was rejected by {' and '.join(sorted(self._rejected_by))}"
         raise AuthRejected(
             host,
             f"{told}; it was not tried here, so that the account is not locked",
