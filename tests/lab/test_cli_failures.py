@@ -120,15 +120,16 @@ def test_a_missing_service_is_refused_before_anything_is_touched(pair: Site) -> 
     assert "--exclude app-01" in ended.said
 
 
-def test_wrong_credentials_are_sent_once_to_each_host(pair: Site, tmp_path: Path) -> None:
+def test_wrong_credentials_are_sent_to_two_hosts_and_no_more(pair: Site, tmp_path: Path) -> None:
     for host in ("db-01", "app-01", "app-02"):
         pair.fault(host, "rejects-credentials")
     before = len(pair.log("auth"))
     ended = pair.orch("stop", "--yes")
     assert (ended.code, pair.untouched()) == (2, True), ended.said
-    failures = [line["host"] for line in pair.log("auth")[before:]]
-    assert sorted(failures) == ["app-01", "app-02", "db-01"]
-    assert "3 hosts give no usable answer: db-01: auth: the host refused admin (ntlm)" in ended.said
+    one, other = sorted(line["host"] for line in pair.log("auth")[before:])
+    assert "3 hosts give no usable answer" in ended.said
+    assert "auth: the host refused admin (ntlm)" in ended.said
+    assert f"admin was rejected by {one} and {other}; it was not tried here" in ended.said
     assert ended.err.count("check ansible_user, ansible_password and ansible_psrp_auth") == 1
     assert "that is all that was chosen: there is nothing to stop; nothing was touched" in ended.said
     assert PASSWORD not in ended.said
