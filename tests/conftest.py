@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,11 @@ GROUPS = {"tmux": Group("the live view in a real terminal", "tmux", "tmux")}
 settings.register_profile("judged", derandomize=True)
 if os.environ.get("ORCH_TEST_ALL"):
     settings.load_profile("judged")
+
+
+# What starts the tests in the background may have them ignore these; children would inherit that, and never hear Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def _loopback_only(event: str, args: tuple[object, ...]) -> None:
