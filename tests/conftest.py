@@ -30,7 +30,7 @@ if os.environ.get("ORCH_TEST_ALL"):
     settings.load_profile("judged")
 
 
-# What starts the tests in the background may have them ignore these; children would inherit that, and never hear Ctrl-C.
+# Whatever starts tests in the background may have them ignore these; children would inherit that and hear no Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
