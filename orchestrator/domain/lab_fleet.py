@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
 from orchestrator.domain.service import Asked
@@ -34,7 +34,7 @@ class _Host:
 def lab_fleet(
     draft: Draft, connections: Mapping[str, Connection], reveal: Callable[[str], str], *, folder: str
 ) -> dict[str, object]:
-    """The lab's JSON for every host that *connections* holds.
+    """The lab's JSON for every host that *connections* reaches by WinRM.
 
     A gate's port belongs to the first service of the instance that has the gate when the gate points at the
     instance's own host; a port that only others ask for is opened by a service of its own, which always runs.
@@ -54,7 +54,11 @@ def lab_fleet(
         "dir": folder,
         "users": users,
         "transports": ["http", "https"],
-        "hosts": [_described(connections[name], hosts[name]) for name in connections],
+        "hosts": [
+            _described(connections[name], hosts[name])
+            for name in connections
+            if connections[name].transport is Transport.PSRP
+        ],
     }
 
 

@@ -45,7 +45,9 @@ def table(shown: Sequence[Row]) -> Table:
         cells = {
             **row,
             "groups": ", ".join(_texts(row["groups"])),
-            "reached": f"{row['transport']} {row['protocol']} {row['address']}:{row['port']}",
+            "reached": " ".join(
+                dict.fromkeys((str(row["transport"]), str(row["protocol"]), f"{row['address']}:{row['port']}"))
+            ),
         }
         drawn.add_row(*(Text(str(cells[key])) for key in _HEADS))
     return drawn

@@ -92,3 +92,12 @@ def test_what_hosts_share_is_rendered_once(shared: dict[str, object], own: dict[
     for name in everyone.hosts:
         reach.address_of(name)
     assert len(rendered) == compiled
+
+
+def test_a_host_that_only_ssh_reaches_is_shown_but_not_driven() -> None:
+    both: list[tuple[int, dict[str, object]]] = [(0, {}), (0, {"ansible_connection": "ssh"})]
+    reach = Reach(inventory([{}], both), Renderer())
+    shown = {name: str(made.transport) for name, made in reach.all().items()}
+    assert shown == {"h0": "psrp", "h1": "ssh"}
+    with pytest.raises(Mistakes, match="h1: SSH is not supported yet"):
+        reach.check()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from orchestrator.domain.connection import Connection, Transport
-from orchestrator.domain.errors import Gathered, Mark, Mistake, Mistakes
+from orchestrator.domain.errors import Gathered, Mark, Mistake
 from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.connection_values import is_plain_address
 from orchestrator.domain.inventory.connection_variables import ADDRESS, ADDRESSES
@@ -40,15 +40,24 @@ class Reach:
         return known.address
 
     def all(self, names: Iterable[str] | None = None) -> Mapping[str, Connection]:
-        """The connections of *names* (None: every host of the inventory). Raises Mistakes."""
+        """The connections of *names* (None: every host of the inventory), to be shown: SSH too. Raises Mistakes."""
         for name in self._inventory.hosts if names is None else names:
             self.address_of(name)
-        self.check()
+        self._found.check()
         return self.made
 
     def check(self) -> None:
-        """Raise the mistakes of all hosts that were asked for; one that many share through a group is told once."""
+        """Raise the mistakes of all hosts that were asked for; one that many share through a group is told once.
+
+        A host that only SSH reaches is one: it can be shown and not driven yet.
+        """
+        self._found.add(self._ssh(name) for name, made in self.made.items() if made.transport is Transport.SSH)
         self._found.check()
+
+    def _ssh(self, name: str) -> Mistake:
+        mark = self._inventory.hosts[name].marks.get("ansible_connection", Mark(self._inventory.file, 1, 1))
+        right = "write psrp (WinRM); a host that only SSH reaches can be left out with `hosts: all:!NAME`"
+        return Mistake(mark, f"{name}: SSH is not supported yet", right)
 
     def _connect(self, host: InventoryHost) -> Connection:
         """As `_checked`. That is dear, so hosts that differ by their address alone are checked once for all."""
@@ -63,11 +72,7 @@ class Reach:
         return made
 
     def _checked(self, variables: Rendered) -> Connection:
-        made, host = connect(variables), variables.host
-        if made.transport is Transport.SSH:
-            mark = host.marks.get("ansible_connection", Mark(self._inventory.file, 1, 1))
-            right = "write psrp (WinRM); a host that only SSH reaches can be left out with `hosts: all:!NAME`"
-            raise Mistakes([Mistake(mark, f"{host.name}: SSH is not supported yet", right)])
+        made = connect(variables)
         if self._ask and made.password is None:
             return replace(made, password=Secret(embed(ASKED)))
         return made
