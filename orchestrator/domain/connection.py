@@ -13,6 +13,13 @@ class Transport(StrEnum):
     SSH = "ssh"
 
 
+class ControlBy(StrEnum):
+    """By what a host's services are driven (`orch_control`)."""
+
+    POWERSHELL = "powershell"
+    SC = "sc"
+
+
 class Auth(StrEnum):
     """WinRM's ways to authenticate, in pypsrp's words."""
 
@@ -25,18 +32,49 @@ class Auth(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """A host that SSH goes through. `user` "" and `port` 0: as the SSH configuration says, else ours and 22."""
+
+    address: str
+    port: int = 0
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """What SSH alone needs. Paths are files of the controller; "" or () leave it to the defaults of OpenSSH.
+
+    `config` is the client configuration that counts: "" is ~/.ssh/config, "none" is no file at all. `agent` says
+    whether keys of a running agent are offered. `jumps` are gone through in order.
+    """
+
+    key_file: str = ""
+    passphrase: Secret | None = None
+    certificate_file: str = ""
+    known_hosts: tuple[str, ...] = ()
+    config: str = ""
+    agent: bool = True
+    jumps: tuple[Jump, ...] = ()
+    keepalive_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """How to reach one host. Durations are seconds.
+    """One way to reach one host. Durations are seconds.
 
     `host` is the inventory name; `address` what is connected to. `encryption` is `auto`, `always` or `never` (message
     encryption over HTTP; `never` with basic sends the password in clear, and must be asked for). `verify` False
-    accepts any certificate; `ca` is a PEM file or folder.
+    accepts any certificate or host key; `ca` is a PEM file or folder. `resolved` are the IP addresses that `address`
+    was resolved to, once, in order of preference; empty: it was not resolved (a proxy or a jump host does that).
     """
 
     host: str
     address: str
     port: int
     transport: Transport = Transport.PSRP
+    control: ControlBy = ControlBy.POWERSHELL
+    resolved: tuple[str, ...] = ()
+    ssh: Ssh = Ssh()
     user: str = ""
     password: Secret | None = None
     https: bool = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from orchestrator.domain.connection import Connection
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.facts import Fact, Stamped
 from orchestrator.domain.gates import HttpCheck
@@ -115,8 +116,39 @@ class Probe(Protocol):
         """Whether a request answers as wanted. Redirects are not followed; proxies of the environment are not used."""
 
 
+class SignIn(Protocol):
+    """One try of one secret on one host. Whoever was given it ends it: the first end counts, further ones don't."""
+
+    secret: str | None
+    """The secret itself, resolved; None where none is used (a ticket, a key without a passphrase)."""
+
+    def end(self, *, accepted: bool | None) -> None:
+        """It was accepted or rejected, or something else went wrong (None). Safe to call from the event loop only."""
+
+
+class Credentials(Protocol):
+    """Which secrets may be tried where, so that a wrong one locks no account. One for all hosts and wires.
+
+    After two rejections with no acceptance since, a secret is used nowhere any more: it is resolved anew, once, and
+    then one question is asked for all who wait.
+    """
+
+    async def sign_in(self, connection: Connection) -> SignIn:
+        """Wait until the secret of *connection* may be tried on its host. May wait for a person; may be cancelled.
+
+        Raises: AuthRejected if it must not be tried there (nothing was sent, and it stays so until something changes);
+        HostError if its reference leads nowhere.
+        """
+
+
 class Hosts(Protocol):
     """Everything that leads to hosts, by inventory name. The same object per host for the life of the process."""
+
+    def detour(self, host: str) -> str:
+        """In words how *host* is reached and why, if not by the first of its ways: `ssh, for psrp failed: ...`.
+
+        "" as long as the first way holds. O(1).
+        """
 
     def services(self, host: str) -> HostServices:
         """The host's services."""
