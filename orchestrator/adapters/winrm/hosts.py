@@ -36,6 +36,10 @@ class WinrmHosts:
         """The host's programs."""
         return self.services(host)
 
+    def detour(self, host: str) -> str:
+        """See Hosts: WinRM is the one way here."""
+        return ""
+
     async def aclose(self) -> None:
         """Delete every shell, side by side. Never raises; what does not answer within four seconds is left to end by
         its idle timeout."""
