@@ -89,6 +89,9 @@ class Anything:
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         raise AssertionError("never asked")
 
+    def detour(self, host: str) -> str:
+        return ""
+
     async def aclose(self) -> None:
         """Nothing is held."""
 
