@@ -13,7 +13,9 @@ from typing import Any
 START_TYPES = ("Automatic", "AutomaticDelayed", "Manual", "Disabled", "Boot", "System")
 STATES = ("Stopped", "StartPending", "StopPending", "Running", "ContinuePending", "PausePending", "Paused")
 LANGUAGES = ("en", "de", "fr")
-TRANSPORTS = ("http", "https")
+TRANSPORTS = ("http", "https", "ssh")
+DEFAULT_SHELLS = ("cmd", "powershell", "sh")
+CLUSTER_SERVICE = "ClusSvc"
 DEFAULT_SDDL = (
     "D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
 )
@@ -54,16 +56,26 @@ class ServiceSpec:
     requires: tuple[str, ...] = ()
     ports: tuple[PortSpec, ...] = ()
     sddl: str = DEFAULT_SDDL
+    cluster_role: str = ""
+    """The role of the failover cluster that this service is a resource of; empty if it is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSpec:
-    """One virtual Windows host; `max_shells` is its MaxShellsPerUser quota."""
+    """One virtual Windows host.
+
+    `max_shells` is WinRM's MaxShellsPerUser, `max_sessions` sshd's MaxSessions: channels on one connection.
+    `default_shell` gets what an SSH client wants executed; `banner` is shown before sign-in.
+    """
 
     name: str
     address: str
     http_port: int = 5985
     https_port: int = 5986
+    ssh_port: int = 22
+    default_shell: str = "cmd"
+    banner: str = ""
+    max_sessions: int = 10
     language: str = "en"
     clock_skew_s: float = 0.0
     max_shells: int = 30
@@ -72,13 +84,14 @@ class HostSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """All of one lab."""
+    """All of one lab. `authorized_keys` are lines as sshd reads them, certificate authorities among them."""
 
     name: str
     dir: Path
     users: Mapping[str, str] = field(repr=False)
     transports: tuple[str, ...]
     hosts: tuple[HostSpec, ...]
+    authorized_keys: tuple[str, ...] = ()
 
 
 def load(path: Path) -> Fleet:
@@ -109,13 +122,15 @@ def parse(raw: object) -> Fleet:
     transports = fields.texts("transports", ("http",))
     for transport in transports:
         _one_of(transport, TRANSPORTS, "fleet.transports")
-    hosts = tuple(_host(item, f"hosts[{n}]") for n, item in enumerate(fields.items("hosts")))
+    keys = fields.texts("authorized_keys", ())
+    ssh = "ssh" in transports
+    hosts = tuple(_host(item, f"hosts[{n}]", ssh=ssh) for n, item in enumerate(fields.items("hosts")))
     fields.finish()
     if not hosts:
         raise BadFleet("fleet.hosts: expected at least one host")
     _distinct((host.name.casefold() for host in hosts), "hosts: two hosts are named")
     _distinct((host.address for host in hosts), "hosts: two hosts have the address")
-    return Fleet(name=name, dir=Path(folder), users=users, transports=transports, hosts=hosts)
+    return Fleet(name=name, dir=Path(folder), users=users, transports=transports, hosts=hosts, authorized_keys=keys)
 
 
 def fits_unix_socket(path: Path) -> bool:
@@ -123,13 +138,17 @@ def fits_unix_socket(path: Path) -> bool:
     return len(str(path).encode()) <= _UNIX_PATH_LIMIT
 
 
-def _host(raw: object, where: str) -> HostSpec:
+def _host(raw: object, where: str, *, ssh: bool) -> HostSpec:
     fields = _Fields(raw, where)
     spec = HostSpec(
         name=fields.text("name"),
         address=_loopback(fields.text("address"), f"{where}.address"),
         http_port=fields.port("http_port", 5985),
         https_port=fields.port("https_port", 5986),
+        ssh_port=fields.port("ssh_port", 22),
+        default_shell=_one_of(fields.text("default_shell", "cmd"), DEFAULT_SHELLS, f"{where}.default_shell"),
+        banner=fields.text("banner", ""),
+        max_sessions=fields.whole("max_sessions", 10),
         language=_one_of(fields.text("language", "en"), LANGUAGES, f"{where}.language"),
         clock_skew_s=fields.number("clock_skew_s", 0.0, least=None),
         max_shells=fields.whole("max_shells", 30),
@@ -139,11 +158,14 @@ def _host(raw: object, where: str) -> HostSpec:
     names = {service.name.casefold() for service in spec.services}
     _distinct((service.name.casefold() for service in spec.services), f"{where}.services: two services are named")
     taken = [str(port.port) for service in spec.services for port in service.ports]
-    _distinct([*taken, str(spec.http_port), str(spec.https_port)], f"{where}: two listeners want port")
+    ours = [spec.http_port, spec.https_port, *([spec.ssh_port] if ssh else [])]
+    _distinct([*taken, *map(str, ours)], f"{where}: two listeners want port")
     for service in spec.services:
         for required in service.requires:
             if required.casefold() not in names:
                 raise BadFleet(f"{where}: service {service.name} requires {required!r}, which is not on this host")
+        if service.cluster_role and CLUSTER_SERVICE.casefold() not in names:
+            raise BadFleet(f"{where}: service {service.name} has a cluster_role, but there is no {CLUSTER_SERVICE}")
     _no_circle(spec.services, where)
     return spec
 
@@ -167,6 +189,7 @@ def _service(raw: object, where: str) -> ServiceSpec:
         requires=fields.texts("requires", ()),
         ports=tuple(_port(item, f"{where}.ports[{n}]") for n, item in enumerate(fields.items("ports"))),
         sddl=fields.text("sddl", DEFAULT_SDDL),
+        cluster_role=fields.text("cluster_role", ""),
     )
     fields.finish()
     return spec
