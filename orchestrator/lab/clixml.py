@@ -10,28 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from orchestrator.lab.errors import Error
 from orchestrator.lab.scm import Service
 
 _ESCAPED = re.compile("_(?=[xX])|[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
 _HRESULT = -2146233087
-_EXCEPTION = ("System.SystemException", "System.Exception", "System.Object")
 _TYPE_VALUES = {"Boot": 0, "System": 1, "Automatic": 2, "Manual": 3, "Disabled": 4}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Error:
-    """An error record. `exception` is the .NET type, `inner` what its InnerException prints; `category` is
-    PowerShell's number and name."""
-
-    text: str
-    id: str
-    exception: str
-    category: tuple[int, str]
-    activity: str = ""
-    target: str = ""
-    target_type: str = ""
-    inner: str = ""
-    bases: tuple[str, ...] = _EXCEPTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +112,10 @@ def pipeline_state(state: int, reason: Error | None = None) -> str:
 
 def _record(record: Error, ref: int) -> str:
     message = text(record.text)
-    printed = text(f"{record.exception}: {record.text}{' ---> ' + record.inner if record.inner else ''}")
+    within = " ---> ".join(f"{cause.exception}: {cause.text}" for cause in record.causes)
+    printed = text(f"{record.exception}: {record.text}{' ---> ' + within if within else ''}")
     reason = text(record.exception.rpartition(".")[2])
-    inner = f'<S N="InnerException">{text(record.inner)}</S>' if record.inner else '<Nil N="InnerException" />'
+    inner = f'<S N="InnerException">{text(within)}</S>' if within else '<Nil N="InnerException" />'
     target = text(record.target)
     whose = f'<S N="TargetObject">{target}</S>' if record.target else '<Nil N="TargetObject" />'
     number, category = record.category

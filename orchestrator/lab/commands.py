@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from orchestrator.lab import clixml, programs, texts
-from orchestrator.lab.cmdlets import ALIASES, CMDLETS, Call
+from orchestrator.lab.cmdlets import CMDLETS, Remote
+from orchestrator.lab.errors import Error
 from orchestrator.lab.host import Host
 from orchestrator.lab.programs import Where
 from orchestrator.lab.psrp import Pipeline, PipelineFailed, Runspace
+from orchestrator.lab.service_cmdlets import ALIASES, Call, Stopped
 
 _MANAGEMENT = "System.Management.Automation"
 _INVALID_ARGUMENT, _NOT_FOUND = (5, "InvalidArgument"), (13, "ObjectNotFound")
@@ -47,7 +49,12 @@ async def _run(
         cmdlet, run, accepted = known
         bound = _bind(host, cmdlet, accepted, parameters)
         action = str(bound.get("erroraction", "")).casefold()
-        await run(Call(host, pipeline, runspace, cmdlet, bound, silent=action in _SILENT, stops=action in _STOP))
+        remote = Remote(pipeline, runspace)
+        call = Call(host, remote, cmdlet, bound, silent=action in _SILENT, stops=action in _STOP)
+        try:
+            await run(call, remote)
+        except Stopped as exc:
+            raise PipelineFailed(exc.record) from exc
         return
     result = await programs.run(where, name, [str(value) for _, value in parameters])
     if result is None:
@@ -59,7 +66,7 @@ async def _run(
         id = "NativeCommandErrorMessage" if number else "NativeCommandError"
         exception = f"{_MANAGEMENT}.RemoteException"
         pipeline.error(
-            clixml.Error(
+            Error(
                 text=line, id=id, exception=exception, category=(0, "NotSpecified"), target=line, target_type="String"
             )
         )
@@ -81,10 +88,8 @@ def _bind(
     return bound
 
 
-def _refusal(
-    host: Host, key: str, id: str, exception: str, category: tuple[int, str], subject: str = ""
-) -> clixml.Error:
-    return clixml.Error(
+def _refusal(host: Host, key: str, id: str, exception: str, category: tuple[int, str], subject: str = "") -> Error:
+    return Error(
         text=texts.say(key, host.spec.language, subject),
         id=id,
         exception=f"{_MANAGEMENT}.{exception}",

@@ -18,6 +18,7 @@ import psrpcore
 from psrpcore.types import PSRPMessageType, PSVersion, serialize
 
 from orchestrator.lab import clixml
+from orchestrator.lab.errors import Error
 
 FRAGMENT_SIZE = 32768
 """Bytes of a fragment with its header of 21."""
@@ -38,7 +39,7 @@ VERSION_TABLE = {
 class PipelineFailed(Exception):
     """A terminating error: the pipeline ends in state Failed with this record."""
 
-    def __init__(self, record: clixml.Error) -> None:
+    def __init__(self, record: Error) -> None:
         self.record = record
         super().__init__(record.text)
 
@@ -95,7 +96,7 @@ class Pipeline:
         """One object of the pipeline's output, as CLIXML."""
         self._post(PSRPMessageType.PipelineOutput, content)
 
-    def error(self, record: clixml.Error) -> None:
+    def error(self, record: Error) -> None:
         """A non-terminating error."""
         self._post(PSRPMessageType.ErrorRecord, clixml.error(record))
 
@@ -103,7 +104,7 @@ class Pipeline:
         """A warning."""
         self._post(PSRPMessageType.WarningRecord, clixml.warning(message))
 
-    def finish(self, state: int, reason: clixml.Error | None = None) -> None:
+    def finish(self, state: int, reason: Error | None = None) -> None:
         """The pipeline has ended."""
         self._post(PSRPMessageType.PipelineState, clixml.pipeline_state(state, reason))
         self.outbox.end()
@@ -224,7 +225,7 @@ class Pool:
         return await self._free.get()
 
 
-_STOPPED_RECORD = clixml.Error(
+_STOPPED_RECORD = Error(
     text="The pipeline has been stopped.",
     id="PipelineStopped",
     exception="System.Management.Automation.PipelineStoppedException",
