@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from orchestrator.adapters.documents import inventory_files, yaml_nodes
+from orchestrator.adapters.documents import inventory_files, playbook_files, yaml_nodes
 from orchestrator.domain.errors import Gathered, Mistake, Mistakes
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.playbook.reading import Playbook, read_playbook
@@ -13,15 +13,15 @@ def load_both(plan: Path, inventory: Path | None) -> tuple[Playbook, Inventory]:
     """The playbook *plan*, and the inventory *inventory* or the one that the playbook names beside itself.
 
     The playbook's own mistakes are left in it, for whoever drafts it to raise with the rest, unless the inventory
-    is wrong.
+    is wrong or a fragment could not be read.
 
     Raises:
         Mistakes: those of both files.
     """
     gathered = Gathered()
-    playbook = gathered.value(lambda: read_playbook(yaml_nodes.read(plan)))
+    playbook = gathered.value(lambda: playbook_files.load(plan))
     hosts = gathered.value(lambda: _inventory(playbook, inventory))
-    if playbook is None or hosts is None:
+    if playbook is None or hosts is None or not playbook.whole:
         gathered.add(playbook.mistakes if playbook else ())
         gathered.check()
     assert playbook is not None

@@ -4,18 +4,17 @@ Nothing here needs the inventory: `domain.drafting` puts both together.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
-from orchestrator.domain.playbook import longhand
+from orchestrator.domain.playbook import including, longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.order import check_order
 from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, salvage_piece
 from orchestrator.domain.playbook.shapes import (
     DEFAULT_TIMEOUT_S,
-    DefaultsShape,
     EntryShape,
     GateShape,
     GateTiming,
@@ -61,7 +60,8 @@ class Playbook:
     """What the file says, as far as it is right.
 
     `inventory` is as written: relative to the playbook's folder. `mistakes` are all that can be told without an
-    inventory; `draft` raises them together with its own, so whoever does not get that far must raise them.
+    inventory; `draft` raises them together with its own, so whoever does not get that far must raise them. `whole`
+    False: a fragment could not be read, so nothing can be said of what may be missing; it must not be drafted.
     """
 
     file: str
@@ -71,32 +71,37 @@ class Playbook:
     vars: Mapping[str, Node]
     services: tuple[Declared, ...]
     mistakes: tuple[Mistake, ...]
+    whole: bool = True
 
 
-def read_playbook(node: Node) -> Playbook:
-    """Read what a YAML file holds. Mistakes are collected in the result.
+def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[Mistake] = ()) -> Playbook:
+    """Read what a YAML file holds, and the *fragments* that it includes, those first that it includes first.
+
+    *missing* are the mistakes of fragments that could not be read. All mistakes are collected in the result.
 
     Raises:
         Mistakes: it is no mapping at all.
     """
     if not isinstance(node.value, dict):
         right = "a playbook is a mapping: `services:` and below it one entry for each service"
-        raise Mistakes([Mistake(node.mark, f"this is {node.kind}, not a playbook", right)])
+        raise Mistakes([*missing, Mistake(node.mark, f"this is {node.kind}, not a playbook", right)])
     found = Findings()
+    found.extend(tuple(missing))
     top = longhand.given(node)
-    defaults = _defaults(top, found)
-    variables = longhand.mapping(top.get("vars"), "vars", found)
-    longhand.mapping(top.get("services"), "services", found)
-    listed = node.at(["services"]).value if "services" in top else None
-    services = listed if isinstance(listed, dict) else {}
-    if not services and not isinstance(top.get("services", node).value, list | str):
+    files = [*including.readable(fragments, found), node]
+    whole = not missing and len(files) == len(fragments) + 1
+    defaults = including.defaults(files, found)
+    variables = including.variables(files, found)
+    services = list(including.services(files, found))
+    if not services and whole and not isinstance(top.get("services", node).value, list | str):
         found.add(node.key_mark("services"), "the playbook has no services", "write `services:` and one entry for each")
-    declared = tuple(_declared(top["services"], key, child, defaults, found) for key, child in services.items())
-    check_order(
-        {entry.key: list(entry.head.plain.get("depends_on", {})) for entry in declared},
-        lambda key, dependency: _mark_of(declared, key, dependency),
-        found,
-    )
+    declared = tuple(_declared(listed, key, child, defaults, found) for listed, key, child in services)
+    if whole:
+        check_order(
+            {entry.key: list(entry.head.plain.get("depends_on", {})) for entry in declared},
+            lambda key, dependency: _mark_of(declared, key, dependency),
+            found,
+        )
     inventory = top.get("inventory")
     if inventory and isinstance(inventory.value, str) and is_template(inventory.value):
         found.add(inventory.mark, "the inventory's path can't hold a template", "write the path, or use --inventory")
@@ -108,6 +113,7 @@ def read_playbook(node: Node) -> Playbook:
         vars=variables,
         services=declared,
         mistakes=found.mistakes,
+        whole=whole,
     )
 
 
@@ -131,16 +137,7 @@ def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[Set
     return salvage_piece(SettingsShape, node, plain, found)
 
 
-def _defaults(top: Mapping[str, Node], found: Findings) -> Mapping[str, Node]:
-    """What `defaults` holds; nothing if it is wrong, so that its mistakes are not told again for every service."""
-    given = longhand.mapping(top.get("defaults"), "defaults", found)
-    if not given:
-        return {}
-    right = read_piece(DefaultsShape, top["defaults"], longhand.plain(top["defaults"]), found)
-    return given if right.fixed else {}
-
-
-def _declared(services: Node, key: str, node: Node, defaults: Mapping[str, Node], found: Findings) -> Declared:
+def _declared(services: Node, key: str, node: Node, defaults: including.Defaults, found: Findings) -> Declared:
     mark = services.key_mark(key)
     if not _KEY.fullmatch(key):
         found.add(
@@ -204,23 +201,22 @@ def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings)
 
 
 def _move(
-    name: str, node: Node, given: Mapping[str, Node], defaults: Mapping[str, Node], found: Findings
+    name: str, node: Node, given: Mapping[str, Node], defaults: including.Defaults, found: Findings
 ) -> Piece[MoveTiming]:
     own = longhand.mapping(given.get(name), name, found)
-    borrowed = {key: child for key, child in defaults.items() if key == "timeout"}
-    borrowed |= longhand.given(defaults[name]) if name in defaults else {}
-    borrowed = {key: child for key, child in borrowed.items() if key not in own}
+    common = {**defaults.get("timeout", {}), **defaults.get(name, {})}
+    borrowed = {key: child for key, child in common.items() if key not in own}
     plain = {key: longhand.plain(child) for key, child in {**borrowed, **own}.items()}
     return read_piece(MoveTiming, given.get(name, node), {"timeout": DEFAULT_TIMEOUT_S, **plain}, found, borrowed)
 
 
-def _gates(node: Node | None, name: str, defaults: Mapping[str, Node], found: Findings) -> tuple[Piece[GateShape], ...]:
+def _gates(node: Node | None, name: str, defaults: including.Defaults, found: Findings) -> tuple[Piece[GateShape], ...]:
     if node is None:
         return ()
     if not isinstance(node.value, list):
         found.add(node.mark, f"{name!r} is {node.kind}, not a list of gates", f"write `{name}: [ {{ tcp: 1433 }} ]`")
         return ()
-    common = longhand.given(defaults["gate"]) if "gate" in defaults else {}
+    common = defaults.get("gate", {})
     gates: list[Piece[GateShape]] = []
     for item in node.value:
         long = longhand.gate(item, found)

@@ -251,9 +251,14 @@ class SettingsShape(Shape):
     poll: Period = 2.0
 
 
-class PlaybookShape(SettingsShape):
-    """The whole playbook."""
+class FragmentShape(Shape):
+    """What a file may hold that playbooks include; all of it belongs to the playbook as a whole."""
 
+    include: list[Filled] = []
     vars: dict[str, Any] = {}
     defaults: DefaultsShape | None = None
-    services: dict[str, EntryShape]
+    services: dict[str, EntryShape] = {}
+
+
+class PlaybookShape(SettingsShape, FragmentShape):
+    """The whole playbook."""
