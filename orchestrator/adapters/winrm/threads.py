@@ -8,6 +8,7 @@ for its host. Silent hosts then hold a sleeping thread each until their deadline
 import asyncio
 import concurrent.futures
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
@@ -17,9 +18,19 @@ T = TypeVar("T")
 PLACES = 64
 """Exchanges that are begun at once."""
 MOMENT_S = 0.5
-"""An exchange that takes longer than this waits for its host, and its place goes to another."""
+"""The place of an exchange that waits for its host for longer than this goes to another."""
 MOST_THREADS = 4096
 """One per host at the very most, for a host is asked one thing at a time; a thread is started when none is idle."""
+
+
+class _Exchange:
+    """One exchange in a thread. `waits_since_s` is None while it computes or queues at the gate to do so: a busy
+    machine is no reason to begin more."""
+
+    __slots__ = ("waits_since_s",)
+
+    def __init__(self) -> None:
+        self.waits_since_s: float | None = time.monotonic()
 
 
 class Gate:
@@ -27,21 +38,62 @@ class Gate:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._here = threading.local()
 
     def __enter__(self) -> None:
+        self._waits(None)
         self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+        self._waits(time.monotonic())
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Out of the gate and back. Only for a thread that is in it."""
         self._lock.release()
+        self._waits(time.monotonic())
         try:
             yield
         finally:
+            self._waits(None)
             self._lock.acquire()
+
+    def run(self, exchange: _Exchange, work: Callable[[], T]) -> T:
+        """*work*, noting on *exchange* when this thread waits."""
+        self._here.exchange = exchange
+        return work()
+
+    def _waits(self, since_s: float | None) -> None:
+        exchange: _Exchange | None = getattr(self._here, "exchange", None)
+        if exchange is not None:
+            exchange.waits_since_s = since_s
+
+
+class _Place:
+    """A place that was taken, until its exchange ends or waits for its host for long."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self.exchange = _Exchange()
+        self._places: asyncio.Semaphore | None = places
+        self._watch: asyncio.TimerHandle | None = None
+
+    def watch(self) -> None:
+        """Look every now and then whether the exchange waits, and give the place back if it does."""
+        since_s = self.exchange.waits_since_s
+        left_s = MOMENT_S if since_s is None else since_s + MOMENT_S - time.monotonic()
+        if left_s > 0:
+            self._watch = asyncio.get_running_loop().call_later(left_s, self.watch)
+        else:
+            self.give_back()
+
+    def give_back(self, _: object = None) -> None:
+        """Once: later calls change nothing."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._places is not None:
+            self._places.release()
+            self._places = None
 
 
 class WinrmThreads:
@@ -59,25 +111,16 @@ class WinrmThreads:
         the future or not.
         """
         await self._places.acquire()
-        given_back = False
-
-        def give_back(_: object = None) -> None:
-            nonlocal given_back
-            if not given_back:
-                given_back = True
-                self._places.release()
-
+        place = _Place(self._places)
         if self._executor is None:
             self._executor = concurrent.futures.ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="winrm")
-        loop = asyncio.get_running_loop()
         try:
-            running = loop.run_in_executor(self._executor, work)
+            running = asyncio.get_running_loop().run_in_executor(self._executor, self.gate.run, place.exchange, work)
         except BaseException:
-            give_back()
+            place.give_back()
             raise
-        patience = loop.call_later(MOMENT_S, give_back)
-        running.add_done_callback(lambda _: patience.cancel())
-        running.add_done_callback(give_back)
+        place.watch()
+        running.add_done_callback(place.give_back)
         return running
 
     def close(self) -> None:
