@@ -35,6 +35,11 @@ class LabProcess:
     dir: Path
 
     @property
+    def known_hosts(self) -> Path:
+        """The host keys, for SSH clients; there if the fleet has the transport `ssh`."""
+        return self.dir / "known_hosts"
+
+    @property
     def pid(self) -> int:
         """The process's id."""
         return self.process.pid

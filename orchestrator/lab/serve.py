@@ -49,6 +49,7 @@ async def serve(fleet: Fleet, *, while_stdin: bool = False) -> None:
         auth.write_users(fleet.dir / "ntlm-users", fleet.users)
         os.environ["NTLM_USER_FILE"] = str(fleet.dir / "ntlm-users")  # where pyspnego's NTLM server looks
         hosts = _hosts(fleet, record, authority)
+        known_hosts = _serve_ssh(fleet, hosts) if "ssh" in fleet.transports else None
         stack.callback(_close, hosts)
         control = Control({host.spec.name.casefold(): host for host in hosts}, record, ended.set)
         async with _control_socket(control_path, control):
@@ -56,7 +57,7 @@ async def serve(fleet: Fleet, *, while_stdin: bool = False) -> None:
             # What exists now lives to the end: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
-            stack.enter_context(_announced(fleet, control_path))
+            stack.enter_context(_announced(fleet, control_path, known_hosts))
             await ended.wait()
         record.write("down")
 
@@ -70,6 +71,18 @@ def _hosts(fleet: Fleet, record: Record, authority: Authority) -> list[Host]:
         WinRm(host, fleet.users, plain="http" in fleet.transports, secure=secure)
         hosts.append(host)
     return hosts
+
+
+def _serve_ssh(fleet: Fleet, hosts: list[Host]) -> Path:
+    """Add SSH to *hosts*; the file with their host keys. Raises BadFleet."""
+    from orchestrator.lab.ssh import House, Ssh  # noqa: PLC0415 - asyncssh is loaded where somebody asks for it
+
+    house = House(fleet)
+    for host in hosts:
+        Ssh(host, house)
+    known_hosts = fleet.dir / "known_hosts"
+    house.write_known_hosts(known_hosts)
+    return known_hosts
 
 
 def _open(hosts: list[Host]) -> None:
@@ -116,8 +129,10 @@ async def _control_socket(path: Path, control: Control) -> AsyncIterator[None]:
 
 
 @contextlib.contextmanager
-def _announced(fleet: Fleet, control_path: Path) -> Iterator[None]:
+def _announced(fleet: Fleet, control_path: Path, known_hosts: Path | None) -> Iterator[None]:
     facts = {"hosts": len(fleet.hosts), "control": str(control_path), "ca": str(fleet.dir / "ca.pem")}
+    if known_hosts is not None:
+        facts["known_hosts"] = str(known_hosts)
     control_path.chmod(0o600)
     state = fleet.dir / "lab.json"
     written = state.with_suffix(".new")

@@ -31,7 +31,7 @@ MISTAKES = [
     ({"dir": "/tmp/x", "hosts": 3}, "fleet.hosts: expected a list"),
     ({**fleet(), "hots": 1}, "fleet: unknown field 'hots'"),
     ({**fleet(), "users": {"a:b": "x"}}, "fleet.users: expected a mapping"),
-    ({**fleet(), "transports": ["ssh"]}, "'ssh' is not one of http, https"),
+    ({**fleet(), "transports": ["rsh"]}, "'rsh' is not one of http, https, ssh"),
     (fleet(address="10.0.0.1"), "'10.0.0.1' is not an address of 127.0.0.0/8"),
     (fleet(address="nonsense"), "hosts[0].address"),
     (fleet(http_port=0), "hosts[0].http_port: 0 is no TCP port"),
