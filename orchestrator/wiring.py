@@ -29,6 +29,7 @@ from orchestrator.domain.inventory.reach import Reach
 if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
     from orchestrator.engine.jobs import Header, World
+    from orchestrator.engine.ports import AskPassword
     from orchestrator.lab.client import LabProcess
 
 
@@ -71,22 +72,23 @@ def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple
 
 
 @asynccontextmanager
-async def world(project: Project) -> "AsyncIterator[World]":
-    """The real hosts, probes and programs; sessions are closed at the end. Raises SecretError if there is none."""
-    import asyncio
-
+async def world(project: Project, *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
+    """The real hosts, probes and programs, closed at the end. *ask* asks a person. Raises SecretError: a dead end."""
+    from orchestrator.adapters.credentials import SharedCredentials, fetching
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
     from orchestrator.adapters.winrm.hosts import WinrmHosts
     from orchestrator.engine.jobs import World
 
-    passwords = {one.password.text for one in project.connections.values() if one.password}
-    await asyncio.to_thread(lambda: [project.secrets.reveal(text) for text in sorted(passwords)])
-    hosts = WinrmHosts(project.connections, project.secrets.reveal)
+    fetch = fetching(project.secrets.reveal, project.secrets.forget)
+    credentials = SharedCredentials(fetch, project.connections.values(), ask)
+    await credentials.prepare()
+    hosts = WinrmHosts(project.connections, credentials, project.secrets.reveal)
     probe = ControllerProbe(project.secrets.reveal)
     try:
         yield World(hosts=hosts, probe=probe, local=ControllerCommand(project.secrets.reveal))
     finally:
+        await credentials.aclose()
         await hosts.aclose()
         await probe.aclose()
 

@@ -6,11 +6,12 @@ Every test of the contract suite takes a host of its own from a world, so that f
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator.adapters.credentials import SharedCredentials
 from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL, Fault, MemoryFleet, MemoryPort, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.winrm.hosts import WinrmHosts
@@ -26,6 +27,15 @@ PORT = 18080
 USER, PASSWORD = "admin", "Passw0rd äöü"
 HOSTS_PER_LANGUAGE = {"en": 90, "de": 20, "fr": 12}
 ODD_NAMES = ("two words", "it's", 'say "hi"', "Grüße-服务", "a[b]c*d?e", "back`tick", "\u2018curly\u2019", "$(x);&|")
+
+
+def open_credentials(*connections: Connection, reveal: Callable[[str], str] = str) -> SharedCredentials:
+    """The gate of *connections*; a secret is what *reveal* makes of its text, each time that it is looked up."""
+
+    async def fetch(text: str, *, anew: bool) -> str:
+        return reveal(text)
+
+    return SharedCredentials(fetch, connections)
 
 
 @dataclass(frozen=True)
@@ -323,7 +333,7 @@ async def lab_site(source: LabSource, language: str, auth: Auth = Auth.NTLM, **c
     """A host of the lab that no test has used, reached by *auth*; afterwards no shell of ours may be left on it."""
     name = next(source.unused[language])
     connection = source.connection(name, auth, **changed)  # type: ignore[arg-type]
-    hosts = WinrmHosts({name: connection}, lambda text: text)
+    hosts = WinrmHosts({name: connection}, open_credentials(connection), str)
     world = LabWorld(source.lab, hosts)
     yield Site(world, name)
     await hosts.aclose()

@@ -126,12 +126,34 @@ class SignIn(Protocol):
         """It was accepted or rejected, or something else went wrong (None). Safe to call from the event loop only."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordQuestion:
+    """A secret was rejected, and so was what its source gives now. `source` names it and never holds it.
+
+    `rejected_by` are hosts, by name; `waiting` is how many hosts wait for the answer.
+    """
+
+    user: str
+    source: str
+    rejected_by: tuple[str, ...]
+    waiting: int
+
+
+AskPassword = Callable[[PasswordQuestion], Awaitable[str | None]]
+"""Ask a person for the right password; None or "": there is none. May be cancelled: the question is withdrawn."""
+
+
 class Credentials(Protocol):
     """Which secrets may be tried where, so that a wrong one locks no account. One for all hosts and wires.
 
     After two rejections with no acceptance since, a secret is used nowhere any more: it is resolved anew, once, and
-    then one question is asked for all who wait.
+    then one question is asked for all who wait. Hosts that accepted it may go on with it until one of them rejects it.
+    A host that rejected a secret gets another or none, whoever asks for it and how often.
     """
+
+    async def check(self, connection: Connection) -> None:
+        """What `sign_in` would raise now, before anything is connected. Waits for a source or a person, not for a turn;
+        takes no turn."""
 
     async def sign_in(self, connection: Connection) -> SignIn:
         """Wait until the secret of *connection* may be tried on its host. May wait for a person; may be cancelled.

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host_worlds import PASSWORD, LabSource, LabWorld, Site, running_lab
+from host_worlds import PASSWORD, LabSource, LabWorld, Site, open_credentials, running_lab
 
 from orchestrator.adapters.memory.fleet import Fault
-from orchestrator.adapters.winrm.credentials import TRIES
 from orchestrator.adapters.winrm.hosts import WinrmHosts
 from orchestrator.domain.connection import Auth, Connection
 from orchestrator.domain.errors import AuthRejected, HostError, Refused, SecretError, Unreachable
 from orchestrator.domain.secrets import Secret, SecretRef, embed, split
 from orchestrator.domain.service import Asked
+from orchestrator.domain.tries import TRIES
 
 KEY = embed(SecretRef("env", "KEY"))
 EMPTY = embed(SecretRef("env", "EMPTY"))
@@ -48,7 +48,12 @@ def reveal(text: str) -> str:
 def site(source: LabSource) -> Site:
     """An unused host, by way of the secrets of these tests."""
     name = next(source.unused["en"])
-    return Site(LabWorld(source.lab, WinrmHosts({name: source.connection(name)}, reveal)), name)
+    return Site(LabWorld(source.lab, hosts_of({name: source.connection(name)})), name)
+
+
+def hosts_of(connections: dict[str, Connection]) -> WinrmHosts:
+    """Hosts by way of the secrets of these tests."""
+    return WinrmHosts(connections, open_credentials(*connections.values(), reveal=reveal), reveal)
 
 
 def test_a_program_gets_the_secret_and_not_its_reference(source: LabSource) -> None:
@@ -120,7 +125,7 @@ def test_a_wrong_password_is_tried_on_two_hosts_at_most(source: LabSource, auth:
     connections = fleet(source, 20, WRONG, auth)
 
     async def main() -> None:
-        hosts = WinrmHosts(connections, str)
+        hosts = hosts_of(connections)
         for _ in range(2):
             errors = await read_all(hosts, connections)
             assert all(isinstance(error, AuthRejected) for error in errors)
@@ -140,7 +145,7 @@ def test_a_good_password_opens_all_hosts_at_once(source: LabSource) -> None:
     connections = fleet(source, 20)
 
     async def main() -> None:
-        hosts = WinrmHosts(connections, str)
+        hosts = hosts_of(connections)
         assert all(isinstance(found, list) for found in await read_all(hosts, connections))
         await hosts.aclose()
 
@@ -152,22 +157,26 @@ def test_a_good_password_opens_all_hosts_at_once(source: LabSource) -> None:
     assert max(at_once) > 2 * TRIES, "hosts signed in one after the other"
 
 
-def test_a_rejection_is_a_hosts_own_affair_once_another_accepted(source: LabSource) -> None:
+def test_rejections_are_the_hosts_own_affair_while_others_accept(source: LabSource) -> None:
     connections = fleet(source, 5)
     good, *bad = connections
 
     async def main() -> None:
-        hosts = WinrmHosts(connections, str)
+        hosts = hosts_of(connections)
         world = LabWorld(source.lab, hosts)
         for name in bad:
             world.fault(name, Fault.AUTH, times=None)
         await hosts.services(good).read([Asked("Web")])
         errors = await read_all(hosts, bad)
         assert all("the host refused admin" in str(error) for error in errors)
+        world.fault(good, Fault.CUT_BEFORE)
+        with pytest.raises(Unreachable):
+            await hosts.services(good).read([Asked("Web")])
+        await hosts.services(good).read([Asked("Web")])
         await hosts.aclose()
 
     run(main())
-    assert sign_ins(source, connections) == [True] + [False] * 4
+    assert sign_ins(source, connections) == [True, True] + [False] * 4, "who accepted it before may reconnect"
 
 
 def test_hosts_that_go_silent_hold_the_others_up_until_their_deadline_at_most(source: LabSource) -> None:
@@ -175,7 +184,7 @@ def test_hosts_that_go_silent_hold_the_others_up_until_their_deadline_at_most(so
     silent, sound = list(connections)[:2], list(connections)[2:]
 
     async def main() -> None:
-        hosts = WinrmHosts(connections, str)
+        hosts = hosts_of(connections)
         world = LabWorld(source.lab, hosts)
         for name in silent:
             world.fault(name, Fault.SILENT, times=None)
@@ -197,7 +206,7 @@ def test_unreachable_hosts_hold_nobody_up(source: LabSource) -> None:
     down, up = list(connections)[:4], list(connections)[4:]
 
     async def main() -> None:
-        hosts = WinrmHosts(connections, str)
+        hosts = hosts_of(connections)
         for name in down:
             LabWorld(source.lab, hosts).fault(name, Fault.UNREACHABLE, times=None)
         errors = await read_all(hosts, connections)
@@ -229,7 +238,7 @@ def test_nothing_is_sent_without_a_user_and_a_password(
     connection = replace(source.connection("en-00", auth), address="192.0.2.1", **changed)
 
     async def main() -> None:
-        hosts = WinrmHosts({"db-01": replace(connection, host="db-01")}, reveal)
+        hosts = hosts_of({"db-01": replace(connection, host="db-01")})
         (error,) = await read_all(hosts, ["db-01"])
         assert isinstance(error, AuthRejected)
         assert str(error) == f"db-01: {said}; nothing was sent"

@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from host_worlds import PASSWORD, LabSource, LabWorld, Site, lab_site, running_lab
+from host_worlds import PASSWORD, LabSource, LabWorld, Site, lab_site, open_credentials, running_lab
 
 from orchestrator.adapters.memory.fleet import Fault
 from orchestrator.adapters.winrm.answers import Output
-from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.hosts import WinrmHosts
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.services import WinrmServices
@@ -50,7 +49,7 @@ def requests(source: LabSource, host: str) -> list[str]:
 @contextlib.asynccontextmanager
 async def reached(connection: Connection, password: str = PASSWORD) -> AsyncIterator[WinrmServices]:
     """The services of one connection, closed at the end."""
-    services = WinrmServices(connection, lambda _: password, WinrmThreads(), Credentials())
+    services = WinrmServices(connection, open_credentials(connection, reveal=lambda _: password), str, WinrmThreads())
     try:
         yield services
     finally:
@@ -139,7 +138,8 @@ def test_different_threads_may_speak_one_after_the_other_with_encryption(source:
 def test_a_session_is_used_by_one_thread_at_a_time(source: LabSource) -> None:
     async def main() -> None:
         threads = WinrmThreads()
-        way = Lane(source.connection(next(source.unused["en"]), Auth.NTLM), lambda text: text, threads, Credentials())
+        connection = source.connection(next(source.unused["en"]), Auth.NTLM)
+        way = Lane(connection, threads, open_credentials(connection))
         inside = 0
 
         def work(session: Session) -> None:
@@ -182,7 +182,8 @@ def test_silent_hosts_do_not_starve_the_others(source: LabSource) -> None:
     async def main() -> None:
         names = [next(source.unused["en"]) for _ in range(45)]
         silent, sound = names[:15], names[15:]
-        hosts = WinrmHosts({name: source.connection(name, Auth.BASIC) for name in names}, lambda text: text)
+        connections = {name: source.connection(name, Auth.BASIC) for name in names}
+        hosts = WinrmHosts(connections, open_credentials(*connections.values()), str)
         await asyncio.gather(*(hosts.services(name).read([Asked("Web")]) for name in names))
         world = LabWorld(source.lab, hosts)
         for name in silent:
@@ -205,9 +206,9 @@ def test_a_hung_thread_is_freed_when_its_exchange_is_given_up(source: LabSource)
     async def main() -> None:
         connection = source.connection(next(source.unused["en"]), read_timeout_s=40.0)
         threads = WinrmThreads()
-        way = Lane(connection, lambda text: text, threads, Credentials())
+        way = Lane(connection, threads, open_credentials(connection))
         await way.exchange(lambda session: session.run([Statement("Get-Date")], limit_s=10))
-        LabWorld(source.lab, WinrmHosts({}, str)).fault(connection.host, Fault.SILENT, times=None)
+        LabWorld(source.lab, WinrmHosts({}, open_credentials(), str)).fault(connection.host, Fault.SILENT, times=None)
         with pytest.raises(Unreachable) as caught:
             await way.exchange(lambda session: session.run([Statement("Get-Date")], limit_s=10), limit_s=0.5)
         assert caught.value.sent
@@ -226,8 +227,8 @@ def test_a_time_out_while_signing_in_says_that_nothing_was_asked(source: LabSour
 
     async def main() -> None:
         threads = WinrmThreads()
-        way = Lane(connection, lambda text: text, threads, Credentials())
-        LabWorld(source.lab, WinrmHosts({}, str)).fault(connection.host, Fault.SILENT, times=None)
+        way = Lane(connection, threads, open_credentials(connection))
+        LabWorld(source.lab, WinrmHosts({}, open_credentials(), str)).fault(connection.host, Fault.SILENT, times=None)
         with pytest.raises(Unreachable) as caught:
             await way.exchange(lambda session: session.begin([Statement("Get-Date")]), limit_s=1.0)
         assert source.lab.log(kind="cut", host=connection.host), "the host had begun to answer"
@@ -238,42 +239,52 @@ def test_a_time_out_while_signing_in_says_that_nothing_was_asked(source: LabSour
     run(main())
 
 
-def test_a_new_secret_is_tried_after_a_rejected_one(source: LabSource) -> None:
-    host = next(source.unused["en"])
-    secret = "wrong"
+def test_a_secret_that_changed_meanwhile_is_tried_in_the_same_exchange(source: LabSource) -> None:
+    connection = source.connection(next(source.unused["en"]))
+    secrets = iter(["wrong", PASSWORD])
 
     async def main() -> None:
-        nonlocal secret
-        services = WinrmServices(source.connection(host), lambda _: secret, WinrmThreads(), Credentials())
-        for _ in range(3):
-            with pytest.raises(AuthRejected) as caught:
-                await services.read([Asked("Web")])
-            assert "wrong" not in str(caught.value)
-        assert [line["ok"] for line in source.lab.log(kind="auth", host=host)] == [False]
-        assert len(source.lab.log(kind="connect", host=host)) == 1
-        secret = PASSWORD
+        credentials = open_credentials(connection, reveal=lambda _: next(secrets))
+        services = WinrmServices(connection, credentials, str, WinrmThreads())
         assert (await services.read([Asked("Web")]))[0].found[0].state is State.RUNNING
         await services.aclose()
 
     run(main())
-    assert [line["ok"] for line in source.lab.log(kind="auth", host=host)] == [False, True]
+    assert [line["ok"] for line in source.lab.log(kind="auth", host=connection.host)] == [False, True]
+
+
+def test_a_rejected_secret_costs_one_connection_however_often_it_is_asked(source: LabSource) -> None:
+    connection = source.connection(next(source.unused["en"]))
+
+    async def main() -> None:
+        credentials = open_credentials(connection, reveal=lambda _: "wrong")
+        services = WinrmServices(connection, credentials, str, WinrmThreads())
+        for _ in range(3):
+            with pytest.raises(AuthRejected, match="the host refused admin") as caught:
+                await services.read([Asked("Web")])
+            assert "wrong" not in str(caught.value)
+        await services.aclose()
+
+    run(main())
+    assert [line["ok"] for line in source.lab.log(kind="auth", host=connection.host)] == [False]
+    assert len(source.lab.log(kind="connect", host=connection.host)) == 1
 
 
 def test_a_secret_that_leads_nowhere_is_told_without_touching_the_host(source: LabSource) -> None:
-    host = next(source.unused["en"])
+    connection = source.connection(next(source.unused["en"]))
 
     def reveal(_: str) -> str:
         raise SecretError("env:NOPE is not set", hint="export NOPE=...")
 
     async def main() -> None:
-        services = WinrmServices(source.connection(host), reveal, WinrmThreads(), Credentials())
+        services = WinrmServices(connection, open_credentials(connection, reveal=reveal), str, WinrmThreads())
         with pytest.raises(HostError, match="env:NOPE is not set") as caught:
             await services.read([Asked("Web")])
         assert caught.value.hint == "export NOPE=..."
         await services.aclose()
 
     run(main())
-    assert not source.lab.log(kind="connect", host=host)
+    assert not source.lab.log(kind="connect", host=connection.host)
 
 
 @pytest.mark.parametrize("auth", [Auth.BASIC, Auth.NTLM])
@@ -410,7 +421,7 @@ def test_a_fleet_may_be_larger_than_the_usual_limit_of_open_files() -> None:
     soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), most))
-        WinrmHosts({}, str)
+        WinrmHosts({}, open_credentials(), str)
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))

@@ -4,24 +4,26 @@ import asyncio
 import resource
 from collections.abc import Callable, Mapping
 
-from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.services import WinrmServices
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
+from orchestrator.engine.ports import Credentials
 
 
 class WinrmHosts:
-    """Implements Hosts for *connections*, by inventory name. *reveal* resolves the secret references in a text; it is
-    called in a thread, when a session is opened.
+    """Implements Hosts for *connections*, by inventory name. *credentials* say with which secret; *reveal* resolves the
+    references in the words of a program, and is called in a thread.
 
     Costs nothing until a host is asked something. To be used from one event loop.
     """
 
-    def __init__(self, connections: Mapping[str, Connection], reveal: Callable[[str], str]) -> None:
+    def __init__(
+        self, connections: Mapping[str, Connection], credentials: Credentials, reveal: Callable[[str], str]
+    ) -> None:
         self._connections = connections
         self._reveal = reveal
         self._threads = WinrmThreads()
-        self._credentials = Credentials()
+        self._credentials = credentials
         self._hosts: dict[str, WinrmServices] = {}
         _allow_many_files()
 
@@ -29,7 +31,7 @@ class WinrmHosts:
         """The host's services; KeyError if there is no such host."""
         if host not in self._hosts:
             connection = self._connections[host]
-            self._hosts[host] = WinrmServices(connection, self._reveal, self._threads, self._credentials)
+            self._hosts[host] = WinrmServices(connection, self._credentials, self._reveal, self._threads)
         return self._hosts[host]
 
     def command(self, host: str) -> WinrmServices:

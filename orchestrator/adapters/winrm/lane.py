@@ -14,10 +14,10 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orchestrator.adapters.winrm.credentials import Credentials, check_complete
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
-from orchestrator.domain.errors import AuthRejected, HostError, OrchError, Unreachable
+from orchestrator.domain.errors import AuthRejected, HostError, Unreachable
+from orchestrator.engine.ports import Credentials, SignIn
 
 if TYPE_CHECKING:
     from orchestrator.adapters.winrm.session import Session, Shell
@@ -32,24 +32,25 @@ CLOSE_S = 4.0
 
 
 class Lane:
-    """Leads exchanges to the host of *connection*, in order. *reveal* resolves the references in its password.
+    """Leads exchanges to the host of *connection*, in order.
 
     A session is opened by the first exchange and dropped after any error; the next one opens another and deletes the
-    shell that the lost one left on the host. A secret that the host rejected is not sent again, nor one of which the
-    *credentials* of all hosts know that it is wrong.
+    shell that the lost one left on the host. What secret is sent, and whether one is, *credentials* say: after a
+    rejection there may be another one, and the exchange goes on with it.
     """
 
-    def __init__(
-        self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads, credentials: Credentials
-    ) -> None:
+    def __init__(self, connection: Connection, threads: WinrmThreads, credentials: Credentials) -> None:
         self._connection = connection
-        self._reveal = reveal
         self._threads = threads
         self._credentials = credentials
         self._turn = asyncio.Lock()
         self._session: Session | None = None
         self._left: list[Shell] = []
-        self._rejected: tuple[str | None, AuthRejected] | None = None
+        self._rejected: AuthRejected | None = None
+        self._at_sign_in = False
+        self._refused: set[str | None] = set()
+        self._secret: str | None = None
+        self._sign_in: SignIn | None = None
         self._under_way: set[asyncio.Task[object]] = set()
         self._running: asyncio.Future[Any] | None = None
         self._hung: set[asyncio.Future[Any]] = set()
@@ -65,18 +66,28 @@ class Lane:
         Raises: HostError and its kin. Past *limit_s* (the connection's read timeout unless given) the session is
         dropped and its thread freed. Cancelled while it waits, *work* never runs; later, it goes on unseen.
         """
+        limit = self._connection.read_timeout_s if limit_s is None else limit_s
+        while True:
+            before = self._rejected
+            try:
+                return await self._exchange(work, limit)
+            except AuthRejected:
+                if self._rejected is before or not self._at_sign_in:
+                    raise  # there is no other secret, or *work* may have been done
+
+    async def _exchange(self, work: "Callable[[Session], T]", limit_s: float) -> T:
         await self._turn.acquire()
         try:
             session = await self._ready()
             running = await self._begin(session, lambda: self._speak(session, work))
         except BaseException:
+            self._end_sign_in()
             if self._session is not None and not self._session.opened:
                 self._drop(self._session)
             self._turn.release()
             raise
         self._running = running
-        limit = self._connection.read_timeout_s if limit_s is None else limit_s
-        task = asyncio.create_task(self._settle(session, running, limit))
+        task = asyncio.create_task(self._settle(session, running, limit_s))
         self._under_way.add(task)
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
@@ -121,36 +132,43 @@ class Lane:
         if session is not None and (session.line.dropped or session.commands >= COMMANDS_PER_SHELL):
             self._drop(session)
         if self._session is None:
-            password = await self._password()
-            credential = self._credentials.of(self._connection, password)
-            if credential is not None:
-                credential.check(self._connection.host)
             make = await self._loaded()
-            sock = await self._connect()
             try:
-                self._session = make(self._connection, password, sock, self._threads.gate)
+                sock, sign_in = await self._let_in()
+            except AuthRejected as exc:
+                raise self._rejected or exc from None  # what the host itself said tells more
+            self._sign_in, self._secret = sign_in, sign_in.secret
+            try:
+                self._session = make(self._connection, sign_in.secret, sock, self._threads.gate)
             except BaseException:
-                if sock is not None:
-                    sock.close()
+                _close(sock)
                 raise
         return self._session
 
-    async def _password(self) -> str | None:
-        """The secret, resolved now. Raises AuthRejected if it is empty, or is the one that the host rejected."""
-        secret = self._connection.password
-        password = None
-        if secret is not None:
+    async def _let_in(self) -> tuple[socket.socket | None, SignIn]:
+        """A fresh connection, and the leave to sign in on it. A connection that ends during the wait is replaced."""
+        while True:
+            await self._credentials.check(self._connection)
+            if self._rejected is not None and None in self._refused:
+                raise self._rejected  # a ticket: nobody has another
+            sock = await self._connect()
             try:
-                password = await (await self._threads.begin(lambda: self._reveal(secret.text)))
-            except OrchError as exc:
-                raise HostError(self._connection.host, f"no password: {exc}", hint=exc.hint) from exc
-        if self._rejected is not None:
-            rejected, error = self._rejected
-            if password == rejected:
-                raise AuthRejected(error.host, error.text, hint=error.hint)
-            self._rejected = None
-        check_complete(self._connection, password)
-        return password
+                sign_in = await self._credentials.sign_in(self._connection)
+            except BaseException:
+                _close(sock)
+                raise
+            if not _dropped(sock) and sign_in.secret not in self._refused:
+                return sock, sign_in
+            sign_in.end(accepted=None)
+            _close(sock)
+            if self._rejected is not None and sign_in.secret in self._refused:
+                raise self._rejected  # it was let in with that, and then refused
+
+    def _end_sign_in(self) -> None:
+        """Give a turn back that was not used."""
+        sign_in, self._sign_in = self._sign_in, None
+        if sign_in is not None:
+            sign_in.end(accepted=None)
 
     async def _loaded(self) -> "type[Session]":
         """The session's class. Its libraries take a third of a second to load: once, when needed."""
@@ -206,11 +224,10 @@ class Lane:
         return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (host, port))]
 
     async def _begin(self, session: "Session", work: Callable[[], T]) -> "asyncio.Future[T]":
-        """Begin *work* in a thread. If it has to sign in, wait until that may be tried with this credential."""
-        credential = None if session.opened else self._credentials.of(self._connection, session.password)
-        if credential is None:
+        """Begin *work* in a thread. If it signs in, see to it that what comes of that is told, and soon."""
+        sign_in, self._sign_in = self._sign_in, None
+        if sign_in is None:
             return await self._threads.begin(work)
-        sign_in = await credential.begin(self._connection.host)
         loop = asyncio.get_running_loop()
         accepted, untold = functools.partial(sign_in.end, accepted=True), functools.partial(sign_in.end, accepted=None)
         session.when_let_in(lambda: loop.call_soon_threadsafe(accepted))
@@ -248,7 +265,8 @@ class Lane:
             self._drop(session)
             raise Unreachable(self._connection.host, f"no answer within {limit_s:g} s", sent=sent) from exc
         except AuthRejected as exc:
-            self._rejected = (session.password, exc)
+            self._rejected, self._at_sign_in = exc, not session.opened
+            self._refused.add(self._secret)
             self._drop(session, leaves=session.opened)
             raise
         except HostError:
@@ -282,3 +300,20 @@ class Lane:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+def _dropped(sock: socket.socket | None) -> bool:
+    """Whether the host closed a connection on which nothing was said yet."""
+    if sock is None:
+        return False
+    try:
+        return not sock.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _close(sock: socket.socket | None) -> None:
+    if sock is not None:
+        sock.close()

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from orchestrator.adapters.winrm import answers, statements
-from orchestrator.adapters.winrm.credentials import Credentials
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.threads import WinrmThreads
 from orchestrator.domain.connection import Connection
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused, SecretError
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
-from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
+from orchestrator.engine.ports import CommandOutput, ControlAnswer, Credentials, HostFacts
 
 if TYPE_CHECKING:
     from orchestrator.adapters.winrm.session import Job, Session
@@ -54,19 +53,19 @@ class _Control:
 class WinrmServices:
     """The services and programs of the host of *connection*.
 
-    References to secrets are resolved by *reveal*, in a thread: the password's when a session is opened, a program's
-    when it is run. Requests on the wire: 3 to open a session (and 3 for NTLM's handshake), 2 for a read, 1 for a
-    control, 1 for its answer, 1 to close.
+    *credentials* give the password when a session is opened; references to secrets in a program's words are resolved
+    by *reveal*, in a thread, when it is run. Requests on the wire: 3 to open a session (and 3 for NTLM's handshake), 2
+    for a read, 1 for a control, 1 for its answer, 1 to close.
     """
 
     def __init__(
-        self, connection: Connection, reveal: Callable[[str], str], threads: WinrmThreads, credentials: Credentials
+        self, connection: Connection, credentials: Credentials, reveal: Callable[[str], str], threads: WinrmThreads
     ) -> None:
         self._host = connection.host
         self._limit_s = connection.read_timeout_s
         self._reveal = reveal
         self._threads = threads
-        self._lane = Lane(connection, reveal, threads, credentials)
+        self._lane = Lane(connection, threads, credentials)
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
         self._has_sc = True

@@ -110,7 +110,6 @@ class Session:
         self.line = Line(sock, gate)
         self.commands = 0
         self.version = ""
-        self.password = password
         self.opened = False
         self._asked = False
         try:
