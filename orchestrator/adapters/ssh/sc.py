@@ -1,0 +1,73 @@
+"""What is said to sc.exe and other programs, in one line that cmd, PowerShell and a POSIX shell all hand to cmd.exe.
+
+The login shell of a host is not known, and the line is read by it first. So the line for cmd.exe stands between double
+quotes, and no character stands in it that one of the three would touch there: no `$`, backtick, backslash, quote or
+`!`. Percent signs mean something to a login shell that is cmd: a variable that is not defined stays as it is there.
+Only values of `[A-Za-z0-9_.-]` stand in such a line; any other travels by PowerShell (see powershell.py).
+
+Each section of what is printed begins with the nonce, and the nonce stands at its end: what stands before, or is left
+out, shows.
+"""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.domain.service import Control
+
+LINE_MOST = 8191
+"""Characters that cmd.exe takes as one line."""
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+_PLAIN_ARGUMENT = re.compile(r"/?[A-Za-z0-9_.-]+")
+_LIST = "sc.exe queryex type= service state= all bufsize= 262144"
+_VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
+
+
+def plain(name: str) -> bool:
+    """Whether *name* may stand in a line as it is."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def plain_program(exe: str, args: Sequence[str]) -> bool:
+    """Whether a program may be called by such a line. Without `.exe` it could be a command of cmd itself."""
+    return plain(exe) and exe.lower().endswith(".exe") and all(_PLAIN_ARGUMENT.fullmatch(word) for word in args)
+
+
+def states(nonce: str, names: Sequence[str], configured: Sequence[str] = (), *, everything: bool = False) -> str:
+    """Sections, in order: all services in one, if *everything*; state and configuration of each of *configured*, two
+    each; the state of each of *names*, one each."""
+    parts = [f"echo {nonce} & {_LIST}"] if everything else []
+    if configured:
+        both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s"
+        parts.append(f"(for %s in ({' '.join(configured)}) do @({both}))")
+    if names:
+        parts.append(f"(for %s in ({' '.join(names)}) do @(echo {nonce} & sc.exe queryex %s))")
+    return _cmd([*parts, f"echo {nonce}"])
+
+
+def descriptors(nonce: str, names: Sequence[str]) -> str:
+    """A section per name: its security descriptor."""
+    return _cmd([f"(for %s in ({' '.join(names)}) do @(echo {nonce} & sc.exe sdshow %s))", f"echo {nonce}"])
+
+
+def facts(nonce: str) -> str:
+    """Sections: the computer's name, the version of Windows, the SIDs of the account."""
+    asked = ("hostname.exe", "ver", "whoami.exe /user /groups /fo csv /nh")
+    return _cmd([*(f"echo {nonce} & {one}" for one in asked), f"echo {nonce}"])
+
+
+def control(nonce: str, name: str, wanted: Control) -> str:
+    """Prints `NONCE began`, what sc.exe says, and the nonce again. sc.exe does not wait for the service to get there,
+    but for it to take the control: up to 30 s."""
+    return _cmd([f"echo {nonce} began", f"sc.exe {_VERBS[wanted]} {name}", f"echo {nonce}"])
+
+
+def program(nonce: str, exe: str, args: Sequence[str]) -> str:
+    """Prints `NONCE began`, what the program says, and the nonce with its exit code: 9009 if there is no such one.
+
+    The exit code is looked up by `call`, when the program has ended: the caret keeps it from being looked up before.
+    """
+    return _cmd([f"echo {nonce} began", " ".join([exe, *args]), f"call echo {nonce} %^errorlevel%"])
+
+
+def _cmd(parts: Sequence[str]) -> str:
+    return f'cmd.exe /d /c "{" & ".join(parts)}"'
