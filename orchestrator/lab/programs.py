@@ -5,7 +5,7 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.lab import curl, sc
+from orchestrator.lab import curl, reg, sc
 from orchestrator.lab.curl import ProgramResult
 from orchestrator.lab.host import Host
 
@@ -47,6 +47,10 @@ async def run(where: Where, name: str, arguments: Sequence[str]) -> ProgramResul
 async def _sc(where: Where, arguments: Sequence[str]) -> ProgramResult:
     code, lines = sc.run(where.host, arguments)
     return ProgramResult(code, lines)
+
+
+async def _reg(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*reg.run(where.host.spec, arguments))
 
 
 async def _hostname(where: Where, arguments: Sequence[str]) -> ProgramResult:
@@ -99,6 +103,7 @@ def _machine_sid(name: str) -> str:
 
 _PROGRAMS: dict[str, Callable[[Where, Sequence[str]], Awaitable[ProgramResult]]] = {
     "sc": _sc,
+    "reg": _reg,
     "hostname": _hostname,
     "netstat": _netstat,
     "whoami": _whoami,

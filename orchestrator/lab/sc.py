@@ -48,6 +48,9 @@ _CONFIG_WORDS = {
     "demand": "Manual",
     "disabled": "Disabled",
 }
+_LISTED = {"type=": ("service", "own", "all", "driver"), "state=": ("active", "inactive", "all")}
+_WANTED = {"active": (True,), "inactive": (False,), "all": (True, False)}
+"""Whether services that are not stopped, or stopped ones, are listed."""
 
 
 def run(host: Host, arguments: Sequence[str]) -> tuple[int, list[str]]:
@@ -68,20 +71,35 @@ def run(host: Host, arguments: Sequence[str]) -> tuple[int, list[str]]:
 
 
 def _queryex(host: Host, arguments: Sequence[str]) -> list[str]:
-    if arguments:
-        return _status(host, host.scm.find(arguments[0]), extended=True)
-    return [line for service in host.scm if service.state is not State.Stopped for line in _status(host, service, True)]
+    return _ask(host, arguments, extended=True)
 
 
 def _query(host: Host, arguments: Sequence[str]) -> list[str]:
-    if arguments:
-        return _status(host, host.scm.find(arguments[0]), extended=False)
+    return _ask(host, arguments, extended=False)
+
+
+def _ask(host: Host, arguments: Sequence[str], *, extended: bool) -> list[str]:
+    """One service by its name, or all that `type=` and `state=` ask for: the active ones, if nothing does."""
+    if arguments and "=" not in arguments[0]:
+        return _status(host, host.scm.find(arguments[0]), extended=extended)
+    options = {"type=": "service", "state=": "active"}
+    words = [part for argument in arguments for part in argument.replace("=", "= ", 1).split()]
+    for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
+        if value.casefold() not in _LISTED.get(option.casefold(), ()):
+            raise Win32Error(win32.INVALID_PARAMETER)
+        options[option.casefold()] = value.casefold()
+    if options["type="] == "driver":
+        return []
+    wanted = _WANTED[options["state="]]
     return [
-        line for service in host.scm if service.state is not State.Stopped for line in _status(host, service, False)
+        line
+        for service in host.scm
+        if (service.state is not State.Stopped) in wanted
+        for line in _status(host, service, extended=extended, listed=True)
     ]
 
 
-def _status(host: Host, service: Service, extended: bool) -> list[str]:
+def _status(host: Host, service: Service, *, extended: bool, listed: bool = False) -> list[str]:
     label = [f"        {name:<19}:" for name in _LABELS[host.spec.language]]
     state = service.state
     takes = ", ".join(
@@ -93,7 +111,8 @@ def _status(host: Host, service: Service, extended: bool) -> list[str]:
     )
     lines = [
         "",
-        f"SERVICE_NAME: {service.name} ",
+        f"SERVICE_NAME: {service.name}{'' if listed else ' '}",
+        *([f"DISPLAY_NAME: {service.spec.display_name}"] if listed else []),
         f"{label[0]} 10  WIN32_OWN_PROCESS  ",
         f"{label[1]} {state.value}  {_STATE_WORDS[state]} ",
     ]
@@ -149,6 +168,36 @@ def _stop(host: Host, arguments: Sequence[str]) -> list[str]:
     return _status(host, host.scm.find(arguments[0]), extended=False)
 
 
+def _pause(host: Host, arguments: Sequence[str]) -> list[str]:
+    _control(host, "pause", _name(arguments), host.scm.pause)
+    return _status(host, host.scm.find(arguments[0]), extended=False)
+
+
+def _continue(host: Host, arguments: Sequence[str]) -> list[str]:
+    _control(host, "resume", _name(arguments), host.scm.resume)
+    return _status(host, host.scm.find(arguments[0]), extended=False)
+
+
+def _interrogate(host: Host, arguments: Sequence[str]) -> list[str]:
+    service = host.scm.find(_name(arguments))
+    if service.state is State.Stopped:
+        raise Win32Error(win32.SERVICE_NOT_ACTIVE)
+    return _status(host, service, extended=False)
+
+
+def _failure_actions(host: Host, arguments: Sequence[str]) -> list[str]:
+    """qfailure: no service of the lab is revived by Windows."""
+    service = host.scm.find(_name(arguments))
+    return [
+        f"[SC] QueryServiceConfig2 {_SUCCESS[host.spec.language]}",
+        "",
+        f"SERVICE_NAME: {service.name}",
+        "        RESET_PERIOD (in seconds)    : 0",
+        "        REBOOT_MESSAGE               : ",
+        "        COMMAND_LINE                 : ",
+    ]
+
+
 def _config(host: Host, arguments: Sequence[str]) -> list[str]:
     """`config NAME start= TYPE`, in one argument or two."""
     words = [part for argument in arguments[1:] for part in argument.replace("=", "= ", 1).split()]
@@ -183,5 +232,9 @@ _VERBS: dict[str, tuple[str, Callable[[Host, Sequence[str]], list[str]]]] = {
     "sdshow": ("QueryServiceObjectSecurity", _sdshow),
     "start": ("StartService", _start),
     "stop": ("ControlService", _stop),
+    "pause": ("ControlService", _pause),
+    "continue": ("ControlService", _continue),
+    "interrogate": ("ControlService", _interrogate),
+    "qfailure": ("QueryServiceConfig2", _failure_actions),
     "config": ("ChangeServiceConfig", _config),
 }

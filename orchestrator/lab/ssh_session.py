@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import re
 import shlex
 import struct
@@ -226,10 +227,11 @@ def _first_half(parts: list[tuple[bytes, int | None]]) -> list[tuple[bytes, int 
 
 
 def _middle(data: bytes) -> int:
-    for at in (*range(len(data) // 2, len(data)), *range(len(data) // 2)):
+    middle = len(data) // 2
+    for at in itertools.chain(range(middle, len(data)), range(middle)):
         if at + 1 < len(data) and data[at] >= 0xC2 and 0x80 <= data[at + 1] < 0xC0:
             return at + 1
-    return len(data) // 2
+    return middle
 
 
 def _spoilt(parts: list[tuple[bytes, int | None]], garbage: str) -> list[tuple[bytes, int | None]]:
