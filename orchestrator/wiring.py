@@ -62,13 +62,18 @@ def load(plan: Path, inventory: Path | None, *, answers: Mapping[str, str]) -> P
     gathered.value(reach.check)
     gathered.check()
     assert made is not None
-    return Project(draft=made, inventory=hosts, connections=reach.made, secrets=SecretStore(answers))
+    return Project(draft=made, inventory=hosts, connections=_first(reach.made), secrets=SecretStore(answers))
 
 
 def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple[Inventory, Mapping[str, Connection]]:
     """The inventory alone, and how the hosts of *pattern* are reached. Raises Mistakes, BadInput."""
     hosts = load_inventory(plan, inventory)
-    return hosts, Reach(hosts, Renderer()).all(patterns.select(hosts, pattern))
+    return hosts, _first(Reach(hosts, Renderer()).all(patterns.select(hosts, pattern)))
+
+
+def _first(ways: Mapping[str, Sequence[Connection]]) -> Mapping[str, Connection]:
+    """Each host's first way."""
+    return {host: made[0] for host, made in ways.items()}
 
 
 @asynccontextmanager
@@ -117,7 +122,7 @@ def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
     from orchestrator.lab import client
 
     folder = state / "lab"
-    every = Reach(project.inventory, Renderer()).all()
+    every = _first(Reach(project.inventory, Renderer()).all())
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     fleet = lab_fleet(project.draft, every, project.secrets.reveal, folder=str(folder))
     try:

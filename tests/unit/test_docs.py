@@ -23,6 +23,7 @@ from orchestrator.domain.errors import Mistakes, OrchError
 from orchestrator.domain.fact_codec import FACT_KINDS
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.inventory import connection_variables as known
+from orchestrator.domain.inventory import ssh_arguments
 from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.rendering import Rendered
@@ -183,7 +184,7 @@ def test_every_example_file_is_right(page: str, kind: str, text: str, tmp_path: 
         assert read_playbook(yaml_nodes.read(file)).mistakes == ()
     elif kind == "inventory":
         inventory = load_inventory(file)
-        assert [connect(Rendered(host, Renderer())).address for host in inventory.hosts.values()]
+        assert [connect(Rendered(host, Renderer())) for host in inventory.hosts.values()]
     else:
         assert (page, kind in ELSEWHERE) == ("playbook.md", True)
 
@@ -225,6 +226,17 @@ def test_the_connection_variables_are_those_that_count() -> None:
     assert {name for name in known.KNOWN if f"`{name}`" not in PAGES["inventory.md"]} == set()
 
 
+def test_the_connection_variables_of_ssh_are_those_that_count() -> None:
+    variables, arguments = tables(section("inventory.md", "SSH"))
+    assert {tuple(code(row[0])) for row in variables} == {names for names in known.SSH if names}
+    said = " ".join(row[0] for row in arguments)
+    assert [name for name in ssh_arguments.OPTIONS if f"-o {name}=" not in said] == []
+    assert [letter for letter in ssh_arguments.LETTERS if f"`{letter}`" not in said] == []
+    without = section("inventory.md", "SSH").rpartition("|")[2]
+    names = (*ssh_arguments.WITHOUT_EFFECT, *ssh_arguments.LETTERS_WITHOUT_EFFECT)
+    assert [name for name in names if f"`{name}`" not in without] == []
+
+
 def test_the_ways_to_sign_in_are_listed() -> None:
     said = section("inventory.md", "Connection variables")
     assert {word for word in (*known.AUTH, *known.WINRM_AUTH) if f"`{word}`" not in said} == set()
@@ -235,7 +247,7 @@ def reached(tmp_path: Path, **variables: object) -> Connection:
     text = "".join(f"\n      {name}: {value}" for name, value in variables.items())
     (tmp_path / "hosts.yaml").write_text(f"all:\n  hosts:\n    a:{text or ' {}'}\n", encoding="utf-8")
     inventory: Inventory = load_inventory(tmp_path / "hosts.yaml")
-    return connect(Rendered(inventory.hosts["a"], Renderer()))
+    return connect(Rendered(inventory.hosts["a"], Renderer()))[0]
 
 
 @pytest.mark.parametrize("row", VARIABLES, ids=lambda row: code(row[0])[0])

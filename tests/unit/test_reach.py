@@ -22,8 +22,12 @@ from orchestrator.domain.inventory.rendering import Rendered
 TEXTS = (
     "plain", "10.0.0.7", "fe80::1", "no address", "", "{{ rack }}", "{{ rack | default('none') }}",
     "{{ ansible_host }}", "{{ inventory_hostname }}", "{{ site }}", "{{ secret('env:PW') }}", "{{ nowhere }}",
+    "psrp,ssh",
 )  # fmt: skip
-NAMES = ("ansible_host", "ansible_user", "ansible_password", "ansible_psrp_host", "ansible_nonsense", "rack", "site")
+NAMES = (
+    "ansible_host", "ansible_user", "ansible_password", "ansible_psrp_host", "ansible_nonsense", "orch_transports",
+    "rack", "site",
+)  # fmt: skip
 VARIABLES = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(TEXTS) | st.integers(0, 9), max_size=4)
 
 
@@ -53,13 +57,15 @@ def test_every_host_is_reached_as_if_it_were_alone(
     groups: list[dict[str, object]], hosts: list[tuple[int, dict[str, object]]]
 ) -> None:
     everyone = inventory(groups, hosts)
-    alone: dict[str, Connection] = {}
+    alone: dict[str, tuple[Connection, ...]] = {}
     gathered = Gathered()
     for name, host in everyone.hosts.items():
         made = gathered.value(partial(connect, Rendered(host, Renderer())))
-        alone[name] = made or Connection(host=name, address=name, port=0)
+        alone[name] = made or (Connection(host=name, address=name, port=0),)
     reach = Reach(everyone, Renderer())
-    assert {name: reach.address_of(name) for name in everyone.hosts} == {n: c.address for n, c in alone.items()}
+    assert {name: reach.address_of(name) for name in everyone.hosts} == {
+        name: ways[0].address for name, ways in alone.items()
+    }
     assert reach.made == alone
     assert _mistakes(reach) == _mistakes(gathered)
 
@@ -94,10 +100,28 @@ def test_what_hosts_share_is_rendered_once(shared: dict[str, object], own: dict[
     assert len(rendered) == compiled
 
 
-def test_a_host_that_only_ssh_reaches_is_shown_but_not_driven() -> None:
-    both: list[tuple[int, dict[str, object]]] = [(0, {}), (0, {"ansible_connection": "ssh"})]
-    reach = Reach(inventory([{}], both), Renderer())
-    shown = {name: str(made.transport) for name, made in reach.all().items()}
-    assert shown == {"h0": "psrp", "h1": "ssh"}
-    with pytest.raises(Mistakes, match="h1: SSH is not supported yet"):
-        reach.check()
+def test_hosts_with_several_ways_that_differ_by_their_address_alone() -> None:
+    shared: dict[str, object] = {"orch_transports": ["ssh", "psrp"], "ansible_port": 2222}
+    hosts: list[tuple[int, dict[str, object]]] = [
+        (0, {"ansible_host": "10.0.0.1"}),
+        (0, {"ansible_host": "10.0.0.2"}),
+        (0, {"orch_control": "sc"}),
+    ]
+    reach = Reach(inventory([shared], hosts), Renderer())
+    told = {
+        name: [(str(w.transport), w.address, w.port, str(w.control)) for w in reach.all()[name]] for name in reach.all()
+    }
+    assert told == {
+        "h0": [("ssh", "10.0.0.1", 2222, "powershell"), ("psrp", "10.0.0.1", 5986, "powershell")],
+        "h1": [("ssh", "10.0.0.2", 2222, "powershell"), ("psrp", "10.0.0.2", 5986, "powershell")],
+        "h2": [("ssh", "h2", 2222, "sc"), ("psrp", "h2", 5986, "sc")],
+    }
+
+
+def test_the_password_that_is_typed_is_for_every_way_without_one() -> None:
+    shared: dict[str, object] = {"orch_transports": "psrp,ssh", "ansible_ssh_pass": "own"}
+    reach = Reach(inventory([shared], [(0, {})]), Renderer(), ask=True)
+    psrp, ssh = reach.all()["h0"]
+    assert psrp.password is not None
+    assert ssh.password is not None
+    assert (psrp.password.named, ssh.password.named) == ("{ask:password}", "a password in the inventory")

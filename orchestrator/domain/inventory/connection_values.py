@@ -8,8 +8,9 @@ from typing import TypeVar
 from orchestrator.domain import durations
 from orchestrator.domain.errors import Mark, Mistake
 from orchestrator.domain.inventory import ranges
+from orchestrator.domain.inventory.connection_variables import OURS
 from orchestrator.domain.inventory.rendering import Rendered, VariableError
-from orchestrator.domain.secrets import OPEN, shown
+from orchestrator.domain.secrets import OPEN, Secret, shown
 
 ValueT = TypeVar("ValueT")
 
@@ -35,7 +36,7 @@ class Reader:
     def __init__(self, variables: Rendered) -> None:
         self.mistakes: list[Mistake] = []
         self._variables = variables
-        self.names = frozenset(name for name in variables if name.startswith("ansible_"))
+        self.names = frozenset(name for name in variables if name.startswith(OURS))
 
     def wrong(self, name: str, wrong: str, right: str = "") -> None:
         """Note a mistake at the variable *name*, or at whatever else the host has to show."""
@@ -73,15 +74,15 @@ class Reader:
             return default
         text = str(value)
         if OPEN in text:
-            self.wrong(name, f"{name} can't hold a secret", "secrets are for ansible_password")
+            self.wrong(name, f"{name} can't hold a secret", "secrets are for passwords and passphrases")
             return default
         return text
 
-    def secret(self, names: Sequence[str]) -> str | None:
+    def secret(self, names: Sequence[str]) -> Secret | None:
         """A password, references included; None if there is none."""
         name, value = self._found(names)
         if value is None or isinstance(value, str):
-            return value or None
+            return Secret(value) if value else None
         # 0123 and 1e3 have lost their looks by now, so a number can't be taken for what was meant.
         wrong = f"{name} is not text for YAML"
         self.wrong(name, wrong, "put it in quotes; better: \"{{ secret('env:NAME') }}\"")
@@ -141,22 +142,30 @@ class Reader:
 
     def choices(self, names: Sequence[str], offered: Mapping[str, object]) -> set[str]:
         """Words of *offered*: a list, or a text with commas. Empty if none is set."""
+        return set(self.ordered(names, offered))
+
+    def ordered(self, names: Sequence[str], offered: Mapping[str, object]) -> list[str]:
+        """As `choices`, in the order in which they are written."""
         name, value = self._found(names)
         if value is None:
-            return set()
+            return []
         words = value if isinstance(value, list) else str(value).split(",")
-        chosen = {str(word).strip().lower() for word in words} - {""}
-        for word in sorted(chosen - set(offered)):
+        chosen = [text for word in words if (text := str(word).strip().lower())]
+        for word in sorted(set(chosen) - set(offered)):
             near = get_close_matches(word, list(offered), n=1)
             right = f"the nearest known one is {near[0]}" if near else f"known: {', '.join(offered)}"
             self.wrong(name, f"{name}: {_told(word)} is not known", right)
-        return chosen & set(offered)
+        return [word for word in chosen if word in offered]
 
     def path(self, names: Sequence[str]) -> str:
         """A path; a relative one starts at the folder of the file that it stands in."""
         text = self.text(names)
         name = self.given(names)
-        return _beside(self._variables.mark(name), text) if name and text else text
+        return self.beside(name, text) if name and text else text
+
+    def beside(self, name: str, path: str) -> str:
+        """*path*, which stands in the variable *name*; a relative one starts at the folder of the variable's file."""
+        return _beside(self._variables.mark(name), path)
 
 
 def _beside(mark: Mark, path: str) -> str:

@@ -32,6 +32,8 @@ class Names(NamedTuple):
     connection_timeout: tuple[str, ...] = ()
     operation_timeout: tuple[str, ...] = ()
     read_timeout: tuple[str, ...] = ()
+    key_file: tuple[str, ...] = ()
+    passphrase: tuple[str, ...] = ()
 
 
 _PASSWORDS = ("ansible_password", "ansible_winrm_pass", "ansible_winrm_password")
@@ -85,7 +87,18 @@ SSH = Names(
     port=("ansible_port", "ansible_ssh_port"),
     user=("ansible_user", "ansible_ssh_user"),
     password=("ansible_password", "ansible_ssh_pass", "ansible_ssh_password"),
+    verification=("ansible_host_key_checking", "ansible_ssh_host_key_checking"),
+    connection_timeout=("ansible_ssh_timeout",),
+    key_file=("ansible_private_key_file", "ansible_ssh_private_key_file"),
+    passphrase=("ansible_private_key_passphrase", "ansible_ssh_private_key_passphrase"),
 )
+
+SSH_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+"""Arguments of OpenSSH's client, in the order in which Ansible hands them over: what is said first counts."""
+
+CONNECTION = ("ansible_connection",)
+TRANSPORTS = ("orch_transports",)
+CONTROL = ("orch_control",)
 
 AUTH = {auth.value: auth for auth in Auth}
 WINRM_AUTH = {
@@ -103,8 +116,8 @@ WINRM_AUTH = {
 IGNORED = {
     "ansible_connection": "read by itself",
     "ansible_group_priority": "orders groups; it has had its effect",
-    "ansible_shell_type": "services are driven by cmdlets, not through a shell",
-    "ansible_shell_executable": "services are driven by cmdlets, not through a shell",
+    "ansible_shell_type": "what orch says over SSH is understood by cmd and by PowerShell",
+    "ansible_shell_executable": "what orch says over SSH is understood by cmd and by PowerShell",
     "ansible_remote_tmp": "nothing is copied to the host",
     "ansible_async_dir": "nothing is copied to the host",
     "ansible_pipelining": "nothing is copied to the host",
@@ -115,6 +128,22 @@ IGNORED = {
     "ansible_psrp_reconnection_backoff": "orch retries by itself, and knows what may be sent twice",
     "ansible_psrp_connection_backoff": "orch retries by itself, and knows what may be sent twice",
     "ansible_psrp_max_envelope_size": "the size that every Windows takes is enough for orch's short answers",
+    "ansible_ssh_retries": "orch retries by itself, and knows what may be sent twice",
+    "ansible_ssh_pipelining": "nothing is copied to the host",
+    "ansible_ssh_transfer_method": "nothing is copied to the host",
+    "ansible_scp_if_ssh": "nothing is copied to the host",
+    "ansible_scp_executable": "nothing is copied to the host",
+    "ansible_scp_extra_args": "nothing is copied to the host",
+    "ansible_sftp_batch_mode": "nothing is copied to the host",
+    "ansible_sftp_executable": "nothing is copied to the host",
+    "ansible_sftp_extra_args": "nothing is copied to the host",
+    "ansible_control_path": "one connection for each host is kept while orch runs",
+    "ansible_control_path_dir": "one connection for each host is kept while orch runs",
+    "ansible_ssh_executable": "orch speaks SSH itself and starts no ssh",
+    "ansible_ssh_use_tty": "orch speaks SSH itself and starts no ssh",
+    "ansible_ssh_verbosity": "orch speaks SSH itself and starts no ssh",
+    "ansible_ssh_password_mechanism": "orch speaks SSH itself and starts no ssh",
+    "ansible_sshpass_prompt": "orch speaks SSH itself and starts no ssh",
     "ansible_facts": "what Ansible found out; orch looks by itself",
     "ansible_local": "what Ansible found out; orch looks by itself",
 }
@@ -129,6 +158,9 @@ REFUSED = {
     "ansible_winrm_send_cbt": "leave it out: channel bindings are always sent",
     "ansible_psrp_password": "write `ansible_password`, as for Ansible",
     "ansible_psrp_pass": "write `ansible_password`, as for Ansible",
+    "ansible_private_key": "write ansible_ssh_private_key_file, or use an agent",
+    "ansible_ssh_private_key": "write ansible_ssh_private_key_file, or use an agent",
+    "ansible_ssh_pkcs11_provider": "load the token into an agent: ssh-add -s PROVIDER",
     "ansible_winrm_connection_timeout": "write ansible_winrm_operation_timeout_sec and ansible_winrm_read_timeout_sec",
 }
 """Not supported, by the beginning of the name: what to do instead."""
@@ -138,8 +170,8 @@ def _all(names: Names) -> set[str]:
     return {name for one_thing in names for name in one_thing}
 
 
-KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH))
-"""Every name that counts under some `ansible_connection`. Under another one it has no effect, as in Ansible."""
+KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH)) | {*SSH_ARGUMENTS, *TRANSPORTS, *CONTROL}
+"""Every name that counts under some transport. Under another one it has no effect, as in Ansible."""
 
 HARMLESS = KNOWN | IGNORED.keys()
 """Every name that may stand in an inventory."""
@@ -149,6 +181,9 @@ WINRM_ALONE = frozenset(_all(WINRM) - _all(PSRP))
 
 ADDRESS = "ansible_host"
 """The one name for the address that counts under every `ansible_connection`."""
+
+OURS = ("ansible_", "orch_")
+"""How every name that is looked at begins."""
 
 ADDRESSES = frozenset(PSRP.address + WINRM.address + SSH.address)
 """All names for it."""

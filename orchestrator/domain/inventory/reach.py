@@ -1,15 +1,15 @@
-"""The connections of the hosts that a playbook names, made when a host is first named; their mistakes are kept."""
+"""The ways to the hosts that a playbook names, made when a host is first named; their mistakes are kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from orchestrator.domain.connection import Connection, Transport
-from orchestrator.domain.errors import Gathered, Mark, Mistake
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import Gathered
 from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.connection_values import is_plain_address
-from orchestrator.domain.inventory.connection_variables import ADDRESS, ADDRESSES
+from orchestrator.domain.inventory.connection_variables import ADDRESS, ADDRESSES, OURS
 from orchestrator.domain.inventory.model import Inventory, InventoryHost, Values
 from orchestrator.domain.inventory.rendering import BY_HOST, Rendered
 from orchestrator.domain.secrets import ASKED, Secret, embed
@@ -17,13 +17,13 @@ from orchestrator.domain.templates import Render
 
 
 class Reach:
-    """How hosts are reached. `made` has each host that was asked for, by name, in that order.
+    """How hosts are reached. `made` has the ways of each host that was asked for, by name, in that order.
 
-    *ask*: a host without a password of its own gets a reference to the one that was typed (`--ask-pass`).
+    *ask*: a way without a password of its own gets a reference to the one that was typed (`--ask-pass`).
     """
 
     def __init__(self, inventory: Inventory, render: Render, *, ask: bool = False) -> None:
-        self.made: dict[str, Connection] = {}
+        self.made: dict[str, tuple[Connection, ...]] = {}
         self._inventory = inventory
         self._render = render
         self._ask = ask
@@ -31,35 +31,26 @@ class Reach:
         self._alike: dict[int, _Alike] = {}  # by the group variables' identity; the inventory keeps them alive
 
     def address_of(self, name: str) -> str:
-        """The address of a host of the inventory; its name while its variables are wrong (`check` tells)."""
+        """The address of a host's first way; its name while its variables are wrong (`check` tells)."""
         known = self.made.get(name)
         if known is None:
             host = self._inventory.hosts[name]
-            known = self._found.value(lambda: self._connect(host)) or Connection(host=name, address=name, port=0)
+            known = self._found.value(lambda: self._connect(host)) or (Connection(host=name, address=name, port=0),)
             self.made[name] = known
-        return known.address
+        return known[0].address
 
-    def all(self, names: Iterable[str] | None = None) -> Mapping[str, Connection]:
-        """The connections of *names* (None: every host of the inventory), to be shown: SSH too. Raises Mistakes."""
+    def all(self, names: Iterable[str] | None = None) -> Mapping[str, tuple[Connection, ...]]:
+        """The ways to *names* (None: every host of the inventory). Raises Mistakes."""
         for name in self._inventory.hosts if names is None else names:
             self.address_of(name)
         self._found.check()
         return self.made
 
     def check(self) -> None:
-        """Raise the mistakes of all hosts that were asked for; one that many share through a group is told once.
-
-        A host that only SSH reaches is one: it can be shown and not driven yet.
-        """
-        self._found.add(self._ssh(name) for name, made in self.made.items() if made.transport is Transport.SSH)
+        """Raise the mistakes of all hosts that were asked for; one that many share through a group is told once."""
         self._found.check()
 
-    def _ssh(self, name: str) -> Mistake:
-        mark = self._inventory.hosts[name].marks.get("ansible_connection", Mark(self._inventory.file, 1, 1))
-        right = "write psrp (WinRM); a host that only SSH reaches can be left out with `hosts: all:!NAME`"
-        return Mistake(mark, f"{name}: SSH is not supported yet", right)
-
-    def _connect(self, host: InventoryHost) -> Connection:
+    def _connect(self, host: InventoryHost) -> tuple[Connection, ...]:
         """As `_checked`. That is dear, so hosts that differ by their address alone are checked once for all."""
         shared = id(host.variables.shared)
         alike = self._alike.get(shared)
@@ -71,29 +62,30 @@ class Reach:
                 self._alike[shared] = _Alike.of(made, variables.leaned_on)
         return made
 
-    def _checked(self, variables: Rendered) -> Connection:
+    def _checked(self, variables: Rendered) -> tuple[Connection, ...]:
         made = connect(variables)
-        if self._ask and made.password is None:
-            return replace(made, password=Secret(embed(ASKED)))
-        return made
+        if not self._ask:
+            return made
+        asked = Secret(embed(ASKED))
+        return tuple(replace(way, password=asked) if way.password is None else way for way in made)
 
 
 class _Alike(NamedTuple):
-    """A connection that comes from group variables, but for host and address.
+    """Ways that come from group variables, but for host and address.
 
     `leaned_on` are the names that its templates asked for: who has one of them itself may get something else.
     """
 
-    rest: Mapping[str, Any]
+    rest: tuple[Mapping[str, Any], ...]
     leaned_on: frozenset[str]
 
     @classmethod
-    def of(cls, made: Connection, leaned_on: set[str]) -> "_Alike":
-        rest = {name: getattr(made, name) for name in Connection.__slots__ if name not in ("host", "address")}
-        return cls(rest, frozenset(leaned_on))
+    def of(cls, made: Sequence[Connection], leaned_on: set[str]) -> "_Alike":
+        names = [name for name in Connection.__slots__ if name not in ("host", "address")]
+        return cls(tuple({name: getattr(way, name) for name in names} for way in made), frozenset(leaned_on))
 
-    def at(self, host: InventoryHost) -> Connection | None:
-        """The connection of *host*, which has the same group variables; None if it needs a check of its own."""
+    def at(self, host: InventoryHost) -> tuple[Connection, ...] | None:
+        """The ways to *host*, which has the same group variables; None if it needs a check of its own."""
         variables = host.variables
         if not _says_address_alone(variables, self.leaned_on):
             return None
@@ -101,7 +93,7 @@ class _Alike(NamedTuple):
         address = host.name if own is None else own.value
         if not isinstance(address, str) or not is_plain_address(address):
             return None
-        return Connection(host=host.name, address=address, **self.rest)
+        return tuple(Connection(host=host.name, address=address, **rest) for rest in self.rest)
 
 
 def _says_address_alone(variables: Values, leaned_on: AbstractSet[str]) -> bool:
@@ -109,6 +101,6 @@ def _says_address_alone(variables: Values, leaned_on: AbstractSet[str]) -> bool:
     return (
         leaned_on.isdisjoint(variables.own)
         and leaned_on.isdisjoint(BY_HOST)
-        and all(name == ADDRESS or not name.startswith("ansible_") for name in variables.own)
+        and all(name == ADDRESS or not name.startswith(OURS) for name in variables.own)
         and ADDRESSES.isdisjoint(variables.shared)
     )
