@@ -34,9 +34,10 @@ class Ticket:
 class Tries:
     """One user with one secret. Whoever gets TRY for a ticket that does not only look must see to one `ended`.
 
-    Once a host accepted it, all may try at once, until one rejects it: then few at a time again, and after *most*
-    rejections without an acceptance nobody; but hosts that accepted it themselves may still, one after the other, as
-    long as none of those rejects it. A host that rejected it never tries it again.
+    Once a host accepted it, all may try at once, until one rejects it or nobody is trying any more, for it may be
+    changed while nobody looks: then few at a time again. After *most* rejections without an acceptance nobody tries it;
+    but hosts that accepted it themselves may still, one after the other, as long as none of those rejects it. A host
+    that rejected it never tries it again.
 
     Cost: `join`, `leave` O(1); `ended` O(those who wait).
     """
@@ -47,6 +48,7 @@ class Tries:
         self._rejected: list[str] = []  # since the last acceptance
         self._barred: set[str] = set()
         self._under_way = 0
+        self._proven = False
         self._queue: dict[Ticket, None] = {}
 
     @property
@@ -80,17 +82,20 @@ class Tries:
         """
         self._under_way -= 1
         if accepted is True:
+            self._proven = True
             self._rejected.clear()
             self._barred.discard(host)
             self._trusted.add(host)
         elif accepted is False:
             if host in self._trusted:  # it changed since: what others said of it before counts no more
                 self._trusted.clear()
+            self._proven = False
             self._rejected.append(host)
             self._barred.add(host)
         decided = [(ticket, verdict) for ticket in self._queue if (verdict := self._verdict(ticket)) is not None]
         for ticket, _ in decided:
             del self._queue[ticket]
+        self._proven = self._proven and self._under_way > 0
         leftover = self._left_over()
         if leftover is not None:
             decided += [(ticket, leftover) for ticket in self._queue]
@@ -110,8 +115,7 @@ class Tries:
         return Verdict.TRY
 
     def _may_begin(self, host: str) -> bool:
-        proven = self._trusted and not self._rejected
-        if proven or self._under_way + len(self._rejected) < self._most:
+        if self._proven or self._under_way + len(self._rejected) < self._most:
             return True
         return host in self._trusted and not self._under_way
 
