@@ -66,6 +66,7 @@ class For:
     elements: str
     body: "Node"
     counts: bool
+    quiet: bool = False
 
 
 Node = Simple | Block | Joined | For
@@ -142,7 +143,7 @@ class _Parser:
         if rest[0] == "(":
             return self._block(depth, quiet)
         if found := _FOR.match(rest):
-            return self._for(found, depth)
+            return self._for(found, depth, quiet)
         if _REM.match(rest):
             self._at = len(self._text)
             return Simple("rem", (), quiet)
@@ -159,14 +160,14 @@ class _Parser:
             raise Unexpected(behind.text.split()[0])
         return Block(body, behind.redirections, quiet)
 
-    def _for(self, found: re.Match[str], depth: int) -> Node:
+    def _for(self, found: re.Match[str], depth: int, quiet: bool) -> Node:
         start = self._at + found.end()
         end = self._text.find(")", start)
         do = _DO.match(self._text, end + 1)
         if end < 0 or do is None:
             raise Unexpected("for")
         self._at = do.end()
-        return For(found["name"], self._text[start:end], self.sequence(depth), found["l"] is not None)
+        return For(found["name"], self._text[start:end], self.sequence(depth), found["l"] is not None, quiet)
 
     def _simple(self, depth: int, quiet: bool) -> Simple:
         said: list[str] = []

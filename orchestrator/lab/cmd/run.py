@@ -196,7 +196,7 @@ class _Shell:
                 return f"{self._shown(left)} {operator} {self._shown(right)}"
             case Block(body, _, _):
                 return f"({self._shown(body)} )"
-            case For(name, elements, body, _):
+            case For(name, elements, body):
                 return f"FOR %{name} IN ({elements}) DO {self._shown(body)}"
             case Simple(text, _, _):
                 for name, value in self._loops:
@@ -270,4 +270,4 @@ def _name(text: str) -> tuple[str, str]:
 def _quiet(node: Node) -> bool:
     while isinstance(node, Joined):
         node = node.left
-    return isinstance(node, Simple | Block) and node.quiet
+    return node.quiet
