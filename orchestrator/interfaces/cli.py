@@ -189,6 +189,14 @@ def inventory(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of playbooks and their fragments, for editors."""
+    from orchestrator.interfaces.commands.files import schema as command
+
+    command()
+
+
+@app.command()
 def runs(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
     json: options.Json = False,

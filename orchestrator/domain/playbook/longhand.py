@@ -5,9 +5,9 @@ from typing import Any
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.tree import Node
 
-_SHORT = {"tcp": "port", "port_closed": "port", "http": "url", "service": "state"}
+SHORT = {"tcp": "port", "port_closed": "port", "http": "url", "service": "state"}
 """The key that a gate's check may be written as alone."""
-_LISTS = {"http": "status", "command": "exit_code"}
+LISTS = {"http": "status", "command": "exit_code"}
 """Keys that hold a list, where one item may stand for it."""
 
 
@@ -40,10 +40,10 @@ def gate(node: Node, found: Findings) -> dict[str, Any] | None:
         found.add(node.mark, f"a gate is a mapping, this is {node.kind}", "write for example { tcp: 1433 }")
         return None
     long = {key: plain(child) for key, child in given(node).items()}
-    for kind, key in _SHORT.items():
+    for kind, key in SHORT.items():
         if kind in long and not isinstance(long[kind], dict | list):
             long[kind] = {key: long[kind]}
-    for kind, key in _LISTS.items():
+    for kind, key in LISTS.items():
         check = long.get(kind)
         if isinstance(check, dict) and key in check and not isinstance(check[key], list):
             check[key] = [check[key]]

@@ -29,8 +29,9 @@ from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
-_KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "order")
+KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "order")
+"""What an external service can't say, for it is never acted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +140,7 @@ def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[Set
 
 def _declared(services: Node, key: str, node: Node, defaults: including.Defaults, found: Findings) -> Declared:
     mark = services.key_mark(key)
-    if not _KEY.fullmatch(key):
+    if not KEY.fullmatch(key):
         found.add(
             mark,
             f"{key!r} can't be a service's key",
@@ -178,7 +179,7 @@ def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings)
     if "external" in given and "external" not in entry.head.plain:
         return  # neither true nor false: told already
     if entry.head.plain.get("external"):
-        for key in _NOT_EXTERNAL:
+        for key in NOT_EXTERNAL:
             if key in given:
                 right = "remove it, or `external: true`" + (
                     "; a gate may say `service: { name: ... }`" * (key == "service")

@@ -1,7 +1,7 @@
 """The playbook's format as pydantic models, in its long form: short forms (`tcp: 1433`) are written out before.
 
-`PlaybookShape.model_json_schema()` is the format for editors. A field that is None was not given; the defaults that
-then hold are those of `domain.gates.Gate` and DEFAULT_TIMEOUT_S.
+What a field is described as is what docs/playbook.md says of it, and what editors show. A field that is None was not
+given; the defaults that then hold are those of `domain.gates.Gate` and DEFAULT_TIMEOUT_S.
 """
 
 from typing import Any, Self
@@ -53,7 +53,12 @@ class Shape(BaseModel):
     read in pieces has its pieces for bases, and itself is only there for its keys and its schema.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        defer_build=True,
+        model_title_generator=lambda model: model.__name__.removesuffix("Shape"),
+    )
 
 
 class ServiceGate(Shape):
@@ -67,7 +72,9 @@ class TcpGate(Shape):
     """`tcp: 1433`. `host` is a host of the inventory or any address; left out, the unit's own host."""
 
     port: Port
-    host: Filled | None = None
+    host: Filled | None = Field(
+        default=None, description="a host of the inventory, whose address is then taken, or any name or address"
+    )
 
 
 class PortClosedGate(Shape):
@@ -79,46 +86,71 @@ class PortClosedGate(Shape):
 class HttpGate(Shape):
     """`http: http://...`. What is not given is not looked at, but the status: 200."""
 
-    url: Url
+    url: Url = Field(description="`http://...` or `https://...`")
     method: Method = "GET"
-    status: tuple[Status, ...] = (200,)
-    text: Text = ""
-    regex: Regex = ""
-    json_: dict[str, Scalar] | None = Field(default=None, alias="json")
-    headers: dict[str, Header] | None = None
-    verify: Flag = True
-    ca: Text = ""
+    status: tuple[Status, ...] = Field(default=(200,), description="one status, or a list of those that are accepted")
+    text: Text = Field(default="", description="must occur in the body")
+    regex: Regex = Field(default="", description="must match somewhere in the body (Python's syntax)")
+    json_: dict[str, Scalar] | None = Field(
+        default=None, alias="json", description="`{ dotted.path: value }`: every field must have its value"
+    )
+    headers: dict[str, Header] | None = Field(default=None, description="sent with the request")
+    verify: Flag = Field(default=True, description="`false` accepts any certificate")
+    ca: Text = Field(default="", description="a PEM file, relative to the folder of the file that says so")
 
 
 class CommandGate(Shape):
     """`command: { exe: ..., args: [...] }`, without a shell."""
 
-    exe: Filled
-    args: tuple[Text, ...] = ()
-    exit_code: tuple[Whole, ...] = (0,)
-    text: Text = ""
-    regex: Regex = ""
+    exe: Filled = Field(description="the program")
+    args: tuple[Text, ...] = Field(default=(), description="its arguments, each as it is")
+    exit_code: tuple[Whole, ...] = Field(
+        default=(0,), description="one exit code, or a list of those that are accepted"
+    )
+    text: Text = Field(default="", description="must occur in the output")
+    regex: Regex = Field(default="", description="must match somewhere in the output")
 
 
 class GateTiming(Shape):
     """When a gate is probed, and how long. Durations are seconds."""
 
-    initial_delay: Duration | None = None
-    period: Period | None = None
-    timeout: Period | None = None
-    success_threshold: Count | None = None
-    deadline: Period | None = None
+    initial_delay: Duration | None = Field(default=None, description="wait before the first probe")
+    period: Period | None = Field(default=None, description="from one probe to the next; at least 100ms")
+    timeout: Period | None = Field(default=None, description="of one probe")
+    success_threshold: Count | None = Field(default=None, description="how many probes in a row must hold")
+    deadline: Period | None = Field(default=None, description="of the whole gate: past it the gate has failed")
 
 
 class GateShape(GateTiming):
     """One gate: exactly one check, its timing, and where it is probed from."""
 
-    service: ServiceGate | None = None
-    tcp: TcpGate | None = None
-    port_closed: PortClosedGate | None = None
-    http: HttpGate | None = None
-    command: CommandGate | None = None
-    from_: OriginName | None = Field(default=None, alias="from")
+    service: ServiceGate | None = Field(
+        default=None,
+        description=(
+            "the SCM says this state: `service: Running`; a mapping with `state` and `name` looks at "
+            "another service of the host"
+        ),
+    )
+    tcp: TcpGate | None = Field(
+        default=None,
+        description=(
+            "the port accepts a connection: `tcp: 1433` on the own host; a mapping with `host` and `port` "
+            "looks elsewhere"
+        ),
+    )
+    port_closed: PortClosedGate | None = Field(
+        default=None,
+        description="nothing listens on the port, by the host's own table: from afar, filtered looks like closed",
+    )
+    http: HttpGate | None = Field(
+        default=None, description="a request answers as wanted: `http: URL`, or a mapping, below"
+    )
+    command: CommandGate | None = Field(
+        default=None, description="a program ends as wanted: a mapping, below; there is no shell"
+    )
+    from_: OriginName | None = Field(
+        default=None, alias="from", description="where the probe runs: `controller` or `host`"
+    )
 
     @property
     def kind(self) -> str:
@@ -176,8 +208,8 @@ class GateShape(GateTiming):
 class MoveTiming(Shape):
     """How long one start or one stop may take, and is expected to take. Durations are seconds."""
 
-    timeout: Period | None = None
-    expected: Duration | None = None
+    timeout: Period | None = Field(default=None, description="how long one start or stop may take")
+    expected: Duration | None = Field(default=None, description="how long it usually takes, for the estimate")
 
     @model_validator(mode="after")
     def _plausible(self) -> Self:
@@ -192,9 +224,15 @@ class MoveTiming(Shape):
 class DependencyShape(Shape):
     """The options of one edge."""
 
-    need: Count | None = None
-    same_host: Flag = False
-    soft: Flag = False
+    need: Count | None = Field(
+        default=None,
+        description="how many ready instances are enough to start; a stop always waits for all running dependents",
+    )
+    same_host: Flag = Field(default=False, description="look at the instance on the same host alone")
+    soft: Flag = Field(
+        default=False,
+        description="order only, and only if both are in the run; how the other ended makes no difference",
+    )
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
@@ -209,17 +247,34 @@ class DependencyShape(Shape):
 class NamesShape(Shape):
     """The SCM names of a service, or patterns with `*` and `?`; the service's key if there is none."""
 
-    service: list[ScmName] = []
+    service: list[ScmName] = Field(
+        default=[],
+        description=(
+            "the SCM name (`sc.exe query` shows it, not the display name); a list of names; a pattern with `*` and `?`"
+        ),
+    )
 
 
 class HeadShape(Shape):
     """Where a service stands in the playbook: what is one for all its hosts."""
 
-    hosts: Filled | None = None
-    external: External = False
-    depends_on: dict[str, DependencyShape] = {}
-    max_parallel: Count | None = None
-    order: Order | None = None
+    hosts: Filled | None = Field(
+        default=None,
+        description=(
+            "a host, a group, or any pattern that Ansible knows: `db`, `app:&prod`, `web:!web-03`, `app-*`; "
+            "or a list of them"
+        ),
+    )
+    external: External = Field(default=False, description="a gate only: probed, never acted on")
+    depends_on: dict[str, DependencyShape] = Field(
+        default={}, description="the services that must be ready first: one key, a list, or a mapping with options"
+    )
+    max_parallel: Count | None = Field(
+        default=None, description="how many instances of this service may be under way at once"
+    )
+    order: Order | None = Field(
+        default=None, description="`inventory`: begun in the order of the inventory, reversed on stop"
+    )
 
 
 class EntryShape(HeadShape, NamesShape):
@@ -227,38 +282,57 @@ class EntryShape(HeadShape, NamesShape):
 
     start: MoveTiming | None = None
     stop: MoveTiming | None = None
-    ready: list[GateShape] = []
-    stopped: list[GateShape] = []
+    ready: list[GateShape] = Field(
+        default=[], description="the gates that must hold after a start, before dependents go on"
+    )
+    stopped: list[GateShape] = Field(
+        default=[], description="the gates that must hold after a stop, before what it depends on is stopped"
+    )
 
 
 class DefaultsShape(Shape):
     """What holds for every service that says nothing else."""
 
-    timeout: Period | None = None
+    timeout: Period | None = Field(default=None, description="of one start and of one stop")
     start: MoveTiming | None = None
     stop: MoveTiming | None = None
-    gate: GateTiming | None = None
+    gate: GateTiming | None = Field(default=None, description="the timing of gates")
 
 
 class SettingsShape(Shape):
     """What the playbook says of the run as a whole."""
 
-    name: Filled | None = None
-    inventory: Filled | None = None
-    max_parallel: Count | None = None
-    max_parallel_per_host: Count = DEFAULT_PER_HOST
-    unreachable: Unreachable = "ask"
-    poll: Period = 2.0
+    name: Filled | None = Field(default=None, description="what the run is called in reports")
+    inventory: Filled | None = Field(default=None, description="the inventory file, relative to the playbook's folder")
+    max_parallel: Count | None = Field(
+        default=None, description="how many instances may be under way at once, in the whole run"
+    )
+    max_parallel_per_host: Count = Field(default=DEFAULT_PER_HOST, description="the same, on one host")
+    unreachable: Unreachable = Field(
+        default="ask",
+        description=(
+            "hosts that don't answer before the first act: `ask`, `exclude` them and what can't do without "
+            "them, or `fail`"
+        ),
+    )
+    poll: Period = Field(default=2.0, description="how often a pending service is read; at least 100ms")
 
 
 class FragmentShape(Shape):
     """What a file may hold that playbooks include; all of it belongs to the playbook as a whole."""
 
-    include: list[Filled] = []
-    vars: dict[str, Any] = {}
-    defaults: DefaultsShape | None = None
-    services: dict[str, EntryShape] = {}
+    include: list[Filled] = Field(
+        default=[],
+        description="fragments that belong to the playbook: a path, or a list of them, relative to this file's folder",
+    )
+    vars: dict[str, Any] = Field(
+        default={}, description="values for templates: `{{ vars.health_port }}`; they may hold templates themselves"
+    )
+    defaults: DefaultsShape | None = Field(
+        default=None, description="what holds for every service that says nothing else"
+    )
+    services: dict[str, EntryShape] = Field(default={}, description="the services, in the order that breaks ties")
 
 
 class PlaybookShape(SettingsShape, FragmentShape):
-    """The whole playbook."""
+    """A playbook of orch, or a fragment of one."""

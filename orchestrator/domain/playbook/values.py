@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core.core_schema import CoreSchema, with_info_plain_validator_function
 
-from orchestrator.domain.durations import seconds
+from orchestrator.domain.durations import LONGEST_S, seconds
 from orchestrator.domain.gates import Origin
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import State
@@ -44,22 +44,26 @@ def _told(value: object) -> str:
 
 
 class _Checked:
-    """The check of a field, and what JSON Schema says of it. *now*: a template can't stand there.
+    """The check of a field, and the forms of its value as JSON Schema. *now*: a template can't stand there.
 
     As pydantic's PlainValidator, which also prepares for writing values out: most of the time that a model takes to
     build, and no playbook is written out.
     """
 
-    def __init__(self, check: Callable[[Any], Any], schema: dict[str, Any], *, now: bool = False) -> None:
+    def __init__(self, check: Callable[[Any], Any], *forms: dict[str, Any], now: bool = False) -> None:
         self._check = check
-        self._schema = schema
+        self._forms = forms
         self._now = now
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return with_info_plain_validator_function(self._checked)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return dict(self._schema)
+        free = any(
+            "string" in form.get("type", ()) and not form.keys() & {"pattern", "maxLength"} for form in self._forms
+        )
+        forms = [*self._forms, *([] if self._now or free else [_JSON_TEMPLATE])]
+        return dict(forms[0]) if len(forms) == 1 else {"anyOf": [dict(form) for form in forms]}
 
     def _checked(self, value: Any, info: ValidationInfo) -> Any:
         if not self._now and info.context != FINAL and isinstance(value, str) and is_template(value):
@@ -207,30 +211,58 @@ def _one_of(words: list[str], what: str) -> Callable[[object], str]:
     return check
 
 
+def any_case(*words: str) -> dict[str, Any]:
+    """Text that is one of *words*, in capitals or not."""
+    letters = ("".join(f"[{each.upper()}{each.lower()}]" for each in word) for word in words)
+    return {"type": "string", "pattern": f"^({'|'.join(letters)})$"}
+
+
+def _number(least: int, most: int | None = None) -> tuple[dict[str, Any], ...]:
+    limits = {"minimum": least} | ({} if most is None else {"maximum": most})
+    return {"type": "integer", **limits}, {"type": "string", "pattern": r"^\s*\d{1,15}\s*$"}
+
+
+def _lasting(least_s: float) -> tuple[dict[str, Any], ...]:
+    text = r"^\s*((\d+(\.\d+)?(ms|s|m|h|d))+|[0-9._eE+-]+)\s*$"
+    return {"type": "string", "pattern": text}, {"type": "number", "minimum": least_s, "maximum": LONGEST_S}
+
+
 STATES = [str(state) for state in State]
 ORIGINS = [str(origin) for origin in Origin]
 UNREACHABLE = ["ask", "exclude", "fail"]
+_JSON_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]"}
 _JSON_TEXT = {"type": ["string", "integer"]}
-_JSON_NUMBER = {"type": ["integer", "string"]}
-_JSON_DURATION = {"type": ["number", "string"], "description": "90s, 2m, 1h30m, or a number of seconds"}
+_JSON_FILLED = ({"type": "string", "pattern": r"\S"}, {"type": "integer"})
+_JSON_WHOLE = ({"type": "integer"}, {"type": "string", "pattern": r"^\s*-?\d{1,15}\s*$"})
+_JSON_HEADER = ({"type": "string", "pattern": r"^[^\r\n]*$"}, {"type": "integer"})
+_JSON_URL = {"type": "string", "pattern": r"^https?://[^/\s]"}
+_JSON_NAME = (
+    {"type": "string", "pattern": r"^[^\s/\\]([^/\\]*[^\s/\\])?$", "maxLength": LONGEST_SCM_NAME},
+    {"type": "integer"},
+)
+_JSON_FLAG = ({"type": "boolean"}, any_case("true", "false"))
+_JSON_SCALAR = {"type": ["string", "number", "boolean", "null"]}
 
-Whole = Annotated[int, _Checked(_whole, _JSON_NUMBER)]
-Port = Annotated[int, _Checked(_port, _JSON_NUMBER)]
-Count = Annotated[int, _Checked(_count, _JSON_NUMBER)]
-Status = Annotated[int, _Checked(_status, _JSON_NUMBER)]
-Duration = Annotated[float, _Checked(_duration, _JSON_DURATION)]
-Period = Annotated[float, _Checked(_period, _JSON_DURATION)]
+Whole = Annotated[int, _Checked(_whole, *_JSON_WHOLE)]
+Port = Annotated[int, _Checked(_port, *_number(1, 65535))]
+Count = Annotated[int, _Checked(_count, *_number(1))]
+Status = Annotated[int, _Checked(_status, *_number(100, 599))]
+Duration = Annotated[float, _Checked(_duration, *_lasting(0))]
+Period = Annotated[float, _Checked(_period, *_lasting(SHORTEST_PERIOD_S))]
 Text = Annotated[str, _Checked(_text, _JSON_TEXT)]
-Filled = Annotated[str, _Checked(_filled, _JSON_TEXT)]
-Header = Annotated[str, _Checked(_header, _JSON_TEXT)]
-Regex = Annotated[str, _Checked(_regex, {"type": "string", "format": "regex"})]
-Url = Annotated[str, _Checked(_url, {"type": "string"})]
-Method = Annotated[str, _Checked(_method, {"type": "string"})]
-ScmName = Annotated[str, _Checked(_scm_name, _JSON_TEXT)]
-Flag = Annotated[bool, _Checked(_flag, {"type": ["boolean", "string"]})]
-External = Annotated[bool, _Checked(_flag, {"type": "boolean"}, now=True)]
-Scalar = Annotated[str | int | float | bool | None, _Checked(_scalar, {}, now=True)]
-StateName = Annotated[State, _Checked(_one_of(STATES, "service state"), {"enum": STATES})]
-OriginName = Annotated[Origin, _Checked(_one_of(ORIGINS, "place to probe from"), {"enum": ORIGINS})]
-Order = Annotated[str, _Checked(_one_of(["inventory"], "order"), {"enum": ["inventory"]})]
-Unreachable = Annotated[str, _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE})]
+Filled = Annotated[str, _Checked(_filled, *_JSON_FILLED)]
+Header = Annotated[str, _Checked(_header, *_JSON_HEADER)]
+Regex = Annotated[str, _Checked(_regex, _JSON_TEXT)]
+Url = Annotated[str, _Checked(_url, _JSON_URL)]
+Method = Annotated[str, _Checked(_method, {"type": "string", "pattern": "^[A-Za-z]{1,20}$"})]
+ScmName = Annotated[str, _Checked(_scm_name, *_JSON_NAME)]
+Flag = Annotated[bool, _Checked(_flag, *_JSON_FLAG)]
+External = Annotated[bool, _Checked(_flag, *_JSON_FLAG, now=True)]
+Scalar = Annotated[str | int | float | bool | None, _Checked(_scalar, _JSON_SCALAR, now=True)]
+StateName = Annotated[State, _Checked(_one_of(STATES, "service state"), {"enum": STATES}, any_case(*STATES))]
+OriginName = Annotated[Origin, _Checked(_one_of(ORIGINS, "place to probe from"), {"enum": ORIGINS}, any_case(*ORIGINS))]
+Order = Annotated[str, _Checked(_one_of(["inventory"], "order"), {"enum": ["inventory"]}, any_case("inventory"))]
+Unreachable = Annotated[
+    str,
+    _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE}, any_case(*UNREACHABLE)),
+]

@@ -1,4 +1,4 @@
-"""`orch validate | inventory`: what the files say. No host is asked, and nothing that asks hosts is loaded."""
+"""`orch validate | inventory | schema`: what the files say. No host is asked, and nothing that asks hosts is loaded."""
 
 import json as json_module
 import sys
@@ -36,3 +36,11 @@ def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: 
             out().print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
         else:
             out().print(table(chosen), group_table(grouped))
+
+
+def schema() -> None:
+    """Print what editors check playbooks by."""
+    with boundary(wiring.state_folder(None)):
+        from orchestrator.domain.playbook.schema import playbook_schema  # noqa: PLC0415 - for this command alone
+
+        sys.stdout.write(json_module.dumps(playbook_schema(), indent=2) + "\n")

@@ -1,0 +1,107 @@
+"""JSON Schema of playbooks and fragments, for editors: that of the shapes, and the short forms that people write.
+
+It accepts what the reader accepts, and refuses what is wrong by form alone. What several places decide together (names
+that must be known, circles, templates) only `orch validate` tells.
+"""
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import DictSchema, NullableSchema, WithDefaultSchema
+
+from orchestrator.domain.playbook import longhand
+from orchestrator.domain.playbook.reading import KEY, NOT_EXTERNAL
+from orchestrator.domain.playbook.shapes import KINDS, ORIGINS_OF, FragmentShape, PlaybookShape
+from orchestrator.domain.playbook.values import ORIGINS, any_case
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_NULL = {"type": "null"}
+_GIVEN = {"not": _NULL}
+"""What is left empty counts as not given."""
+
+
+def playbook_schema() -> dict[str, Any]:
+    """The schema of one file, be it the playbook or a fragment. JSON-serialisable."""
+    schema = PlaybookShape.model_json_schema(schema_generator=_Editors)
+    shapes = schema["$defs"]
+    _entry(shapes["EntryShape"])
+    _gate(shapes["GateShape"], shapes)
+    top = schema["properties"]
+    _also(top["include"], top["include"]["items"])
+    top["services"]["additionalProperties"] = {"$ref": "#/$defs/EntryShape"}  # an empty one has no hosts
+    top["services"]["propertyNames"] = {"pattern": f"^{KEY.pattern}$"}
+    return {
+        "$schema": DIALECT,
+        **schema,
+        "anyOf": [{"required": [key]} for key in FragmentShape.model_fields],
+    }
+
+
+class _Editors(GenerateJsonSchema):
+    """pydantic's own, but that whatever may be left out may be left empty too, and without titles that only repeat."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        default = made.pop("default", None)
+        return _or_empty(made) | ({"default": default} if default else {})
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        made = super().dict_schema(schema)
+        values = made.get("additionalProperties")
+        return made | ({"additionalProperties": _or_empty(values)} if isinstance(values, dict) else {})
+
+
+def _or_empty(form: JsonSchemaValue) -> JsonSchemaValue:
+    if isinstance(form.get("type"), str):
+        return form | {"type": [form["type"], "null"]}
+    forms = form["anyOf"] if form.keys() == {"anyOf"} else [form]
+    return {"anyOf": [*forms, _NULL]}
+
+
+def _also(said: JsonSchemaValue, *forms: JsonSchemaValue) -> None:
+    """What is *said* of a key may have these *forms* too."""
+    if "anyOf" not in said:
+        moved = {name: said.pop(name) for name in list(said) if name not in ("description", "default")}
+        said["anyOf"] = [moved]
+    said["anyOf"] = [*forms, *said["anyOf"]]
+
+
+def _entry(entry: JsonSchemaValue) -> None:
+    """A service's short forms, and what an external one can't say."""
+    keys = entry["properties"]
+    _also(keys["service"], keys["service"]["items"])
+    _also(keys["hosts"], {"type": "array", "items": {"type": "string"}, "minItems": 1})
+    one = {"type": "string", "pattern": f"^{KEY.pattern}$"}
+    _also(keys["depends_on"], {"type": "array", "items": one, "uniqueItems": True}, one)
+    entry["if"] = {"required": ["external"], "properties": {"external": {"not": {"enum": [False, None]}}}}
+    entry["then"] = {
+        "properties": dict.fromkeys(NOT_EXTERNAL, _NULL),
+        "anyOf": [_with(key) for key in ("ready", "stopped")],
+    }
+    entry["else"] = _with("hosts")
+
+
+def _gate(gate: JsonSchemaValue, shapes: JsonSchemaValue) -> None:
+    """A gate's short forms, and its one check."""
+    keys = gate["properties"]
+    inner = {kind: shapes[keys[kind]["anyOf"][0]["$ref"].rpartition("/")[2]]["properties"] for kind in KINDS}
+    for kind, key in longhand.LISTS.items():
+        _also(inner[kind][key], inner[kind][key]["items"])
+    for kind, key in longhand.SHORT.items():
+        short = {name: said for name, said in inner[kind][key].items() if name != "description"}
+        _also(keys[kind], short)
+    gate["oneOf"] = []
+    for kind, allowed in ORIGINS_OF.items():
+        others = [origin for origin in ORIGINS if origin not in allowed]
+        gate["oneOf"].append(_with(kind, **({"from": {"not": any_case(*others)}} if others else {})))
+
+
+def _with(key: str, **others: JsonSchemaValue) -> JsonSchemaValue:
+    """That *key* is given, and what then holds for *others*."""
+    return {"required": [key], "properties": {key: _GIVEN, **others}}
