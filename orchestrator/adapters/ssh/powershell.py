@@ -43,7 +43,7 @@ _READ = (
     "catch{$w=OrchWhy $_;$w.q=$q;ConvertTo-Json -Compress -InputObject $w}});OrchSay $n $rows};"
     "function OrchShow([string]$n,[string]$asked){$q=-1;$rows=@(foreach($b in $asked.Split(',')){$q++;"
     "ConvertTo-Json -Compress -InputObject @{q=$q;sc=(OrchSc 'sdshow' (OrchText $b))}});OrchSay $n $rows};"
-    "function OrchFacts([string]$n){$t=[DateTime]::UtcNow.ToString('o');$w='';"
+    "function OrchFacts([string]$n){$t=[DateTime]::UtcNow.Ticks;$w='';"
     'try{$w=(& whoami.exe /user /groups /fo csv /nh) -join "`n"}catch{};'
     "OrchSay $n (ConvertTo-Json -Compress -InputObject "
     "@{now=$t;name=[Environment]::MachineName;version=[string]$PSVersionTable.PSVersion;sids=[string]$w})};"

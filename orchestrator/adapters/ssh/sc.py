@@ -19,7 +19,7 @@ LINE_MOST = 8191
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _PLAIN_ARGUMENT = re.compile(r"/?[A-Za-z0-9_.-]+")
 _LIST = "sc.exe queryex type= service state= all bufsize= 262144"
-_VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
+VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
 
 
 def plain(name: str) -> bool:
@@ -37,7 +37,7 @@ def states(nonce: str, names: Sequence[str], configured: Sequence[str] = (), *, 
     each; the state of each of *names*, one each."""
     parts = [f"echo {nonce} & {_LIST}"] if everything else []
     if configured:
-        both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s"
+        both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s 8192"
         parts.append(f"(for %s in ({' '.join(configured)}) do @({both}))")
     if names:
         parts.append(f"(for %s in ({' '.join(names)}) do @(echo {nonce} & sc.exe queryex %s))")
@@ -50,23 +50,23 @@ def descriptors(nonce: str, names: Sequence[str]) -> str:
 
 
 def facts(nonce: str) -> str:
-    """Sections: the computer's name, the version of Windows, the SIDs of the account."""
-    asked = ("hostname.exe", "ver", "whoami.exe /user /groups /fo csv /nh")
+    """Sections: the computer's name, the SIDs of the account."""
+    asked = ("hostname.exe", "whoami.exe /user /groups /fo csv /nh")
     return _cmd([*(f"echo {nonce} & {one}" for one in asked), f"echo {nonce}"])
 
 
 def control(nonce: str, name: str, wanted: Control) -> str:
-    """Prints `NONCE began`, what sc.exe says, and the nonce again. sc.exe does not wait for the service to get there,
+    """Prints `NONCE began`, what sc.exe says, and `NONCE ended`. sc.exe does not wait for the service to get there,
     but for it to take the control: up to 30 s."""
-    return _cmd([f"echo {nonce} began", f"sc.exe {_VERBS[wanted]} {name}", f"echo {nonce}"])
+    return _cmd([f"echo {nonce} began", f"sc.exe {VERBS[wanted]} {name}", f"echo {nonce} ended"])
 
 
 def program(nonce: str, exe: str, args: Sequence[str]) -> str:
-    """Prints `NONCE began`, what the program says, and the nonce with its exit code: 9009 if there is no such one.
+    """Prints `NONCE began`, what the program says, and `NONCE ended CODE`: 9009 if there is no such program.
 
     The exit code is looked up by `call`, when the program has ended: the caret keeps it from being looked up before.
     """
-    return _cmd([f"echo {nonce} began", " ".join([exe, *args]), f"call echo {nonce} %^errorlevel%"])
+    return _cmd([f"echo {nonce} began", " ".join([exe, *args]), f"call echo {nonce} ended %^errorlevel%"])
 
 
 def _cmd(parts: Sequence[str]) -> str:

@@ -1,0 +1,165 @@
+"""What sc.exe and whoami.exe print, read by numbers and positions alone: labels and words are localised."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.powershell_words import start_type
+from orchestrator.domain.service import BY_NUMBER, ServiceStatus, StartType, State
+
+_FAILED = re.compile(r"\s*\[SC\].*?\b(\d+)\s*:")
+_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
+_ACCEPTS = re.compile(r"\s+\((NOT_)?STOPPABLE\b")
+_AUTOMATIC = re.compile(r"(\d+)\s+\S+(\s+\()?")
+_SDDL = re.compile(r"\s*((?:O:|G:|D:|S:)\S.*)")
+_SID = re.compile(r"\bS-1-\d+(?:-\d+)+\b")
+_NEVER_STARTED = 1077
+_SAID_MOST = 4
+_DEPENDENCIES, _ACCOUNT = 7, 8
+"""Where labels stand in what `qc` prints: TYPE, START_TYPE, ERROR_CONTROL, BINARY_PATH_NAME, LOAD_ORDER_GROUP, TAG,
+DISPLAY_NAME, DEPENDENCIES, SERVICE_START_NAME."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScmRow:
+    """What `sc.exe queryex` tells of one service, whose `name` is spelled as it was printed.
+
+    `can_stop` comes from the names of the accepted controls, which are constants; None where they don't stand.
+    """
+
+    name: str
+    state: State
+    win32_exit_code: int
+    service_exit_code: int
+    checkpoint: int
+    wait_hint_s: float
+    pid: int
+    can_stop: bool | None = None
+
+    def status(self, name: str, started: StartType | None = None, requires: tuple[str, ...] = ()) -> ServiceStatus:
+        """The row as a status of the service *name*."""
+        return ServiceStatus(
+            name=name,
+            state=self.state,
+            start_type=started,
+            pid=self.pid or None,
+            checkpoint=self.checkpoint,
+            wait_hint_s=self.wait_hint_s,
+            win32_exit_code=self.exit_code,
+            service_exit_code=self.service_exit_code,
+            can_stop=self.can_stop,
+            requires=requires,
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code; 0 for a service that was never started, for that is no failure."""
+        return self.win32_exit_code if self.win32_exit_code != _NEVER_STARTED else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScmConfig:
+    """What `sc.exe qc` tells of one service. `requires` names services; groups of them are left out."""
+
+    start_type: StartType | None
+    requires: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Block:
+    """A service's lines: its name, then `label : value` each."""
+
+    name: str
+    fields: list[tuple[str, str]]
+    can_stop: bool | None = None
+
+    def take(self, line: str) -> None:
+        """Add what one indented line tells."""
+        label, colon, value = line.partition(":")
+        if colon:
+            self.fields.append((label.strip(), value.strip()))
+        elif found := _ACCEPTS.match(line):
+            self.can_stop = found[1] is None
+
+
+def for_sc(name: str) -> bool:
+    """Whether sc.exe takes *name* for a name: it takes `x=` as an option and `\\\\x` as a host."""
+    return bool(name) and "=" not in name and not name.startswith("\\")
+
+
+def rows(lines: Iterable[str]) -> dict[str, ScmRow]:
+    """The services that `sc.exe queryex` printed, by name in lower case. Incomplete blocks are left out."""
+    found = (row for block in _blocks(lines) if (row := _row(block)) is not None)
+    return {row.name.lower(): row for row in found}
+
+
+def _row(block: _Block) -> ScmRow | None:
+    """TYPE, STATE, two exit codes, CHECKPOINT, WAIT_HINT, PID. TYPE is hexadecimal without saying so."""
+    numbers = [_NUMBER.match(value) for _, value in block.fields[1:7]]
+    values = [int(number[0], 0) for number in numbers if number is not None]
+    if len(values) < 6 or values[0] not in BY_NUMBER:
+        return None
+    return ScmRow(
+        name=block.name,
+        state=BY_NUMBER[values[0]],
+        win32_exit_code=values[1],
+        service_exit_code=values[2],
+        checkpoint=values[3],
+        wait_hint_s=values[4] / 1000,
+        pid=values[5],
+        can_stop=block.can_stop,
+    )
+
+
+def config(lines: Iterable[str]) -> ScmConfig | None:
+    """The one service that `sc.exe qc` printed; None if the block is not whole."""
+    for block in _blocks(lines):
+        labelled = [at for at, (label, _) in enumerate(block.fields) if label]
+        if len(labelled) <= _ACCOUNT or (found := _AUTOMATIC.match(block.fields[labelled[1]][1])) is None:
+            continue
+        named = block.fields[labelled[_DEPENDENCIES] : labelled[_ACCOUNT]]
+        requires = tuple(name for _, name in named if name and not name.startswith("+"))
+        return ScmConfig(start_type(int(found[1]), delayed=found[2] is not None), requires)
+    return None
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
+    """A block begins with unindented lines, the first of which ends with the name; indented fields follow."""
+    block = _Block("", [])
+    heading = False
+    for line in lines:
+        indented, empty = line[:1].isspace(), not line.strip()
+        if indented and not empty:
+            block.take(line)
+        elif not empty and not heading:
+            yield block
+            block = _Block(line.partition(":")[2].strip(), [])
+        heading = not indented and not empty
+    yield block
+
+
+def refusal(lines: Sequence[str]) -> Problem | None:
+    """The first `[SC]` line with an error number, and what it says; None if there is none, which alone doesn't mean
+    that all was well."""
+    for at, line in enumerate(lines):
+        if found := _FAILED.match(line):
+            said = " ".join(word for later in lines[at : at + _SAID_MOST] for word in later.split())
+            return Problem(ProblemKind.REFUSED, said, int(found[1]))
+    return None
+
+
+def descriptors(lines: Iterable[str]) -> list[str | Problem]:
+    """The answers of `sc.exe sdshow`, in order: a descriptor in SDDL or a refusal each."""
+    told: list[str | Problem] = []
+    for line in lines:
+        if number := _FAILED.match(line):
+            told.append(Problem(ProblemKind.REFUSED, line.strip(), int(number[1])))
+        elif sddl := _SDDL.match(line):
+            told.append(sddl[1].strip())
+    return told
+
+
+def sids(lines: Iterable[str]) -> tuple[str, ...]:
+    """The SIDs in the output of `whoami.exe /user /groups /fo csv /nh`, in order, each once."""
+    return tuple(dict.fromkeys(sid for line in lines for sid in _SID.findall(line)))
