@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orchestrator.adapters.credentials import SharedCredentials
+from orchestrator.adapters.either import EitherHosts
 from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL, Fault, MemoryFleet, MemoryPort, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.winrm.hosts import WinrmHosts
@@ -204,6 +205,21 @@ async def memory_site(language: str) -> AsyncIterator[Site]:
     hosts = MemoryHosts(fleet)
     yield Site(MemoryWorld(fleet, hosts), "here")
     await hosts.aclose()
+
+
+@contextlib.asynccontextmanager
+async def second_way_site(language: str) -> AsyncIterator[Site]:
+    """A host in memory whose first way is dead for good; the second one has been found."""
+    dead = MemoryFleet()
+    dead.add("here")
+    dead.fault("here", Fault.UNREACHABLE, times=None)
+    async with memory_site(language) as site:
+        assert isinstance(site.world, MemoryWorld)
+        hosts = EitherHosts({"here": [("dead", MemoryHosts(dead)), ("memory", site.world.hosts)]})
+        await hosts.services("here").read([])
+        site.world.fleet.exchanges.clear()
+        yield Site(MemoryWorld(site.world.fleet, hosts), "here")
+        await hosts.aclose()
 
 
 _MEANS: dict[Fault, tuple[str, dict[str, object]]] = {

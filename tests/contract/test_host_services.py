@@ -6,7 +6,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
-from host_worlds import ODD_NAMES, PORT, LabSource, LabWorld, Site, lab_site, memory_site, running_lab
+from host_worlds import (
+    ODD_NAMES,
+    PORT,
+    LabSource,
+    LabWorld,
+    Site,
+    lab_site,
+    memory_site,
+    running_lab,
+    second_way_site,
+)
 
 from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL, Fault
 from orchestrator.domain.errors import (
@@ -30,13 +40,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabSource]:
         yield lab
 
 
-@pytest.fixture(params=["memory", "winrm"])
+@pytest.fixture(params=["memory", "either", "winrm"])
 def enter(request: pytest.FixtureRequest) -> Enter:
-    """Opens a host of either world for the length of an `async with`."""
-    if request.param == "memory":
+    """Opens a host of one of the worlds for the length of an `async with`."""
+    if request.param != "winrm":
+        site = memory_site if request.param == "memory" else second_way_site
 
         def memory(language: str = "en") -> contextlib.AbstractAsyncContextManager[Site]:
-            return memory_site(language)
+            return site(language)
 
         return memory
     source: LabSource = request.getfixturevalue("source")
