@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test setup
+.PHONY: demo test bench setup
 
 demo: setup
 	@$(BIN)/orch demo
@@ -15,6 +15,10 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto -m 'not cost'
 	$(BIN)/pytest -m cost
+
+# make bench ARGS="--peers", ARGS="--json", ARGS="waiting memory": see docs/benchmarks.md
+bench: setup
+	@$(BIN)/python tests/bench $(ARGS)
 
 setup: $(VENV)/.ready
 

@@ -1,0 +1,105 @@
+"""The fleets that are measured: a lab in a process of its own, and the files that lead orch and others to it."""
+
+import contextlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.lab import client
+
+USER, PASSWORD = "admin", "Bench-Passw0rd"
+SERVICE = "Bench"
+POLL_S = 2.0
+WIRES = ("winrm", "ssh")
+_VARIABLES: dict[str, dict[str, object]] = {
+    "winrm": {"ansible_connection": "psrp", "ansible_port": 5985, "ansible_psrp_auth": "ntlm"},
+    "ssh": {"ansible_connection": "ssh", "orch_control": "sc"},
+}
+_EXCHANGES = {"winrm": "http", "ssh": "channel"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """A running lab of one wire with one service on each host."""
+
+    wire: str
+    folder: Path
+    lab: client.LabProcess
+    addresses: tuple[str, ...]
+
+    @property
+    def plan(self) -> Path:
+        """The playbook."""
+        return self.folder / "playbook.yaml"
+
+    @property
+    def facts(self) -> Path:
+        """What a reference is given."""
+        return self.folder / "reference.json"
+
+    def exchanges(self) -> float:
+        """Exchanges that the lab counted for each host: HTTP requests, or SSH channels."""
+        return len(self.lab.log(kind=_EXCHANGES[self.wire])) / len(self.addresses)
+
+    def exchanges_alike(self) -> float:
+        """As `exchanges`, as the most hosts have it."""
+        counts = Counter(line["host"] for line in self.lab.log(kind=_EXCHANGES[self.wire]))
+        return float(Counter(counts.values()).most_common(1)[0][0])
+
+    def stopped_at_s(self) -> dict[str, float]:
+        """When the lab's services came to Stopped, by host, on the monotonic clock."""
+        return {line["host"]: line["t"] for line in self.lab.log(kind="state", to="Stopped")}
+
+
+@contextlib.contextmanager
+def fleet(wire: str, hosts: int, *, stop_s: float = 0.0, public_key: str = "") -> Iterator[Fleet]:
+    """*hosts* hosts whose service takes *stop_s* to stop, for the length of a `with`. *public_key* is let in, too."""
+    folder = Path(tempfile.mkdtemp(prefix="orch-bench-"))
+    net = f"127.{secrets.randbelow(150) + 80}"
+    names = [f"h{number:04}" for number in range(hosts)]
+    addresses = {name: f"{net}.{number // 250}.{number % 250 + 1}" for number, name in enumerate(names)}
+    service = {"name": SERVICE, "display_name": SERVICE, "state": "Running", "stop_s": stop_s}
+    described: dict[str, Any] = {
+        "name": "bench",
+        "dir": str(folder / "lab"),
+        "users": {USER: PASSWORD},
+        "transports": ["http" if wire == "winrm" else "ssh"],
+        "hosts": [{"name": name, "address": addresses[name], "services": [service]} for name in names],
+    }
+    if public_key:  # whoever comes with a key brings a shell as Unix has it along
+        described["authorized_keys"] = [public_key.strip()]
+        described["hosts"] = [{**host, "default_shell": "sh"} for host in described["hosts"]]
+    try:
+        with client.start(described) as lab:
+            _write(folder, wire, addresses)
+            yield Fleet(wire, folder, lab, tuple(addresses.values()))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(folder: Path, wire: str, addresses: dict[str, str]) -> None:
+    known_hosts = str(folder / "lab" / "known_hosts")
+    variables: dict[str, object] = {"ansible_user": USER, "ansible_password": PASSWORD, **_VARIABLES[wire]}
+    if wire == "ssh":
+        variables["ansible_ssh_common_args"] = f"-F none -o UserKnownHostsFile={known_hosts} -o IdentityAgent=none"
+    inventory = {"all": {"vars": variables, "hosts": {name: {"ansible_host": at} for name, at in addresses.items()}}}
+    (folder / "inventory.yaml").write_text(json.dumps(inventory), encoding="utf-8")
+    (folder / "playbook.yaml").write_text(
+        f"name: bench\ninventory: inventory.yaml\npoll: {POLL_S:g}s\n"
+        f"services:\n  bench: {{ service: {SERVICE}, hosts: all, stop: {{ timeout: 90s }} }}\n",
+        encoding="utf-8",
+    )
+    told = {
+        "addresses": [*addresses.values()],
+        "user": USER,
+        "password": PASSWORD,
+        "known_hosts": known_hosts,
+        "playbook": str(folder / "playbook.yaml"),
+    }
+    (folder / "reference.json").write_text(json.dumps(told), encoding="utf-8")
