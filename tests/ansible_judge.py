@@ -1,7 +1,8 @@
 """Asks ansible-core, in a process of its own, what it makes of inventories.
 
-Reads JSON from stdin: [{"inventory": PATH, "patterns": [TEXT, ...]}, ...]. Prints one JSON list of answers: groups with
-their hosts and children, the variables of each host, the hosts of each pattern (None: Ansible refused it).
+Reads JSON from stdin: [{"inventory": PATH or [PATH, ...], "patterns": [TEXT, ...]}, ...]. Prints one JSON list of
+answers: groups with their hosts and children, the variables of each host, the hosts of each pattern (None: Ansible
+refused it). With a first argument, that is the password of ansible-vault.
 """
 
 import json
@@ -65,10 +66,14 @@ def main() -> None:
     """Answer what stdin asks."""
     import_module("ansible.cli")  # sets Ansible up
     import_module("ansible.plugins.loader").init_plugin_loader([])
+    vault = import_module("ansible.parsing.vault")
+    secrets = [("default", vault.VaultSecret(word.encode())) for word in sys.argv[1:]]
+    vault.VaultSecretsContext.initialize(vault.VaultSecretsContext(secrets))
     answers = []
     for case in json.load(sys.stdin):
         loader = import_module("ansible.parsing.dataloader").DataLoader()
-        inventory = import_module("ansible.inventory.manager").InventoryManager(loader, [case["inventory"]])
+        loader.set_vault_secrets(secrets)
+        inventory = import_module("ansible.inventory.manager").InventoryManager(loader, case["inventory"])
         variables = import_module("ansible.vars.manager").VariableManager(loader, inventory)
         answers.append(_answer(inventory, variables, case["patterns"]))
     sys.stdout.write(json.dumps(answers))

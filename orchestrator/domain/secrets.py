@@ -9,13 +9,16 @@ import re
 from dataclasses import dataclass
 
 OPEN, CLOSE = "\ue000", "\ue001"
-KINDS = ("env", "file", "keyring", "command", "ask")
+KINDS = ("env", "file", "keyring", "command", "ask", "vault")
 _EMBEDDED = re.compile(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}")
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """Where a secret is found: kind `env`, `file`, `keyring`, `command` or `ask`, and what leads to it there."""
+    """Where a secret is found: its kind, one of KINDS, and what leads to it there.
+
+    A `vault` reference leads to the place in the inventory (FILE:LINE:COLUMN) where ansible-vault has encrypted it.
+    """
 
     kind: str
     path: str
@@ -77,3 +80,18 @@ class Secret:
         pieces = split(self.text)
         names = [f"{{{_naming(str(piece))}}}" for piece in pieces if isinstance(piece, SecretRef)]
         return " ".join(names) or "a password in the inventory"
+
+
+DEFAULT_LABEL = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VaultPassword:
+    """One password of ansible-vault: what was `typed`, or the `file` that holds it, or prints it if it is a program.
+
+    `label` is its vault id.
+    """
+
+    label: str = DEFAULT_LABEL
+    file: str = ""
+    typed: Secret | None = None

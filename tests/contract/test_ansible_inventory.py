@@ -1,25 +1,20 @@
 """Inventories and patterns mean what ansible-core says they mean."""
 
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from asking_ansible import Case, ask, command, compare_groups, compare_hosts, ordered
 
 from orchestrator.adapters.documents.inventory_files import load
 from orchestrator.domain.errors import BadInput
-from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.patterns import select
 
 CASES = 120
-_JUDGE = Path(__file__).parent.parent / "ansible_judge.py"
 _VARIABLES = ("ansible_host", "ansible_port", "role", "rack", "text", "flags")
 _VALUES: tuple[object, ...] = (
     *(1433, 0, -5, 1.5, True, False, None, "plain", "{{ role }}.example", "007", "yes", "1:30", "", "ä ✓"),
@@ -129,43 +124,6 @@ class Inventories:
         return patterns
 
 
-@dataclass(frozen=True)
-class Case:
-    """One inventory, ours and Ansible's."""
-
-    ours: Inventory
-    theirs: Mapping[str, Any]
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    (folder / "empty.cfg").touch()
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_CONFIG": str(folder / "empty.cfg"),
-        "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_DEPRECATION_WARNINGS": "False",
-    }
-
-
-def _ask(folder: Path, questions: object) -> list[Any]:
-    ran = subprocess.run(
-        [sys.executable, str(_JUDGE)],
-        input=json.dumps(questions),
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=_environment(folder),
-        timeout=120,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    answers: list[Any] = json.loads(ran.stdout)
-    return answers
-
-
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     """Random inventories as both read them; Ansible is asked once for all."""
@@ -174,49 +132,18 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
     for seed in range(CASES):
         maker = Inventories(seed, folder / str(seed))
         written.append((maker.write(), maker.patterns()))
-    answers = _ask(folder, [{"inventory": str(path), "patterns": patterns} for path, patterns in written])
+    answers = ask(folder, [{"inventory": str(path), "patterns": patterns} for path, patterns in written])
     return [Case(load(path), theirs) for (path, _), theirs in zip(written, answers, strict=True)]
 
 
-def _ordered(case: Case) -> bool:
-    """Whether Ansible's order is one: where two groups of a level have children, it goes through a set."""
-    groups = case.theirs["groups"]
-
-    def levels(name: str) -> Iterator[list[str]]:
-        level = [name]
-        while level:
-            yield level
-            level = list(dict.fromkeys(child for one in level for child in groups[one]["children"]))
-
-    return all(sum(bool(groups[one]["children"]) for one in level) <= 1 for name in groups for level in levels(name))
-
-
 def test_groups_hosts_and_their_order(cases: list[Case]) -> None:
-    assert sum(map(_ordered, cases)) > CASES // 4
+    assert sum(map(ordered, cases)) > CASES // 4
     for case in cases:
-        assert list(case.ours.groups) == list(case.theirs["groups"])
-        for name, theirs in case.theirs["groups"].items():
-            ours = case.ours.groups[name]
-            where = f"{case.ours.file}: {name}"
-            assert list(ours.children) == theirs["children"], where
-            assert list(ours.listed) == theirs["listed"], where
-            assert sorted(ours.hosts) == sorted(theirs["hosts"]), where
-            assert (ours.depth, ours.priority) == (theirs["depth"], theirs["priority"]), where
-            assert not _ordered(case) or list(ours.hosts) == theirs["hosts"], where
-        assert list(case.ours.as_written) == list(case.theirs["hosts"])
+        compare_groups(case)
 
 
 def test_the_variables_and_groups_of_each_host(cases: list[Case]) -> None:
-    seen = 0
-    for case in cases:
-        assert sorted(case.ours.hosts) == sorted(case.theirs["hosts"])
-        for name, theirs in case.theirs["hosts"].items():
-            ours = case.ours.hosts[name]
-            assert dict(ours.variables) == theirs["variables"], f"{case.ours.file}: {name}"
-            assert list(ours.groups) == theirs["groups"], f"{case.ours.file}: {name}"
-            assert len(ours.variables) == len(dict(ours.variables)) == len(dict(ours.marks))
-            seen += len(ours.variables)
-    assert seen > 1000
+    assert sum(map(compare_hosts, cases)) > 1000
 
 
 def _parts(pattern: str) -> list[str]:
@@ -227,9 +154,9 @@ def _parts(pattern: str) -> list[str]:
 def test_patterns(cases: list[Case]) -> None:
     chosen = 0
     for case in cases:
-        ordered = _ordered(case)
+        in_order = ordered(case)
         for pattern, theirs in case.theirs["patterns"].items():
-            if not ordered and "[" in pattern:
+            if not in_order and "[" in pattern:
                 continue
             try:
                 ours = select(case.ours, pattern)
@@ -240,23 +167,9 @@ def test_patterns(cases: list[Case]) -> None:
                 continue
             assert theirs is not None
             assert sorted(ours) == sorted(theirs), f"{case.ours.file}: {pattern}"
-            assert not ordered or list(ours) == theirs, f"{case.ours.file}: {pattern}"
+            assert not in_order or list(ours) == theirs, f"{case.ours.file}: {pattern}"
             chosen += len(ours)
     assert chosen > 1000
-
-
-def _command(folder: Path, program: str, *args: str) -> str:
-    ran = subprocess.run(
-        [sys.executable, "-m", "ansible", program, *args],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=_environment(folder),
-        timeout=60,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def test_the_commands_that_users_compare_with(tmp_path: Path) -> None:
@@ -271,10 +184,10 @@ def test_the_commands_that_users_compare_with(tmp_path: Path) -> None:
     (tmp_path / "host_vars").mkdir()
     (tmp_path / "host_vars" / "web-03.yml").write_text("role: canary\n")
     ours = load(path)
-    theirs = json.loads(_command(tmp_path, "inventory", "-i", str(path), "--list"))
+    theirs = json.loads(command(tmp_path, "inventory", "-i", str(path), "--list"))
     variables = {name: dict(host.variables) for name, host in ours.hosts.items()}
     assert variables == theirs["_meta"]["hostvars"]
     assert theirs["prod"] == {"children": ["web", "db"]}
     for pattern in ("all", "prod:!web-03", "web-1*:db"):
-        shown = _command(tmp_path, "adhoc", "-i", str(path), pattern, "--list-hosts")
+        shown = command(tmp_path, "adhoc", "-i", str(path), pattern, "--list-hosts")
         assert [line.strip() for line in shown.splitlines()[1:]] == list(select(ours, pattern))

@@ -278,7 +278,7 @@ def test_what_is_refused_is_refused(tmp_path: Path) -> None:
 
 def test_kinds_of_secrets_are_listed() -> None:
     listed = [code(row[0])[0].partition(":")[0] for row in tables(section("inventory.md", "Secrets"))[0]]
-    assert sorted(listed) == sorted(set(KINDS) - {"ask"})
+    assert sorted(listed) == sorted(set(KINDS) - {"ask", "vault"})
 
 
 # Hosts

@@ -46,8 +46,7 @@ def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     }
     assert told(tmp_path, files) == [
         "group_vars/all.yml:2:1: the key 'a' stands twice in one mapping; first in line 1, column 1 | keep one of them",
-        "group_vars/web/secret.yml:1:1: ansible-vault is not supported"
-        " | write \"{{ secret('file:PATH') }}\" or \"{{ secret('env:NAME') }}\" where the secret stands",
+        "group_vars/web/secret.yml:1:1: ansible-vault is supported in inventories and their variables alone",
         "host_vars/ok.yaml:1:1: variables are a mapping, and this is a list | write NAME: VALUE",
         "inv.yaml:2:12: [3:1] is empty: 3 comes after 1",
         "inv.yaml:3:3: unknown key 'childs' in group 'all' | the nearest known one is `children`",
@@ -64,16 +63,14 @@ def test_every_mistake_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         ("", "an inventory is a mapping of groups, and this is empty"),
         ("- web\n", "this is a list"),
         ("hosts: { web: }\n", "'hosts' stands outside of any group | put it under `all:`"),
-        ("plugin: aws_ec2\n", "inventory plugins are not supported yet"),
+        ("plugin: aws_ec2\n", "inventory plugins are not supported | `ansible-inventory -i FILE --list"),
         ("all: { children: { web: { hosts: { db: } }, db: } }\n", "'db' is a host and a group"),
         ("all: { hosts: [web] }\n", "'hosts' of group 'all' is a list, not a mapping | write each name with a colon"),
         ("all: { vars: { ansible_group_priority: high } }\n", "ansible_group_priority is text | a whole number"),
         ("web: { children: { ungrouped: } }\n", "'web' can't hold 'ungrouped'"),
         ("ungrouped: { children: { web: } }\n", "'ungrouped' can't hold 'web'"),
         ("'my group': { }\n", "'my group' is no group name"),
-        ("[web]\nweb-01 ansible_host=10.0.0.1\n", "an INI inventory, which is not supported yet"),
-        ("# old\n\n[web:children]\na\n", "an INI inventory"),
-        ("#!/usr/bin/python\nprint()\n", "an executable inventory"),
+        ("#!/usr/bin/python\nprint()\n", "this is a program, and it may not be executed | chmod +x"),
     ],
 )
 def test_what_is_no_inventory_says_why(tmp_path: Path, text: str, said: str) -> None:
@@ -103,13 +100,10 @@ def test_two_circles_are_both_told(tmp_path: Path) -> None:
     assert len(told(tmp_path, text)) == 2
 
 
-@pytest.mark.parametrize(("name", "kind"), [("x.ini", "an INI"), ("x.toml", "a TOML"), ("x.py", "a .py file")])
-def test_other_formats_are_refused_by_name(tmp_path: Path, name: str, kind: str) -> None:
-    (tmp_path / name).write_text("[web]\n")
-    with pytest.raises(Mistakes, match=f"{kind}.*not supported yet: YAML inventories only"):
-        load(tmp_path / name)
-    with pytest.raises(Mistakes, match="a folder.*not supported yet"):
-        load(tmp_path)
+def test_what_only_a_plugin_could_read_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[web]\n")
+    with pytest.raises(Mistakes, match="TOML inventories are not supported"):
+        load(tmp_path / "x.toml")
 
 
 def test_a_host_in_many_groups_has_its_variables_with_their_places(tmp_path: Path) -> None:
@@ -183,7 +177,7 @@ TREES = st.recursive(
 def test_whatever_stands_there_gives_an_inventory_or_mistakes(tree: dict[str, object]) -> None:
     declared = declare(yaml_nodes.parse(yaml.safe_dump(tree).encode(), "inv.yaml"))
     try:
-        inventory = merge(declared, {}, {})
+        inventory = merge(declared, [], {})
     except Mistakes:
         return
     assert set(inventory.hosts) == set(inventory.as_written)

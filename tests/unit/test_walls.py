@@ -35,6 +35,7 @@ HOMES = {
     "httpx": {"adapters/probe"},
     "keyring": {"adapters/secrets"},
     "yaml": {"adapters/documents"},
+    "ansible": {"adapters/vault"},
     "jinja2": {"adapters/templates"},
     "markupsafe": {"adapters/templates"},
     "platformdirs": {"wiring"},

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from orchestrator.adapters.documents import scalars
+from orchestrator.adapters.documents.vaulted import TAGS, Vault, reference
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.secrets import CLOSE, OPEN
 from orchestrator.domain.tree import Node, Scalar
@@ -19,7 +20,7 @@ MOST_MISTAKES = 100
 
 _TAG = "tag:yaml.org,2002:"
 _ADVICE = {
-    "!vault": "ansible-vault is not supported; write \"{{ secret('file:PATH') }}\" or \"{{ secret('env:NAME') }}\"",
+    "!vault": 'a playbook refers to secrets: "{{ host.NAME }}" for one of the inventory, "{{ secret(\'env:NAME\') }}"',
     "!unsafe": "write text that is no template as \"{{ 'text' }}\"",
 }
 
@@ -60,11 +61,15 @@ class _Anchored:
 class Composer:
     """Puts one document together. `mistakes` fills on the way."""
 
-    def __init__(self, file: str, *, any_private: bool) -> None:
-        """*any_private*: the text may hold U+E000 or U+E001, plain or escaped, so that every scalar is looked at."""
+    def __init__(self, file: str, *, any_private: bool, vault: Vault | None = None) -> None:
+        """*any_private*: the text may hold U+E000 or U+E001, plain or escaped, so that every scalar is looked at.
+
+        *vault* keeps the ciphertext of `!vault` values; without one they are mistakes.
+        """
         self.mistakes: list[Mistake] = []
         self._file = file
         self._any_private = any_private
+        self._vault = vault
         self._stack: list[_Open] = []
         self._root: Node | None = None
         self._documents = 0
@@ -125,6 +130,8 @@ class Composer:
                 return scalars.plain(text) if event.implicit[0] else text
             if tag in scalars.KNOWN_TAGS:
                 return scalars.tagged(tag, text)
+            if tag in TAGS and self._vault is not None:
+                return reference(self._vault, self._mark(event), text, encrypted=True)
         except ValueError as error:
             self._wrong(event, str(error))
         else:

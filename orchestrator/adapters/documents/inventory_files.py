@@ -1,34 +1,40 @@
-"""Ansible YAML inventories on disk: the file, and group_vars and host_vars beside it."""
+"""Ansible inventories on disk: their sources, and group_vars and host_vars beside each."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from orchestrator.adapters.documents import yaml_nodes
+from orchestrator.adapters.documents import json_nodes, vaulted, yaml_nodes
+from orchestrator.adapters.documents.inventory_sources import declare_sources
+from orchestrator.adapters.documents.vaulted import Seal, Vault
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.inventory.merging import merge
 from orchestrator.domain.inventory.model import Inventory
-from orchestrator.domain.inventory.reading import declare
 from orchestrator.domain.tree import Node
 
 _EXTENSIONS = ("", ".yml", ".yaml", ".json")
-_INI_SECTION = re.compile(r"\[[\w.:-]+\]")
 _DEEPEST = 16
 """Levels of folders below group_vars/NAME: a link that leads back up must not be followed for ever."""
 
 
-def load(path: Path) -> Inventory:
-    """The inventory in the file at *path*, with the group_vars and host_vars that stand beside it.
+def load(sources: Path | Sequence[Path], vault: Vault | None = None) -> Inventory:
+    """The inventory that *sources* make together, with the group_vars and host_vars that stand beside each.
+
+    *vault* decrypts what ansible-vault has encrypted; without one that is a mistake.
 
     Raises:
-        Mistakes: all that are found in all its files.
+        Mistakes: all that are found in all their files.
     Cost: about that of reading the YAML.
     """
-    _check_kind(path)
-    declared = declare(yaml_nodes.read(path))
+    named = [sources] if isinstance(sources, Path) else list(sources)
+    declared = declare_sources(named, vault)
+    variables = _Variables(vault, declared.mistakes)
+    group_files: list[dict[str, dict[str, Node]]] = []
+    host_files: dict[str, dict[str, Node]] = {}
+    for folder in _last_mentions(source if source.is_dir() else source.parent for source in named):
+        group_files.append(variables.beside(folder / "group_vars", declared.groups))
+        for host, given in variables.beside(folder / "host_vars", declared.hosts).items():
+            host_files[host] = {**host_files.get(host, {}), **given}
     mistakes = list(declared.mistakes)
-    group_files = _variables(path.parent / "group_vars", declared.groups, mistakes)
-    host_files = _variables(path.parent / "host_vars", declared.hosts, mistakes)
     try:
         inventory = merge(declared, group_files, host_files)
     except Mistakes as error:
@@ -38,59 +44,72 @@ def load(path: Path) -> Inventory:
     return inventory
 
 
-def _check_kind(path: Path) -> None:
-    """Refuse by name what Ansible would take and we don't, before it shows up as bad YAML."""
-    kind = ""
-    if path.is_dir():
-        kind = "a folder"
-    elif path.suffix not in _EXTENSIONS:
-        kind = {".ini": "an INI inventory", ".toml": "a TOML inventory"}.get(path.suffix, f"a {path.suffix} file")
-    elif path.is_file():
-        head = _head(path)
-        written = (line.strip() for line in head.splitlines() if line.strip() and line.strip()[0] not in ";#")
-        if head.startswith("#!"):
-            kind = "an executable inventory"
-        elif _INI_SECTION.fullmatch(next(written, "")):
-            kind = "an INI inventory"
-    if kind:
-        wrong = f"this is {kind}, which is not supported yet: YAML inventories only"
-        right = "`ansible-inventory --list --yaml` turns any inventory into YAML"
-        raise Mistakes([Mistake(Mark(str(path), 1, 1), wrong, right)])
+def _last_mentions(folders: Iterable[Path]) -> list[Path]:
+    """Each folder once, where it is named last: Ansible reads one that is named twice again, over the others."""
+    return list(reversed(dict.fromkeys(reversed(list(folders)))))
 
 
-def _head(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return stream.read(4096).decode("utf-8", "replace")
-    except OSError:
-        return ""  # reading it as YAML will say why
+class _Variables:
+    """Reads files of variables; what is wrong with them goes to *mistakes*."""
 
+    def __init__(self, vault: Vault | None, mistakes: list[Mistake]) -> None:
+        self._vault = vault
+        self._mistakes = mistakes
 
-def _variables(folder: Path, names: Collection[str], mistakes: list[Mistake]) -> dict[str, dict[str, Node]]:
-    """What the files of *folder* say for each of *names* that has any."""
-    try:
-        present = {entry.name for entry in folder.iterdir()}
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        mistakes.append(_unreadable(folder, error))
-        return {}
-    stems = {entry.removesuffix(extension) for entry in present for extension in _EXTENSIONS}
-    result = {}
-    for name in names:
-        if name not in stems:
-            continue
+    def beside(self, folder: Path, names: Collection[str]) -> dict[str, dict[str, Node]]:
+        """What the files of *folder* say for each of *names* that has any."""
         try:
-            files = list(_files(folder, name, present))
+            present = {entry.name for entry in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
         except OSError as error:
-            mistakes.append(_unreadable(folder / name, error))
-        else:
-            result[name] = _merged(files, mistakes)
-    return result
+            self._unreadable(folder, error)
+            return {}
+        stems = {entry.removesuffix(extension) for entry in present for extension in _EXTENSIONS}
+        result = {}
+        for name in names:
+            if name not in stems:
+                continue
+            try:
+                files = list(_files(folder, name, present))
+            except OSError as error:
+                self._unreadable(folder / name, error)
+            else:
+                result[name] = self._merged(files)
+        return result
 
+    def _merged(self, files: Iterable[Path]) -> dict[str, Node]:
+        merged: dict[str, Node] = {}
+        for file in files:
+            try:
+                node = self._read(file)
+            except Mistakes as error:
+                self._mistakes.extend(error.mistakes)
+                continue
+            if isinstance(node.value, dict):
+                merged.update(node.value)
+            elif node.value is not None:
+                wrong = f"variables are a mapping, and this is {node.kind}"
+                self._mistakes.append(Mistake(node.mark, wrong, "write NAME: VALUE"))
+        return merged
 
-def _unreadable(path: Path, error: OSError) -> Mistake:
-    return Mistake(Mark(str(path), 1, 1), f"it can't be read: {error.strerror or error}")
+    def _read(self, path: Path) -> Node:
+        file = str(path)
+        content = yaml_nodes.contents(path, file)
+        if not vaulted.is_encrypted(content):
+            return json_nodes.parse_either(content, file, self._vault)
+        text = vaulted.opened(content, file, self._vault)
+        assert self._vault is not None
+        seal = Seal(self._vault)
+        try:
+            node = seal(json_nodes.parse_either(text, file, self._vault))
+        except Mistakes as error:
+            raise Mistakes(vaulted.masked(error.mistakes)) from None
+        self._mistakes.extend(seal.mistakes)
+        return node
+
+    def _unreadable(self, path: Path, error: OSError) -> None:
+        self._mistakes.append(Mistake(Mark(str(path), 1, 1), f"it can't be read: {error.strerror or error}"))
 
 
 def _files(folder: Path, name: str, present: Collection[str]) -> Iterator[Path]:
@@ -110,23 +129,3 @@ def _in_folder(folder: Path, levels: int) -> Iterator[Path]:
                 yield from _in_folder(path, levels - 1)
         elif path.is_file() and path.suffix in _EXTENSIONS:
             yield path
-
-
-def _merged(files: Iterable[Path], mistakes: list[Mistake]) -> dict[str, Node]:
-    merged: dict[str, Node] = {}
-    for file in files:
-        try:
-            node = yaml_nodes.read(file)
-        except Mistakes as error:
-            mistakes.extend(error.mistakes)
-            continue
-        if isinstance(node.value, dict):
-            merged.update(node.value)
-        elif isinstance(node.value, str) and node.value.startswith("$ANSIBLE_VAULT"):
-            right = "write \"{{ secret('file:PATH') }}\" or \"{{ secret('env:NAME') }}\" where the secret stands"
-            mistakes.append(Mistake(node.mark, "ansible-vault is not supported", right))
-        elif node.value is not None:
-            mistakes.append(
-                Mistake(node.mark, f"variables are a mapping, and this is {node.kind}", "write NAME: VALUE")
-            )
-    return merged

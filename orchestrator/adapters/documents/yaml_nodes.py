@@ -14,6 +14,7 @@ import yaml
 from yaml.reader import Reader, ReaderError
 
 from orchestrator.adapters.documents.composing import LARGEST, Composer
+from orchestrator.adapters.documents.vaulted import Vault
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.secrets import CLOSE, OPEN
 from orchestrator.domain.tree import Node
@@ -29,20 +30,30 @@ def read(path: Path, shown_as: str | None = None) -> Node:
         Mistakes: no such file, not readable, or what `parse` finds.
     """
     file = shown_as or str(path)
+    return parse(contents(path, file), file)
+
+
+def contents(path: Path, file: str) -> bytes:
+    """What the file at *path* holds, one byte more than `parse` takes at most. *file* is what mistakes call it.
+
+    Raises:
+        Mistakes: no such file, no file, or not readable.
+    """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise _one(file, "this is no file", "name a YAML file")
         with path.open("rb") as stream:
-            text = stream.read(LARGEST + 1)
+            return stream.read(LARGEST + 1)
     except FileNotFoundError:
         raise _one(file, "there is no such file", _nearest(path)) from None
     except OSError as error:
         raise _one(file, f"it can't be read: {error.strerror or error}") from None
-    return parse(text, file)
 
 
-def parse(text: bytes, file: str) -> Node:
+def parse(text: bytes, file: str, vault: Vault | None = None) -> Node:
     """The one document in *text*; an empty one is a node of None. *file* is what mistakes call it.
+
+    With a *vault*, `!vault` values become secret references that it resolves; else they are mistakes.
 
     Raises:
         Mistakes: all that are found before the first one that makes the rest unreadable.
@@ -56,7 +67,7 @@ def parse(text: bytes, file: str) -> Node:
         before = text[: error.start]
         mark = Mark(file, before.count(b"\n") + 1, error.start - before.rfind(b"\n"))
         raise Mistakes([Mistake(mark, "this is not UTF-8", "save the file as UTF-8")]) from None
-    composer = Composer(file, any_private=OPEN in decoded or CLOSE in decoded or "\\" in decoded)
+    composer = Composer(file, any_private=OPEN in decoded or CLOSE in decoded or "\\" in decoded, vault=vault)
     root = Node(None, file, 1, 1)
     try:
         root = composer.compose(_LOADER(decoded).get_event)

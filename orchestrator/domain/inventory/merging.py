@@ -5,12 +5,12 @@ other groups, the host's own, host_vars. Depth is the longest way down from `all
 merged mapping, so the cost is that of the hosts' own variables plus one merge for each combination of groups.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
+from orchestrator.domain.inventory.declaring import Declared
 from orchestrator.domain.inventory.model import Inventory, InventoryGroup, InventoryHost, Marks, Values
-from orchestrator.domain.inventory.reading import Declared
 from orchestrator.domain.tree import Node
 
 MOST_MEMBERSHIPS = 3_000_000
@@ -33,8 +33,12 @@ class _Budget:
             raise Mistakes([Mistake(Mark(self._file, 1, 1), wrong, "nest groups less")])
 
 
-def merge(declared: Declared, group_files: Mapping[str, Variables], host_files: Mapping[str, Variables]) -> Inventory:
-    """The inventory. *group_files* and *host_files* hold what group_vars and host_vars say, by name.
+def merge(
+    declared: Declared, group_files: Collection[Mapping[str, Variables]], host_files: Mapping[str, Variables]
+) -> Inventory:
+    """The inventory. *group_files* are the group_vars of each source, by group; *host_files* are host_vars, by host.
+
+    What a later source says of any group outdoes all that an earlier one says of a deeper group, as in Ansible.
 
     Raises:
         Mistakes: groups that contain each other, or too many of them.
@@ -145,7 +149,7 @@ def _hosts(
     declared: Declared,
     member_of: Mapping[str, tuple[str, ...]],
     groups: Mapping[str, InventoryGroup],
-    group_files: Mapping[str, Variables],
+    group_files: Collection[Mapping[str, Variables]],
     host_files: Mapping[str, Variables],
 ) -> dict[str, InventoryHost]:
     merged: dict[tuple[str, ...], dict[str, Node]] = {}
@@ -158,8 +162,11 @@ def _hosts(
             shared = merged[among] = {}
             for group in ("all", *ranked):
                 shared.update(declared.groups[group].variables)
-            for group in ("all", *ranked):
-                shared.update(group_files.get(group, {}))
+            for files in group_files:
+                shared.update(files.get("all", {}))
+            for files in group_files:
+                for group in ranked:
+                    shared.update(files.get(group, {}))
         values = Values({**own, **host_files[name]} if name in host_files else own, shared)
         hosts[name] = InventoryHost(name, values, among, Marks(values))
     return hosts
