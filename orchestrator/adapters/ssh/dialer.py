@@ -1,126 +1,209 @@
-"""Makes connections: TCP, the handshake, the host's key, the sign-in. Imports asyncssh, so it is loaded when needed."""
+"""Makes connections: the way there, the handshake, the host's key, the sign-in. Imports asyncssh, so it is loaded when
+needed."""
 
 import asyncio
 import copy
-import ipaddress
-import os
-import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncssh
 
-from orchestrator.adapters.ssh.errors import in_our_words
+from orchestrator.adapters.ssh.config import ALGORITHMS, Configurations, Target
+from orchestrator.adapters.ssh.errors import in_our_words, is_rejection, rejected, said
+from orchestrator.adapters.ssh.jumps import Hop, Jumps
+from orchestrator.adapters.ssh.keys import KeyProblem, KeyRing
+from orchestrator.adapters.ssh.leave import Leave
 from orchestrator.adapters.ssh.peer import Client, Peer
 from orchestrator.adapters.ssh.places import Places
+from orchestrator.adapters.ssh.trust import Known, TrustStore, refusal
+from orchestrator.adapters.ssh.way import Way, way_to
 from orchestrator.domain.connection import Connection
-from orchestrator.domain.errors import Unreachable
+from orchestrator.domain.errors import AuthRejected, HostError, Unreachable
 from orchestrator.engine.ports import Credentials
 
 KEX = "^curve25519-sha256"
 CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+"""What is cheapest comes first; all that asyncssh offers by itself stays behind it."""
+KEEPALIVES = 3
+"""So many unanswered signs of life in a row end a connection."""
+
+
+class _Prepared(NamedTuple):
+    """All that asyncssh needs for one connection, and what we need to tell about it."""
+
+    target: Target
+    known: Known | None
+    options: Any
 
 
 class Dialer:
-    """Connects to hosts. One object for all of them; used from one event loop."""
+    """Connects to hosts. One object for all of them; used from one event loop.
+
+    *credentials* says which password may be tried where; *reveal* resolves passphrases, in a thread.
+    """
 
     def __init__(self, credentials: Credentials, reveal: Callable[[str], str]) -> None:
         self._credentials = credentials
-        self._reveal = reveal
+        self._configurations = Configurations()
+        self._trust = TrustStore()
+        self._keys = KeyRing(reveal)
         self._places = Places()
-        self._options: dict[tuple[object, ...], Any] = {}
+        self._jumps = Jumps(self.dial)
+        self._options: dict[tuple[object, ...], asyncssh.SSHClientConnectionOptions] = {}
+        self._rejected: dict[str, AuthRejected] = {}
 
-    async def dial(self, connection: Connection) -> Peer:
-        """A connection to the host of *connection*, signed in."""
-        sock = await self._connect(connection)
-        async with self._places.one():
-            return await self._sign_in(connection, sock)
+    async def dial(self, connection: Connection, hop: Hop | None = None) -> Peer:
+        """A connection to the host of *connection*, signed in; as a *hop* on the way to another, if that is given.
 
-    async def _connect(self, connection: Connection) -> socket.socket:
-        limit = connection.connection_timeout_s
-        try:
-            with in_our_words(connection, lambda: False, lambda: True):
-                async with asyncio.timeout(limit):
-                    return await self._first_that_answers(connection)
-        except TimeoutError as exc:
-            text = f"no connection to {connection.address}:{connection.port} in {limit:g} s"
-            raise Unreachable(connection.host, text) from exc
-
-    async def _first_that_answers(self, connection: Connection) -> socket.socket:
-        loop = asyncio.get_running_loop()
-        failure = OSError(0, "the name leads to no address")
-        for address in connection.resolved or await _addresses(connection):
-            family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
-            sock = socket.socket(family, socket.SOCK_STREAM)
+        A password that the host rejected is not tried again. If there is another one then, that is.
+        """
+        while True:
+            await self._check(connection)
+            leave = Leave(self._credentials, connection)
             try:
-                sock.setblocking(False)
-                await loop.sock_connect(sock, (address, connection.port))
-            except OSError as exc:
-                sock.close()
-                failure = exc
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock
-        raise failure
+                return await self._patiently(connection, hop, leave)
+            except AuthRejected as exc:
+                if connection.password is None or not leave.given:
+                    raise
+                leave.end(accepted=False)
+                self._rejected[connection.host] = exc
+            finally:
+                leave.end(accepted=None)
 
-    async def _sign_in(self, connection: Connection, sock: socket.socket) -> Peer:
-        loop = asyncio.get_running_loop()
+    async def aclose(self) -> None:
+        """End what hosts share: jump hosts and agents. Never raises."""
+        await self._jumps.aclose()
+        await self._keys.aclose()
+
+    async def _check(self, connection: Connection) -> None:
+        if connection.password is None:
+            return
         try:
-            options = copy.copy(await self._prepared(connection))
-            options.host, options.port, options.username = connection.address, connection.port, connection.user
-            options.waiter = loop.create_future()
-            client = Client(connection, self._credentials)
-            options.protocol_factory = lambda: client
-        except BaseException:
-            sock.close()
-            raise
-        limit = connection.connection_timeout_s
+            await self._credentials.check(connection)
+        except AuthRejected as exc:
+            raise self._rejected.get(connection.host, exc) from None  # what the host itself said tells more
+
+    async def _patiently(self, connection: Connection, hop: Hop | None, leave: Leave) -> Peer:
+        """As `_once`; if the host loses patience while we wait for the leave to try the password, wait on, and then
+        connect anew."""
+        try:
+            return await self._once(connection, hop, leave)
+        except Unreachable:
+            if not leave.waiting:
+                raise
+        await leave.granted()
+        return await self._once(connection, hop, leave)
+
+    async def _once(self, connection: Connection, hop: Hop | None, leave: Leave) -> Peer:
+        target = await self._target(connection, hop.user if hop else "")
+        via, places = hop.via if hop else None, self._places
+        if target.jumps and hop is None:  # a jump host's own ProxyJump is not followed: all of the way is said at once
+            via, places = await self._jumps.last(connection, target)
+        way = await way_to(connection, target, via)
+        try:
+            async with places.one():
+                prepared = await self._prepare(connection, target, way.ip)
+                return await self._handshake(connection, prepared, way, leave)
+        finally:
+            way.close()
+
+    async def _target(self, connection: Connection, user: str) -> Target:
+        if self._configurations.reads(connection):
+            return await asyncio.to_thread(self._configurations.target, connection, user)
+        return self._configurations.target(connection, user)
+
+    async def _prepare(self, connection: Connection, target: Target, ip: str) -> _Prepared:
+        known = await self._known(target, ip) if target.verify else None
+        try:
+            keys = await self._keys.pairs(
+                target.keys, target.agent, alone=target.alone, must=bool(connection.ssh.key_file)
+            )
+        except KeyProblem as exc:
+            raise AuthRejected(connection.host, f"{exc}; nothing was sent", hint=exc.hint) from exc
+        options: Any = copy.copy(self._shared(target, connection))
+        options.host, options.port, options.username = target.address, target.port, target.user
+        options.host_key_alias = target.alias or None
+        options.known_hosts = known.for_asyncssh() if known else None
+        options.client_keys = keys
+        return _Prepared(target, known, options)
+
+    async def _known(self, target: Target, ip: str) -> Known:
+        asked = target.known_hosts, target.alias or target.address, ip, target.port
+        known = self._trust.at_once(*asked)
+        return await asyncio.to_thread(self._trust.known, *asked) if known is None else known
+
+    def _shared(self, target: Target, connection: Connection) -> asyncssh.SSHClientConnectionOptions:
+        """Options that connections have in common: asyncssh takes a third of a millisecond to work them out."""
+        key = target.algorithms, connection.ssh.keepalive_s
+        if key not in self._options:
+            self._options[key] = _options(target, connection)
+        return self._options[key]
+
+    async def _handshake(self, connection: Connection, prepared: _Prepared, way: Way, leave: Leave) -> Peer:
+        loop, limit, options = asyncio.get_running_loop(), connection.connection_timeout_s, prepared.options
+        client = Client(connection, leave)
+        options.waiter = loop.create_future()
+        options.protocol_factory = lambda: client
         peer = Peer(loop, options, connection)
         try:
             with in_our_words(connection, lambda: False, lambda: True):
-                async with asyncio.timeout(limit) as deadline:
-                    client.deadline = deadline
-                    await loop.create_connection(lambda: peer, sock=sock)
+                async with asyncio.timeout(limit) as client.deadline:
+                    await way.take(peer)
                     await options.waiter
+                return peer
         except TimeoutError as exc:
-            peer.abort()
-            raise Unreachable(connection.host, f"the SSH handshake took more than {limit:g} s") from exc
-        except BaseException:
-            peer.abort()
-            raise
+            text = f"{connection.address}:{connection.port} did not finish the SSH handshake in {limit:g} s"
+            raise Unreachable(connection.host, text) from exc
+        except HostError as exc:
+            raise _explained(exc, connection, prepared, peer, client, leave) from exc.__cause__
         finally:
-            client.end()
-        return peer
-
-    async def _prepared(self, connection: Connection) -> Any:
-        key = (connection.ssh.key_file, connection.ssh.keepalive_s)
-        if key not in self._options:
-            self._options[key] = await asyncio.to_thread(_options, connection)
-        return self._options[key]
+            client.deadline = None
+            if not options.waiter.done() or options.waiter.cancelled() or options.waiter.exception():
+                options.waiter.cancel()
+                peer.abort()
 
 
-async def _addresses(connection: Connection) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(connection.address, connection.port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+def _explained(
+    error: HostError, connection: Connection, prepared: _Prepared, peer: Peer, client: Client, leave: Leave
+) -> HostError:
+    """*error* in the words of what was being done when asyncssh raised it."""
+    cause = error.__cause__
+    if isinstance(cause, asyncssh.HostKeyNotVerifiable) and prepared.known is not None:
+        return refusal(connection.host, prepared.known, peer.shown, said(cause))
+    if cause is not None and is_rejection(cause):
+        return rejected(
+            connection,
+            prepared.target.user,
+            tried=peer.tried,
+            offered=peer.offered,
+            password=leave.given and connection.password is not None,
+            expired=client.expired,
+        )
+    return error
 
 
-def _options(connection: Connection) -> asyncssh.SSHClientConnectionOptions:
-    keys = [os.fspath(connection.ssh.key_file)] if connection.ssh.key_file else None
-    return asyncssh.SSHClientConnectionOptions(
+def _options(target: Target, connection: Connection) -> asyncssh.SSHClientConnectionOptions:
+    """What the configuration says of algorithms is read as asyncssh reads it there: unknown names are left out."""
+    made = asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=None,
-        client_keys=keys,
+        username="",
+        client_keys=None,
+        agent_path=None,
         kex_algs=KEX,
         encryption_algs=CIPHERS,
         compression_algs=None,
-        preferred_auth=("publickey", "password", "keyboard-interactive"),
         x509_trusted_certs=None,
         gss_host=None,
-        agent_path=None,
-        username="",
+        host_based_auth=False,
+        preferred_auth=("publickey", "password", "keyboard-interactive"),
         login_timeout=0,
         keepalive_interval=connection.ssh.keepalive_s,
-        keepalive_count_max=3,
+        keepalive_count_max=KEEPALIVES,
     )
+    if target.algorithms:
+        config: Any = made.config
+        config._options.update(dict(target.algorithms))
+        unset: dict[str, Any] = {ALGORITHMS[option]: () for option, _ in target.algorithms}
+        made = asyncssh.SSHClientConnectionOptions(made, **unset)
+    return made

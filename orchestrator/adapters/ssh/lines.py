@@ -41,6 +41,8 @@ class SshLines:
     async def aclose(self) -> None:
         """Close every line, side by side. Never raises."""
         await asyncio.gather(*(line.aclose() for line in self._lines.values()))
+        if self._dialer is not None and self._dialer.done():
+            await self._dialer.result().aclose()
 
     async def _dial(self, connection: Connection) -> "Peer":
         if self._dialer is None:
