@@ -112,16 +112,29 @@ def _row(block: _Block) -> ScmRow | None:
     )
 
 
+def accepted(lines: Iterable[str]) -> bool:
+    """Whether a service with a state was printed, as `start`, `stop` and `continue` do when the control was taken."""
+    values = (block.fields[1][1] for block in _blocks(lines) if block.name and len(block.fields) > 1)
+    return any((number := _NUMBER.match(value)) and int(number[0], 0) in BY_NUMBER for value in values)
+
+
 def config(lines: Iterable[str]) -> ScmConfig | None:
     """The one service that `sc.exe qc` printed; None if the block is not whole."""
+    return next(iter(configs(lines).values()), None)
+
+
+def configs(lines: Iterable[str]) -> dict[str, ScmConfig]:
+    """The services that `sc.exe qc` printed, by name in lower case. Incomplete blocks are left out."""
+    found: dict[str, ScmConfig] = {}
     for block in _blocks(lines):
         labelled = [at for at, (label, _) in enumerate(block.fields) if label]
-        if len(labelled) <= _ACCOUNT or (found := _AUTOMATIC.match(block.fields[labelled[1]][1])) is None:
+        if len(labelled) <= _ACCOUNT or (number := _AUTOMATIC.match(block.fields[labelled[1]][1])) is None:
             continue
         named = block.fields[labelled[_DEPENDENCIES] : labelled[_ACCOUNT]]
         requires = tuple(name for _, name in named if name and not name.startswith("+"))
-        return ScmConfig(start_type(int(found[1]), delayed=found[2] is not None), requires)
-    return None
+        started = start_type(int(number[1]), delayed=number[2] is not None)
+        found.setdefault(block.name.lower(), ScmConfig(started, requires))
+    return found
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
@@ -142,11 +155,15 @@ def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
 def refusal(lines: Sequence[str]) -> Problem | None:
     """The first `[SC]` line with an error number, and what it says; None if there is none, which alone doesn't mean
     that all was well."""
+    return next(refusals(lines), None)
+
+
+def refusals(lines: Sequence[str]) -> Iterator[Problem]:
+    """Each `[SC]` line with an error number, and what it says, in order."""
     for at, line in enumerate(lines):
         if found := _FAILED.match(line):
             said = " ".join(word for later in lines[at : at + _SAID_MOST] for word in later.split())
-            return Problem(ProblemKind.REFUSED, said, int(found[1]))
-    return None
+            yield Problem(ProblemKind.REFUSED, said, int(found[1]))
 
 
 def descriptors(lines: Iterable[str]) -> list[str | Problem]:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from orchestrator.adapters.winrm import answers, statements
+from orchestrator.adapters.winrm import answers, sc, statements
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.threads import WinrmThreads
-from orchestrator.domain.connection import Connection
+from orchestrator.domain import sc_output
+from orchestrator.domain.connection import Connection, ControlBy
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused, SecretError
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
@@ -69,31 +70,44 @@ class WinrmServices:
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
         self._has_sc = True
+        self._by_sc = connection.control is ControlBy.SC
 
     async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
         """See HostServices. Get-Service tells all but PID, checkpoint and exit codes; those are `sc.exe queryex`'s.
 
         Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern. Start types
-        come from .NET, which says Automatic of a delayed one on Windows PowerShell.
+        come from .NET, which says Automatic of a delayed one on Windows PowerShell. Driven by sc.exe alone, display
+        names and dependents stay unknown, and so does the start type of services found by a pattern.
         """
         if not asked:
             return []
+        readings = await (self._read_by_sc(asked) if self._by_sc else self._read_by_cmdlets(asked))
+        for status in (status for reading in readings for status in reading.found):
+            self._take_in(status)
+        return readings
+
+    async def _read_by_cmdlets(self, asked: Sequence[Asked]) -> list[Reading]:
         output = await self._run(statements.states(asked, with_sc=self._has_sc))
         if output.lacks(statements.SC):
             self._has_sc = False
         if output.failed and not output.items:
             raise Refused(self._host, output.failures[-1].problem())
-        readings = answers.readings(asked, output)
-        for status in (status for reading in readings for status in reading.found):
-            self._take_in(status)
-        return readings
+        return answers.readings(asked, output)
+
+    async def _read_by_sc(self, asked: Sequence[Asked]) -> list[Reading]:
+        output = await self._run(sc.states(asked))
+        if output.failed and not output.lines:
+            raise Refused(self._host, output.failures[-1].problem())
+        return sc.readings(asked, output)
 
     async def request(self, name: str, control: Control) -> None:
-        """See HostServices. The cmdlet waits on a pipeline of its own."""
+        """See HostServices. The cmdlet, or sc.exe, runs on a pipeline of its own."""
         ours = [one for one in self._controls.values() if one.session is self._lane.session]
         if sum(one.may_wait for one in ours) >= WAITING_MOST:
             raise QuotaExceeded(self._host, f"{WAITING_MOST} controls still wait on this host")
-        sent = statements.control(name, control)
+        if self._by_sc and not sc.askable(name):
+            raise Refused(self._host, sc.UNASKABLE)
+        sent = sc.control(name, control) if self._by_sc else statements.control(name, control)
         before = self._last.get(name.lower())
 
         def hand_over(session: "Session") -> None:
@@ -132,8 +146,7 @@ class WinrmServices:
         if askable:
             output = await self._run(statements.descriptors(askable))
             told = dict(zip(askable, answers.descriptors(askable, output), strict=True))
-        unaskable = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
-        return [told.get(name, unaskable) for name in names]
+        return [told.get(name, sc.UNASKABLE) for name in names]
 
     async def facts(self) -> HostFacts:
         """See HostServices. Each command may be missing at a constrained endpoint: then its facts are."""
@@ -215,6 +228,8 @@ class WinrmServices:
         return ControlAnswer(ended=True, problem=Problem(ProblemKind.UNREACHABLE, text))
 
     async def _refusal(self, name: str, control: _Control, output: answers.Output) -> Problem | None:
+        if self._by_sc and (refused := sc_output.refusal(output.lines)) is not None:
+            return refused
         if not output.failures:
             return None
         failure = output.failures[-1]
