@@ -27,15 +27,24 @@ def plain(name: str) -> bool:
     return _PLAIN.fullmatch(name) is not None
 
 
+def plain_word(word: str) -> bool:
+    """Whether *word* may stand in a line as an argument of a program: a slash may begin it."""
+    return _PLAIN_ARGUMENT.fullmatch(word) is not None
+
+
 def plain_program(exe: str, args: Sequence[str]) -> bool:
     """Whether a program may be called by such a line. Without `.exe` it could be a command of cmd itself."""
-    return plain(exe) and exe.lower().endswith(".exe") and all(_PLAIN_ARGUMENT.fullmatch(word) for word in args)
+    return plain(exe) and exe.lower().endswith(".exe") and all(map(plain_word, args))
 
 
-def states(nonce: str, names: Sequence[str], configured: Sequence[str] = (), *, everything: bool = False) -> str:
-    """Sections, in order: all services in one, if *everything*; state and configuration of each of *configured*, two
-    each; the state of each of *names*, one each."""
-    parts = [f"echo {nonce} & {_LIST}"] if everything else []
+def everything(nonce: str) -> str:
+    """One section: all services and their states."""
+    return _cmd([f"echo {nonce}", _LIST, f"echo {nonce}"])
+
+
+def states(nonce: str, names: Sequence[str], configured: Sequence[str]) -> str:
+    """Sections, in order: state and configuration of each of *configured*, two each; the state of each of *names*."""
+    parts: list[str] = []
     if configured:
         both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s 8192"
         parts.append(f"(for %s in ({' '.join(configured)}) do @({both}))")

@@ -1,0 +1,159 @@
+"""How answers are read: frames out of whatever a shell printed, and what stands in them. Doubtful is Garbled."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain import sc_output
+from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.powershell_words import code_of, start_type
+from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus
+
+Row = Mapping[str, Any]
+_ALREADY = {Control.START: 1056, Control.STOP: 1062}
+"""Errors that say that it is so already; PowerShell's cmdlets keep quiet about them."""
+
+
+class Garbled(Exception):
+    """The answer can't be read; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a control ended. `id` is that of PowerShell's error record, where there is one."""
+
+    problem: Problem | None = None
+    id: str = ""
+
+
+def framed(said: bytes, nonce: str) -> list[Row] | None:
+    """The rows of `NONCE:BASE64:NONCE`; None as long as its end is missing. Raises Garbled."""
+    end = said.find(f":{nonce}".encode())
+    if end < 0:
+        return None
+    begin = f"{nonce}:".encode()
+    start = said.find(begin)
+    if start < 0:
+        raise Garbled("an answer without a beginning")
+    try:
+        text = base64.b64decode(said[start + len(begin) : end], validate=True).decode()
+        rows = [json.loads(line) for line in text.split("\n") if line]
+    except ValueError as exc:
+        raise Garbled(f"an answer that can't be read ({type(exc).__name__})") from exc
+    if not all(isinstance(row, dict) for row in rows):
+        raise Garbled("an answer without rows")
+    return rows
+
+
+def sections(said: bytes, nonce: str, count: int) -> list[list[str]]:
+    """The *count* sections that begin with the nonce, as lines; one more nonce ends the last. Raises Garbled.
+
+    The host's code page is not known, and what is looked for is ASCII: anything else is replaced.
+    """
+    parts = said.decode("ascii", "replace").split(nonce)
+    if len(parts) != count + 2:
+        raise Garbled(f"{len(parts) - 2} of {count} sections of an answer")
+    return [part.splitlines()[1:] for part in parts[1:-1]]
+
+
+def failure(row: Row) -> Outcome:
+    """An error record. Raises Garbled."""
+    id = _typed(row, "id", str).partition(",")[0]
+    native = row.get("code")
+    code = code_of(id, native if isinstance(native, int) else None)
+    return Outcome(Problem(ProblemKind.REFUSED, _typed(row, "text", str).strip(), code), id)
+
+
+def readings(asked: Sequence[Asked], rows: Sequence[Row]) -> list[Reading]:
+    """Each question with the rows that answer it. Raises Garbled."""
+    answers: list[list[Row]] = [[] for _ in asked]
+    for row in rows:
+        at = _typed(row, "q", int)
+        if not 0 <= at < len(asked):
+            raise Garbled("an answer to another question")
+        answers[at].append(row)
+    return [_reading(question, rows) for question, rows in zip(asked, answers, strict=True)]
+
+
+def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:
+    failures = [failure(row) for row in rows if "name" not in row]
+    if failures and not asked.pattern:
+        return Reading(asked, problem=failures[0].problem)
+    found = sorted((_status(row) for row in rows if "name" in row), key=lambda status: status.name.lower())
+    if not asked.pattern and len(found) != 1:
+        raise Garbled(f"{len(found)} answers about {asked.name!r}")
+    return Reading(asked, tuple(found))
+
+
+def _status(row: Row) -> ServiceStatus:
+    """What Get-Service says, completed by sc.exe, which was asked after it. Raises Garbled."""
+    number, name = _typed(row, "status", int), _typed(row, "name", str)
+    scm = next(iter(sc_output.rows(_typed(row, "sc", str).splitlines()).values()), None)
+    if number not in BY_NUMBER or not name:
+        raise Garbled(f"state {number}")
+    started = row.get("type")
+    return ServiceStatus(
+        name=name,
+        state=scm.state if scm else BY_NUMBER[number],
+        start_type=start_type(started, delayed=row.get("delayed") == 1) if isinstance(started, int) else None,
+        display_name=_typed(row, "display", str),
+        pid=(scm.pid or None) if scm else None,
+        checkpoint=scm.checkpoint if scm else 0,
+        wait_hint_s=scm.wait_hint_s if scm else 0.0,
+        win32_exit_code=scm.exit_code if scm else 0,
+        service_exit_code=scm.service_exit_code if scm else 0,
+        can_stop=_typed(row, "stop", bool),
+        requires=_names(row, "requires"),
+        required_by=_names(row, "wanted"),
+    )
+
+
+def _names(row: Row, key: str) -> tuple[str, ...]:
+    """Names with slashes between them, which no name can hold."""
+    return tuple(name for name in _typed(row, key, str).split("/") if name)
+
+
+def _typed(row: Row, key: str, kind: type) -> Any:
+    value = row.get(key)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise Garbled(f"{key} is {value!r}")
+    return value
+
+
+def scm_row(name: str, lines: Sequence[str], *, named: bool = True) -> sc_output.ScmRow | Problem:
+    """What `sc.exe queryex` said of *name*. Raises Garbled.
+
+    Not *named*: the name may be printed in letters that were lost on the way.
+    """
+    refused = sc_output.refusal(lines)
+    if refused is not None:
+        return refused
+    rows = sc_output.rows(lines)
+    row = rows.get(name.lower()) if named else next(iter(rows.values()), None)
+    if row is None:
+        raise Garbled(f"sc.exe's answer about {name!r} is not whole")
+    return row
+
+
+def taken(wanted: Control, lines: Sequence[str]) -> Outcome:
+    """What sc.exe said to a control. Raises Garbled if that was neither yes nor no."""
+    refused = sc_output.refusal(lines)
+    if refused is not None:
+        return Outcome() if refused.code == _ALREADY.get(wanted) else Outcome(refused)
+    if not sc_output.accepted(lines):
+        raise Garbled("sc.exe's answer is not whole")
+    return Outcome()
+
+
+def program_output(row: Row) -> tuple[int, str]:
+    """The exit code of a program, and what it wrote to its output and then to its error output. Raises Garbled."""
+    return _typed(row, "exit", int), _typed(row, "out", str) + _typed(row, "err", str)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether *name* is one of *pattern*, which knows `*` and `?` alone; without case."""
+    pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern.lower())
+    return re.fullmatch("".join(pieces), name.lower(), re.DOTALL) is not None

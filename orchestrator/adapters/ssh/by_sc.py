@@ -1,0 +1,224 @@
+"""Services by way of sc.exe: one line for cmd.exe asks for all of a host."""
+
+import base64
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from orchestrator.adapters.ssh import answers, powershell, sc
+from orchestrator.adapters.ssh.line import SshLine
+from orchestrator.adapters.ssh.talk import Sentence
+from orchestrator.domain import sc_output
+from orchestrator.domain.errors import HostError, Problem, ProblemKind, ProtocolError, Refused
+from orchestrator.domain.service import Asked, Control, Reading
+from orchestrator.engine.ports import HostFacts
+
+CONFIG_S = 10.0
+"""How long a start type and dependencies are taken for known: a state never is."""
+_NAMES_MOST = 7500
+"""Characters of names, with the blanks between them, in one line."""
+_CODED_MOST = 1400
+"""The same in one command for PowerShell, where UTF-16 and base64 make the most of them."""
+_UNASKABLE = "sc.exe can't be asked for a service with such a name"
+_SAID_MOST = 300
+_Row = sc_output.ScmRow | Problem
+_Config = sc_output.ScmConfig | None
+
+
+class BySc:
+    """Implements Talk. Names that could mean something to a shell go by PowerShell, which runs sc.exe with them.
+
+    What sc.exe does not tell stays unknown: display names, who depends on a service, the clock.
+    """
+
+    def __init__(self, host: str, line: SshLine, limit_s: float) -> None:
+        self._host = host
+        self._line = line
+        self._limit_s = limit_s
+        self._configs: dict[str, tuple[float, _Config]] = {}
+
+    async def read(self, asked: Sequence[Asked]) -> list[Reading]:
+        """See HostServices. One exchange, for names of some 7,000 characters together; one more if there are patterns:
+        first all services are listed. Start types and dependencies are at most CONFIG_S old."""
+        patterns = [one.name for one in asked if one.pattern]
+        try:
+            found = await self._found(patterns) if patterns else {}
+            literal = [one.name for one in asked if not one.pattern] + [
+                name for names in found.values() for name in names
+            ]
+            names = [name for name in dict.fromkeys(literal) if sc_output.for_sc(name)]
+            known = await (self._states(names) if all(map(sc.plain, names)) else self._odd_states(names))
+        except answers.Garbled as exc:
+            raise self._garbled(exc) from exc
+        return [
+            self._several(one, found[one.name], known) if one.pattern else self._literal(one, known.get(one.name))
+            for one in asked
+        ]
+
+    async def security(self, names: Sequence[str]) -> list[str | Problem]:
+        """See HostServices."""
+        askable = [name for name in names if sc_output.for_sc(name)]
+        try:
+            if all(map(sc.plain, askable)):
+                told = [
+                    _descriptor(lines)
+                    for part in _parted(askable, len, _NAMES_MOST)
+                    for lines in await self._descriptors(part)
+                ]
+            else:
+                rows = await self._odd(("sdshow",), askable)
+                told = [_descriptor(_lines(row)) for row in rows]
+        except answers.Garbled as exc:
+            raise self._garbled(exc) from exc
+        known = dict(zip(askable, told, strict=True))
+        unaskable = Problem(ProblemKind.REFUSED, _UNASKABLE)
+        return [known.get(name, unaskable) for name in names]
+
+    async def facts(self) -> HostFacts:
+        """See HostServices. No program tells a time in a form that is the same in every language."""
+        nonce = _token()
+        try:
+            hostname, whoami = answers.sections(await self._said(sc.facts(nonce)), nonce, 2)
+        except answers.Garbled as exc:
+            raise self._garbled(exc) from exc
+        name = next((line.strip() for line in hostname if line.strip()), "")
+        return HostFacts(transport="SSH, sc", computer_name=name, sids=sc_output.sids(whoami))
+
+    def control(self, nonce: str, name: str, wanted: Control) -> Sentence:
+        """See Talk. sc.exe does not wait for the service to get there."""
+        if not sc_output.for_sc(name):
+            raise Refused(self._host, Problem(ProblemKind.REFUSED, _UNASKABLE))
+
+        def outcome(said: bytes) -> answers.Outcome | None:
+            _, began, rest = said.decode("ascii", "replace").partition(f"{nonce} began")
+            printed, ended, _ = rest.partition(f"{nonce} ended")
+            return answers.taken(wanted, printed.splitlines()) if began and ended else None
+
+        def odd_outcome(said: bytes) -> answers.Outcome | None:
+            rows = answers.framed(said, nonce)
+            return answers.taken(wanted, _lines(rows[0] if rows else {})) if rows is not None else None
+
+        if sc.plain(name):
+            return Sentence(sc.control(nonce, name, wanted), outcome)
+        return Sentence(powershell.sc(nonce, (sc.VERBS[wanted],), (name,)), odd_outcome)
+
+    def close(self) -> None:
+        """See Talk: nothing lives on."""
+
+    async def _found(self, patterns: Sequence[str]) -> dict[str, list[str]]:
+        """The names of all services that match each pattern, in name order. Raises Garbled, Refused."""
+        nonce = _token()
+        (lines,) = answers.sections(await self._said(sc.everything(nonce)), nonce, 1)
+        refused = sc_output.refusal(lines)
+        if refused is not None:
+            raise Refused(self._host, refused)
+        rows = sc_output.rows(lines)
+        if not rows:
+            raise answers.Garbled("no list of services")
+        names = [rows[key].name for key in sorted(rows)]
+        found = {pattern: [name for name in names if answers.matches(pattern, name)] for pattern in patterns}
+        for pattern, matching in found.items():
+            lost = [name for name in matching if "\ufffd" in name]
+            if lost:
+                text = f"{pattern!r} matches a service whose name sc.exe does not print in ASCII: write its name out"
+                raise Refused(self._host, Problem(ProblemKind.REFUSED, text))
+        return found
+
+    async def _states(self, names: Sequence[str]) -> dict[str, _Row]:
+        known: dict[str, _Row] = {}
+        for part in _parted(names, len, _NAMES_MOST):
+            nonce = _token()
+            fresh = [name for name in part if self._has_config(name)]
+            stale = [name for name in part if not self._has_config(name)]
+            said = await self._said(sc.states(nonce, fresh, stale))
+            found = iter(answers.sections(said, nonce, 2 * len(stale) + len(fresh)))
+            for name in stale:
+                known[name] = answers.scm_row(name, next(found))
+                self._configs[name.lower()] = (time.monotonic(), sc_output.config(next(found)))
+            known |= {name: answers.scm_row(name, next(found)) for name in fresh}
+        return known
+
+    async def _odd_states(self, names: Sequence[str]) -> dict[str, _Row]:
+        rows = iter(await self._odd(("queryex", "qc"), names))
+        known: dict[str, _Row] = {}
+        for name in names:
+            known[name] = answers.scm_row(name, _lines(next(rows)), named=False)
+            self._configs[name.lower()] = (time.monotonic(), sc_output.config(_lines(next(rows))))
+        return known
+
+    async def _odd(self, verbs: Sequence[str], names: Sequence[str]) -> list[answers.Row]:
+        """A row for each verb of each name."""
+        told: list[answers.Row] = []
+        for part in _parted(names, lambda name: len(base64.b64encode(name.encode())), _CODED_MOST):
+            nonce = _token()
+            rows = answers.framed(await self._said(powershell.sc(nonce, verbs, part)), nonce)
+            if rows is None or len(rows) != len(part) * len(verbs):
+                raise answers.Garbled("half an answer")
+            told += rows
+        return told
+
+    async def _descriptors(self, names: Sequence[str]) -> list[list[str]]:
+        nonce = _token()
+        return answers.sections(await self._said(sc.descriptors(nonce, names)), nonce, len(names))
+
+    async def _said(self, command: str) -> bytes:
+        """What *command* printed. Raises HostError and its kin."""
+        ran = await self._line.run(command, limit_s=self._limit_s)
+        if not ran.stdout and ran.status:
+            said = " ".join(ran.stderr.decode("utf-8", "replace").split())[:_SAID_MOST]
+            raise HostError(self._host, f"the host runs no command: {said or f'exit status {ran.status}'}", sent=True)
+        return ran.stdout
+
+    def _has_config(self, name: str) -> bool:
+        read_s, config = self._configs.get(name.lower(), (0.0, None))
+        return config is not None and time.monotonic() - read_s < CONFIG_S
+
+    def _literal(self, asked: Asked, row: _Row | None) -> Reading:
+        if row is None:
+            return Reading(asked, problem=Problem(ProblemKind.REFUSED, _UNASKABLE))
+        if isinstance(row, Problem):
+            return Reading(asked, problem=row)
+        _, config = self._configs[asked.name.lower()]
+        name = row.name if row.name.lower() == asked.name.lower() else asked.name
+        told = (config.start_type, config.requires) if config is not None else (None, ())
+        return Reading(asked, (row.status(name, *told),))
+
+    def _several(self, asked: Asked, names: Sequence[str], known: Mapping[str, _Row]) -> Reading:
+        """What a pattern found, without what went away since it was listed."""
+        rows = [(name, known[name]) for name in names if name in known]
+        single = [self._literal(Asked(name), row) for name, row in rows if not isinstance(row, Problem)]
+        return Reading(asked, tuple(status for reading in single for status in reading.found))
+
+    def _garbled(self, what: object) -> ProtocolError:
+        return ProtocolError(self._host, f"sc.exe gave {what}", sent=True)
+
+
+def _descriptor(lines: Sequence[str]) -> str | Problem:
+    told = sc_output.descriptors(lines)
+    return told[0] if told else Problem(ProblemKind.PROTOCOL, "sc.exe sdshow gave no answer that can be read")
+
+
+def _lines(row: answers.Row) -> list[str]:
+    """What sc.exe printed. Raises Garbled, also if it could not be run."""
+    if "out" not in row:
+        raise answers.Garbled(f"nothing: {answers.failure(row).problem}")
+    return answers.program_output(row)[1].splitlines()
+
+
+def _parted(names: Sequence[str], size: Callable[[str], int], most: int) -> Iterator[list[str]]:
+    """*names* in parts of at most *most* characters, the one that parts them included."""
+    part: list[str] = []
+    room = most
+    for name in names:
+        needed = size(name) + 1
+        if part and needed > room:
+            yield part
+            part, room = [], most
+        part.append(name)
+        room -= needed
+    if part:
+        yield part
+
+
+def _token() -> str:
+    return secrets.token_hex(8)
