@@ -21,7 +21,10 @@ class Group:
     package: str
 
 
-GROUPS = {"tmux": Group("the live view in a real terminal", "tmux", "tmux")}
+GROUPS = {
+    "ssh": Group("OpenSSH's own client", "ssh", "openssh-client"),
+    "tmux": Group("the live view in a real terminal", "tmux", "tmux"),
+}
 
 
 # A submission is judged by the same examples each time; everybody else's runs look for new ones.

@@ -25,10 +25,12 @@ def host(name: str, *services: dict[str, Any], **given: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def lab(folder: Path, *hosts: dict[str, Any], transports: tuple[str, ...] = ("http",)) -> Iterator[LabProcess]:
-    """A lab of *hosts*."""
+def lab(
+    folder: Path, *hosts: dict[str, Any], transports: tuple[str, ...] = ("http",), **given: Any
+) -> Iterator[LabProcess]:
+    """A lab of *hosts*; *given* are more fields of the fleet description."""
     fleet = {"name": "test", "dir": str(folder), "users": {USER: PASSWORD}, "transports": transports, "hosts": hosts}
-    with start(fleet) as process:
+    with start({**fleet, **given}) as process:
         yield process
 
 

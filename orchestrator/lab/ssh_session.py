@@ -67,15 +67,16 @@ class Session(asyncssh.SSHServerSession[bytes]):
         channel = self._channel
         assert channel is not None
         wire = _Wire(self._connection, channel, self._number, self._input)
-        code = 255
+        code: int | None = None
         try:
             await wire.begin("exec", self._line)
-            code = await self._execute(wire)
+            ended = await self._execute(wire)
             await wire.end()
-        finally:
-            self._connection.log("exit", channel=self._number, code=code)
+            code = ended
             # asyncssh's own exit() keeps the low 8 bits; Windows' sshd sends all 32.
             channel._send_request(b"exit-status", struct.pack(">I", code & 0xFFFFFFFF))
+        finally:
+            self._connection.log("exit", channel=self._number, code=code)
             channel.close()
 
     async def _execute(self, wire: "_Wire") -> int:
@@ -129,7 +130,8 @@ class _Wire:
     """The console of what runs on a channel.
 
     What is asked by one command line, or by one line of standard input, is an exchange, and ends when the next is
-    waited for; faults strike exchanges. While one does, its output is held back to its end.
+    waited for; faults strike exchanges. While one does, its output is held back to its end. Else what is written in
+    one go leaves in one packet, as through a pipe.
     """
 
     def __init__(
@@ -142,7 +144,8 @@ class _Wire:
         self._input = lines
         self._action = ""
         self._strikes: dict[str, str] = {}
-        self._held: list[tuple[bytes, int | None]] | None = None
+        self._written: list[tuple[bytes, int | None]] = []
+        self._holds = False
 
     async def line(self) -> bytes | None:
         """The next line of standard input: with it the exchange before has ended."""
@@ -167,32 +170,39 @@ class _Wire:
         }
         if self._strikes.get("drops") == "before":
             await self._cut("before")
-        self._held = [] if self._strikes or "slow" in self._host.faults else None
+        self._holds = bool(self._strikes) or "slow" in self._host.faults
 
     async def end(self) -> None:
         """The exchange is over: what was held back goes out, as far as the faults let it."""
-        held, self._held = self._held, None
+        held, self._holds = self._holds, False
         strikes, self._strikes = self._strikes, {}
-        if held is None:
+        if not held:
+            self._flush()
             return
         if "slow" in self._host.faults:
             await asyncio.sleep(self._host.faults["slow"])
+        written, self._written = self._written, []
         drops = strikes.get("drops")
         if drops == "after":
             await self._cut(drops)
         if drops or "silent" in strikes:
-            self._send(_first_half(held))
+            self._send(_first_half(written))
             await self._cut(drops or "silent")
-        self._send(_spoilt(held, strikes.get("garbage", "")))
+        self._send(_spoilt(written, strikes.get("garbage", "")))
 
     def _write(self, data: bytes, kind: int | None) -> None:
-        if self._held is not None:
-            self._held.append((data, kind))
-        elif data:
-            self._send([(data, kind)])
+        if not self._written and not self._holds:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._written.append((data, kind))
+
+    def _flush(self) -> None:
+        if not self._holds:
+            written, self._written = self._written, []
+            self._send(written)
 
     def _send(self, parts: list[tuple[bytes, int | None]]) -> None:
-        for data, kind in parts:
+        for kind, same in itertools.groupby(parts, key=lambda part: part[1]):
+            data = b"".join(data for data, _ in same)
             if data and not self._channel.is_closing():
                 self._channel.write(data, kind)
 
