@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from platformdirs import user_state_path
 from orchestrator.adapters.documents.project_files import load_both, load_inventory
 from orchestrator.adapters.secrets import SecretStore
 from orchestrator.adapters.templates.renderer import Renderer
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
 from orchestrator.domain.errors import BadInput, Gathered, OrchError
@@ -29,17 +30,17 @@ from orchestrator.domain.inventory.reach import Reach
 if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
     from orchestrator.engine.jobs import Header, World
-    from orchestrator.engine.ports import AskPassword
+    from orchestrator.engine.ports import AskPassword, Hosts
     from orchestrator.lab.client import LabProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A playbook and its inventory, loaded without a mistake; `connections` has the hosts that the playbook names."""
+    """A playbook and its inventory, loaded without a mistake; `connections` has the ways to each host that it names."""
 
     draft: Draft
     inventory: Inventory
-    connections: Mapping[str, Connection]
+    connections: Mapping[str, Sequence[Connection]]
     secrets: SecretStore
 
     def select(self, typed: Sequence[str] | None) -> frozenset[str] | None:
@@ -62,33 +63,36 @@ def load(plan: Path, inventory: Path | None, *, answers: Mapping[str, str]) -> P
     gathered.value(reach.check)
     gathered.check()
     assert made is not None
-    return Project(draft=made, inventory=hosts, connections=_first(reach.made), secrets=SecretStore(answers))
+    return Project(draft=made, inventory=hosts, connections=reach.made, secrets=SecretStore(answers))
 
 
-def load_hosts(plan: Path | None, inventory: Path | None, pattern: str) -> tuple[Inventory, Mapping[str, Connection]]:
-    """The inventory alone, and how the hosts of *pattern* are reached. Raises Mistakes, BadInput."""
+def load_hosts(
+    plan: Path | None, inventory: Path | None, pattern: str
+) -> tuple[Inventory, Mapping[str, Sequence[Connection]]]:
+    """The inventory alone, and the ways to the hosts of *pattern*. Raises Mistakes, BadInput."""
     hosts = load_inventory(plan, inventory)
-    return hosts, _first(Reach(hosts, Renderer()).all(patterns.select(hosts, pattern)))
-
-
-def _first(ways: Mapping[str, Sequence[Connection]]) -> Mapping[str, Connection]:
-    """Each host's first way."""
-    return {host: made[0] for host, made in ways.items()}
+    return hosts, Reach(hosts, Renderer()).all(patterns.select(hosts, pattern))
 
 
 @asynccontextmanager
 async def world(project: Project, *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
     """The real hosts, probes and programs, closed at the end. *ask* asks a person. Raises SecretError: a dead end."""
     from orchestrator.adapters.credentials import SharedCredentials, fetching
+    from orchestrator.adapters.either import reaching
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
-    from orchestrator.adapters.winrm.hosts import WinrmHosts
     from orchestrator.engine.jobs import World
 
     fetch = fetching(project.secrets.reveal, project.secrets.forget)
-    credentials = SharedCredentials(fetch, project.connections.values(), ask)
+    credentials = SharedCredentials(fetch, chain.from_iterable(project.connections.values()), ask)
     await credentials.prepare()
-    hosts = WinrmHosts(project.connections, credentials, project.secrets.reveal)
+
+    def by_winrm(connections: Mapping[str, Connection]) -> "Hosts":
+        from orchestrator.adapters.winrm.hosts import WinrmHosts
+
+        return WinrmHosts(connections, credentials, project.secrets.reveal)
+
+    hosts = reaching(project.connections, {Transport.PSRP: by_winrm})
     probe = ControllerProbe(project.secrets.reveal)
     try:
         yield World(hosts=hosts, probe=probe, local=ControllerCommand(project.secrets.reveal))
@@ -122,10 +126,10 @@ def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
     from orchestrator.lab import client
 
     folder = state / "lab"
-    every = _first(Reach(project.inventory, Renderer()).all())
+    every = Reach(project.inventory, Renderer()).all()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fleet = lab_fleet(project.draft, every, project.secrets.reveal, folder=str(folder))
     try:
+        fleet = lab_fleet(project.draft, every, project.secrets.reveal, client.public_key, folder=str(folder))
         with client.start(fleet) as process:
             (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
             yield process

@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator import wiring
 from orchestrator.domain.lab_fleet import lab_fleet
-from orchestrator.lab.client import LabProcess, start
+from orchestrator.lab.client import LabProcess, public_key, start
 
 PASSWORD = "Tr0ub4dor-&3-geheim"
 MOVE_S = 0.1
@@ -243,7 +243,7 @@ def site(
     (folder / "playbook.yaml").write_text(playbook, encoding="utf-8")
     project = wiring.load(folder / "playbook.yaml", None, answers={})
     fleet: dict[str, Any] = lab_fleet(
-        project.draft, project.connections, project.secrets.reveal, folder=str(folder / "lab")
+        project.draft, project.connections, project.secrets.reveal, public_key, folder=str(folder / "lab")
     )
     for host in fleet["hosts"]:
         for service in host["services"]:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, Untrusted
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
@@ -19,6 +20,21 @@ certificate or host key that does not pass says that nobody whom we know answers
 key by itself, so nothing is lost by trying it. AuthRejected is not among them: the same account would be tried once
 more, and that is how accounts get locked. Nor is any other HostError: the host has answered, or a setting is wrong.
 """
+
+
+def reaching(
+    connections: Mapping[str, Sequence[Connection]],
+    wires: Mapping[Transport, Callable[[Mapping[str, Connection]], Hosts]],
+) -> "EitherHosts":
+    """All hosts by their ways, in the order of *connections*. A wire is made for its own hosts, if it has any."""
+    of: dict[Transport, dict[str, Connection]] = {}
+    for host, ways in connections.items():
+        for way in ways:
+            of.setdefault(way.transport, {})[host] = way
+    made = {transport: wires[transport](hosts) for transport, hosts in of.items()}
+    return EitherHosts(
+        {host: [(way.transport.value, made[way.transport]) for way in ways] for host, ways in connections.items()}
+    )
 
 
 class EitherHosts:

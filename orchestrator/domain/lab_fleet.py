@@ -6,8 +6,9 @@ The lab is another program: what crosses to it is this plain JSON, and nothing e
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from urllib.parse import urlsplit
 
 from orchestrator.domain.connection import Connection, Transport
@@ -19,6 +20,8 @@ MOVE_S = 0.4
 """How long a lab service takes to start or to stop."""
 WARM_UP_S = 0.3
 """How long after Running a lab service opens its port."""
+SSH_PORT = 2222
+"""Where SSH is served, at the earliest, on a host that the inventory reaches by WinRM alone."""
 ITSELF = ("localhost", "127.0.0.1")
 """How a host calls itself, in gates that are probed from it."""
 
@@ -32,33 +35,35 @@ class _Host:
 
 
 def lab_fleet(
-    draft: Draft, connections: Mapping[str, Connection], reveal: Callable[[str], str], *, folder: str
+    draft: Draft,
+    connections: Mapping[str, Sequence[Connection]],
+    reveal: Callable[[str], str],
+    public_key: Callable[[str], str],
+    *,
+    folder: str,
 ) -> dict[str, object]:
-    """The lab's JSON for every host that *connections* reaches by WinRM.
+    """The lab's JSON for every host of *connections*, each served by all its ways, at the address of the first.
+
+    *reveal* gives the password for a text with references, *public_key* the public line for a private key's file.
 
     A gate's port belongs to the first service of the instance that has the gate when the gate points at the
     instance's own host; a port that only others ask for is opened by a service of its own, which always runs.
     """
-    by_address = {connection.address: name for name, connection in connections.items()}
+    every = [way for ways in connections.values() for way in ways]
+    by_address = {way.address: way.host for way in every}
     hosts = {name: _Host() for name in connections}
     for entry in draft.entries:
         for instance in entry.instances:
             _add(instance, hosts, by_address)
-    users = {
-        connection.user or "admin": reveal(connection.password.text)
-        for connection in connections.values()
-        if connection.password is not None
-    }
+    ssh = [way for way in every if way.transport is Transport.SSH]
+    keys = dict.fromkeys(way.ssh.key_file for way in ssh if way.ssh.key_file)
     return {
         "name": draft.name,
         "dir": folder,
-        "users": users,
-        "transports": ["http", "https"],
-        "hosts": [
-            _described(connections[name], hosts[name])
-            for name in connections
-            if connections[name].transport is Transport.PSRP
-        ],
+        "users": {way.user or "admin": reveal(way.password.text) for way in every if way.password is not None},
+        "authorized_keys": [public_key(key_file) for key_file in keys],
+        "transports": ["http", "https", *(["ssh"] if ssh else [])],
+        "hosts": [_described(ways, hosts[name], ssh=bool(ssh)) for name, ways in connections.items()],
     }
 
 
@@ -72,12 +77,20 @@ def lab_units(draft: Draft) -> dict[str, list[str]]:
     }
 
 
-def _described(connection: Connection, host: _Host) -> dict[str, object]:
-    ports = {"https_port" if connection.https else "http_port": connection.port}
+def _described(ways: Sequence[Connection], host: _Host, *, ssh: bool) -> dict[str, object]:
     services = list(host.services.values())
     for port, described in host.extra_ports.items():
         services.append({**_service(f"LabPort{port}"), "ports": [described]})
-    return {"name": connection.host, "address": connection.address, **ports, "services": services}
+    ports = {_port_name(way): way.port for way in ways}
+    if ssh and "ssh_port" not in ports:
+        # The lab serves each wire on all hosts or on none, and 22 is root's alone.
+        taken = {*ports.values(), *(port["port"] for service in services for port in service["ports"])}  # type: ignore[attr-defined] # a list, see _service
+        ports["ssh_port"] = next(port for port in count(SSH_PORT) if port not in taken)
+    return {"name": ways[0].host, "address": ways[0].address, **ports, "services": services}
+
+
+def _port_name(way: Connection) -> str:
+    return "ssh_port" if way.transport is Transport.SSH else "https_port" if way.https else "http_port"
 
 
 def _service(name: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.domain.connection import Auth, Connection, Transport
+from orchestrator.domain.connection import Auth, Connection, Jump, Transport
 from orchestrator.domain.inventory.model import Inventory
 
 Row = dict[str, object]
@@ -15,6 +15,7 @@ _HEADS = {
     "host": "HOST",
     "groups": "GROUPS",
     "reached": "REACHED BY",
+    "control": "CONTROL",
     "auth": "AUTH",
     "user": "USER",
     "password": "PASSWORD",
@@ -22,10 +23,16 @@ _HEADS = {
 }
 
 
-def rows(inventory: Inventory, connections: Mapping[str, Connection], hosts: Iterable[str] | None = None) -> list[Row]:
-    """One JSON-able row for each of *hosts* (None: all), in their order. Passwords are named, never shown."""
+def rows(
+    inventory: Inventory, connections: Mapping[str, Sequence[Connection]], hosts: Iterable[str] | None = None
+) -> list[Row]:
+    """One JSON-able row for each of *hosts* (None: all), in their order, with its ways in the order in which they are
+    tried. Passwords are named, never shown."""
     chosen = inventory.hosts if hosts is None else hosts
-    return [_row(inventory, connections[name]) for name in chosen]
+    return [
+        {"host": name, "groups": list(inventory.hosts[name].groups), "ways": [_way(way) for way in connections[name]]}
+        for name in chosen
+    ]
 
 
 def groups(inventory: Inventory) -> list[Row]:
@@ -42,14 +49,13 @@ def table(shown: Sequence[Row]) -> Table:
     for key, head in _HEADS.items():
         drawn.add_column(head, no_wrap=key == "host", overflow="fold")
     for row in shown:
-        cells = {
-            **row,
-            "groups": ", ".join(_texts(row["groups"])),
-            "reached": " ".join(
-                dict.fromkeys((str(row["transport"]), str(row["protocol"]), f"{row['address']}:{row['port']}"))
-            ),
-        }
-        drawn.add_row(*(Text(str(cells[key])) for key in _HEADS))
+        first: Row = {"host": row["host"], "groups": ", ".join(_texts(row["groups"]))}
+        ways = row["ways"]
+        assert isinstance(ways, list)
+        for way in ways:
+            cells = {"host": "", "groups": "", **first, **way, "reached": _reached(way)}
+            drawn.add_row(*(Text(str(cells[key])) for key in _HEADS))
+            first = {}
     return drawn
 
 
@@ -64,20 +70,55 @@ def group_table(shown: Sequence[Row]) -> Table:
     return drawn
 
 
-def _row(inventory: Inventory, connection: Connection) -> Row:
-    ssh = connection.transport is Transport.SSH
+def _way(way: Connection) -> Row:
+    ssh = way.transport is Transport.SSH
     return {
-        "host": connection.host,
-        "groups": list(inventory.hosts[connection.host].groups),
-        "transport": connection.transport.value,
-        "protocol": "ssh" if ssh else "https" if connection.https else "http",
-        "address": f"[{connection.address}]" if ":" in connection.address else connection.address,
-        "port": connection.port,
-        "auth": "" if ssh else connection.auth.value,
-        "user": connection.user,
-        "password": connection.password.named if connection.password else "none",
-        "protection": "host key" if ssh else _protection(connection),
+        "transport": way.transport.value,
+        "protocol": "ssh" if ssh else "https" if way.https else "http",
+        "address": _bracketed(way.address),
+        "port": way.port,
+        "through": [_through(jump) for jump in way.ssh.jumps],
+        "control": way.control.value,
+        "auth": _ssh_auth(way) if ssh else way.auth.value,
+        "user": way.user,
+        "password": way.password.named if way.password else "none",
+        "protection": _host_key(way) if ssh else _protection(way),
     }
+
+
+def _reached(way: Mapping[str, object]) -> str:
+    """`psrp https db-01:5986`, `ssh db-01:22 through gate`."""
+    words = dict.fromkeys((str(way["transport"]), str(way["protocol"]), f"{way['address']}:{way['port']}"))
+    through = ", ".join(_texts(way["through"]))
+    return " ".join(words) + (f" through {through}" if through else "")
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _through(jump: Jump) -> str:
+    user = f"{jump.user}@" if jump.user else ""
+    return f"{user}{_bracketed(jump.address)}" + (f":{jump.port}" if jump.port else "")
+
+
+def _ssh_auth(way: Connection) -> str:
+    """What is offered, in the order tried."""
+    ssh = way.ssh
+    kinds = {
+        "certificate": bool(ssh.certificate_file),
+        f"key {ssh.key_file}": bool(ssh.key_file),
+        "agent": ssh.agent,
+        "password": way.password is not None,
+    }
+    return ", ".join(kind for kind, offered in kinds.items() if offered) or "keys of ~/.ssh"
+
+
+def _host_key(way: Connection) -> str:
+    if not way.verify:
+        return "host key NOT verified"
+    known = ", ".join(way.ssh.known_hosts)
+    return f"host key, verified by {known}" if known else "host key, verified"
 
 
 def _protection(connection: Connection) -> str:

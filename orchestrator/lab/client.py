@@ -87,6 +87,16 @@ def order(control: str | Path, message: Mapping[str, Any], *, limit_s: float = 1
     return answer
 
 
+def public_key(key_file: str) -> str:
+    """The line of KEY.pub, for the lab's `authorized_keys`. Raises LabError if it can't be read."""
+    path = Path(key_file + ".pub").expanduser()
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as exc:
+        write = f"ssh-keygen -y -f {key_file} > {path}"
+        raise LabError(f"{path} can't be read: the lab lets in whom it knows; `{write}` makes it") from exc
+
+
 def order_at(folder: Path, message: Mapping[str, Any]) -> dict[str, Any]:
     """Send one order to the lab whose `dir` is *folder*. Raises LabError, also if none runs there."""
     try:

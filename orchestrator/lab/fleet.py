@@ -117,12 +117,14 @@ def parse(raw: object) -> Fleet:
     name = fields.text("name", "lab")
     folder = fields.text("dir")
     users = fields.take("users", {"admin": "lab"}, dict, "a mapping of user to password")
-    if not users or not all(isinstance(k, str) and isinstance(v, str) and k and ":" not in k for k, v in users.items()):
-        raise BadFleet("fleet.users: expected a mapping of user (without a colon) to password, with at least one user")
+    if not all(isinstance(k, str) and isinstance(v, str) and k and ":" not in k for k, v in users.items()):
+        raise BadFleet("fleet.users: expected a mapping of user (without a colon) to password")
+    keys = fields.texts("authorized_keys", ())
+    if not (users or keys):
+        raise BadFleet("fleet.users: expected at least one user, or one of authorized_keys: else nobody is let in")
     transports = fields.texts("transports", ("http",))
     for transport in transports:
         _one_of(transport, TRANSPORTS, "fleet.transports")
-    keys = fields.texts("authorized_keys", ())
     ssh = "ssh" in transports
     hosts = tuple(_host(item, f"hosts[{n}]", ssh=ssh) for n, item in enumerate(fields.items("hosts")))
     fields.finish()
