@@ -26,7 +26,7 @@ def written(folder: Path, **files: str) -> Path:
 
 
 def drafted(plan: Path) -> Draft:
-    playbook, inventory = load_both(plan, plan.parent / "hosts.yaml")
+    playbook, inventory = load_both(plan, [plan.parent / "hosts.yaml"])
     return draft(playbook, inventory, Renderer(), lambda name: name)
 
 

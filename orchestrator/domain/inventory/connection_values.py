@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 from orchestrator.domain import durations
-from orchestrator.domain.errors import Mark, Mistake
+from orchestrator.domain.errors import Mark, Mistake, SecretError
 from orchestrator.domain.inventory import ranges
 from orchestrator.domain.inventory.connection_variables import OURS
 from orchestrator.domain.inventory.rendering import Rendered, VariableError
@@ -36,6 +36,7 @@ class Reader:
     def __init__(self, variables: Rendered) -> None:
         self.mistakes: list[Mistake] = []
         self._variables = variables
+        self._encrypted: dict[str, str] = {}
         self.names = frozenset(name for name in variables if name.startswith(OURS))
 
     def wrong(self, name: str, wrong: str, right: str = "") -> None:
@@ -54,7 +55,7 @@ class Reader:
                 return name
         return None
 
-    def _found(self, names: Sequence[str]) -> tuple[str, object]:
+    def _raw(self, names: Sequence[str]) -> tuple[str, object]:
         name = self.given(names)
         if name is None:
             return "", None
@@ -64,13 +65,31 @@ class Reader:
             self.mistakes.append(Mistake(error.mark, str(error)))
             return name, None
 
+    def _found(self, names: Sequence[str]) -> tuple[str, object]:
+        """As `_raw`, with what ansible-vault has encrypted in plain: all but passwords is shown anyway."""
+        name, value = self._raw(names)
+        if not isinstance(value, str) or OPEN not in value:
+            return name, value
+        try:
+            plain = self._variables.opened(value)
+        except SecretError as error:
+            self.wrong(name, f"{name}: {error}", error.hint)
+            return name, None
+        if plain != value:
+            self._encrypted[name] = shown(value)
+        return name, plain
+
+    def _told(self, name: str, value: object) -> str:
+        """*value* of *name* for a mistake: what was encrypted is not spelled out there."""
+        return self._encrypted.get(name) or _told(value)
+
     def text(self, names: Sequence[str], default: str = "") -> str:
         """A text; a number is taken as it is written."""
         name, value = self._found(names)
         if value is None:
             return default
         if isinstance(value, bool | dict | list):
-            self.wrong(name, f"{name} is {_told(value)}", "a text")
+            self.wrong(name, f"{name} is {self._told(name, value)}", "a text")
             return default
         text = str(value)
         if OPEN in text:
@@ -80,7 +99,7 @@ class Reader:
 
     def secret(self, names: Sequence[str]) -> Secret | None:
         """A password, references included; None if there is none."""
-        name, value = self._found(names)
+        name, value = self._raw(names)
         if value is None or isinstance(value, str):
             return Secret(value) if value else None
         # 0123 and 1e3 have lost their looks by now, so a number can't be taken for what was meant.
@@ -93,8 +112,8 @@ class Reader:
         text = self.text(names, default)
         if is_plain_address(text) or ranges.is_ipv6(text.strip("[]")):
             return text.strip("[]")
-        name = self.given(names)
-        self.wrong(name or names[0], f"{text[:60]!r} is no address", "a host name or an IP address, without port")
+        name = self.given(names) or names[0]
+        self.wrong(name, f"{self._told(name, text)} is no address", "a host name or an IP address, without port")
         return default
 
     def port(self, names: Sequence[str]) -> int | None:
@@ -105,7 +124,7 @@ class Reader:
         text = str(value).strip()
         if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535:
             return int(text)
-        self.wrong(name, f"{name}: {_told(value)} is no port", "a port is a number from 1 to 65535")
+        self.wrong(name, f"{name}: {self._told(name, value)} is no port", "a port is a number from 1 to 65535")
         return None
 
     def seconds(self, names: Sequence[str], default: float) -> float:
@@ -116,10 +135,10 @@ class Reader:
         try:
             seconds = durations.seconds(value) if isinstance(value, int | float | str) else 0.0
         except ValueError as error:
-            self.wrong(name, f"{name}: {error}")
+            self.wrong(name, f"{name}: {self._encrypted.get(name) or error}", "a number of seconds, 15s, 2m")
             return default
         if seconds <= 0:
-            self.wrong(name, f"{name}: {_told(value)} is too short", "a number of seconds above 0")
+            self.wrong(name, f"{name}: {self._told(name, value)} is too short", "a number of seconds above 0")
             return default
         return seconds
 
@@ -130,7 +149,7 @@ class Reader:
             return default
         if str(value).lower() in _FLAGS:
             return _FLAGS[str(value).lower()]
-        self.wrong(name, f"{name}: {_told(value)} is neither true nor false", "true or false")
+        self.wrong(name, f"{name}: {self._told(name, value)} is neither true nor false", "true or false")
         return default
 
     def choice(self, names: Sequence[str], offered: Mapping[str, ValueT], default: ValueT) -> ValueT:
@@ -154,7 +173,7 @@ class Reader:
         for word in sorted(set(chosen) - set(offered)):
             near = get_close_matches(word, list(offered), n=1)
             right = f"the nearest known one is {near[0]}" if near else f"known: {', '.join(offered)}"
-            self.wrong(name, f"{name}: {_told(word)} is not known", right)
+            self.wrong(name, f"{name}: {self._told(name, word)} is not known", right)
         return [word for word in chosen if word in offered]
 
     def path(self, names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """The ways to the hosts that a playbook names, made when a host is first named; their mistakes are kept."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -19,14 +19,23 @@ from orchestrator.domain.templates import Render
 class Reach:
     """How hosts are reached. `made` has the ways of each host that was asked for, by name, in that order.
 
-    *ask*: a way without a password of its own gets a reference to the one that was typed (`--ask-pass`).
+    *ask*: a way without a password of its own gets a reference to the one that was typed (`--ask-pass`). *reveal* resolves
+    secret references: addresses and users may be values that ansible-vault has encrypted.
     """
 
-    def __init__(self, inventory: Inventory, render: Render, *, ask: bool = False) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        render: Render,
+        *,
+        ask: bool = False,
+        reveal: Callable[[str], str] | None = None,
+    ) -> None:
         self.made: dict[str, tuple[Connection, ...]] = {}
         self._inventory = inventory
         self._render = render
         self._ask = ask
+        self._reveal = reveal
         self._found = Gathered()
         self._alike: dict[int, _Alike] = {}  # by the group variables' identity; the inventory keeps them alive
 
@@ -56,7 +65,7 @@ class Reach:
         alike = self._alike.get(shared)
         made = alike.at(host) if alike else None
         if made is None:
-            variables = Rendered(host, self._render)
+            variables = Rendered(host, self._render, self._reveal)
             made = self._checked(variables)
             if alike is None and _says_address_alone(host.variables, variables.leaned_on):
                 self._alike[shared] = _Alike.of(made, variables.leaned_on)

@@ -1,10 +1,11 @@
 """A host's variables with their templates rendered: each when it is first asked for, with the others at hand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.domain.errors import Mark, TemplateError
 from orchestrator.domain.inventory import ranges
 from orchestrator.domain.inventory.model import InventoryHost
+from orchestrator.domain.secrets import SecretRef, split
 from orchestrator.domain.templates import Render, is_template
 
 BY_HOST = ("inventory_hostname", "inventory_hostname_short", "group_names")
@@ -23,12 +24,13 @@ class Rendered(Mapping[str, object]):
     """The variables of one host, and Ansible's `inventory_hostname`, `inventory_hostname_short` and `group_names`.
 
     Looking one up raises VariableError if it can't be rendered. Cost: looking at the text; a rendered value is kept.
-    `leaned_on` are the names that templates have asked for so far, whether there are such variables or not.
+    *reveal* resolves secret references, for `opened`. `leaned_on` are the names that templates have asked for so far, whether there are such variables or not.
     """
 
-    def __init__(self, host: InventoryHost, render: Render) -> None:
+    def __init__(self, host: InventoryHost, render: Render, reveal: Callable[[str], str] | None = None) -> None:
         self.host = host
         self._render = render
+        self._reveal = reveal
         self._made: dict[str, object] = dict(
             zip(BY_HOST, (host.name, short_name(host.name), list(host.groups)), strict=True)
         )
@@ -56,6 +58,17 @@ class Rendered(Mapping[str, object]):
         finally:
             self._asked.pop()
         return made
+
+    def opened(self, text: str) -> str:
+        """*text* with its secrets in plain, if all of them are values that ansible-vault has encrypted; else as it is.
+
+        Raises:
+            SecretError: one can't be decrypted.
+        """
+        references = [piece for piece in split(text) if isinstance(piece, SecretRef)]
+        if self._reveal is None or any(reference.kind != "vault" for reference in references):
+            return text
+        return self._reveal(text)
 
     def mark(self, name: str) -> Mark:
         """Where the value of *name* stands."""

@@ -60,13 +60,13 @@ class Declared:
 class Playbook:
     """What the file says, as far as it is right.
 
-    `inventory` is as written: relative to the playbook's folder. `mistakes` are all that can be told without an
+    `inventory` are paths as written: relative to the playbook's folder. `mistakes` are all that can be told without an
     inventory; `draft` raises them together with its own, so whoever does not get that far must raise them. `whole`
     False: a fragment could not be read, so nothing can be said of what may be missing; it must not be drafted.
     """
 
     file: str
-    inventory: str | None
+    inventory: tuple[str, ...]
     inventory_mark: Mark
     settings: Piece[SettingsShape]
     vars: Mapping[str, Node]
@@ -104,11 +104,13 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
             found,
         )
     inventory = top.get("inventory")
-    if inventory and isinstance(inventory.value, str) and is_template(inventory.value):
-        found.add(inventory.mark, "the inventory's path can't hold a template", "write the path, or use --inventory")
+    sources = _texts(inventory)
+    for one in sources:
+        if is_template(str(one.value)):
+            found.add(one.mark, "the inventory's path can't hold a template", "write the path, or use --inventory")
     return Playbook(
         file=node.file,
-        inventory=inventory.value if inventory and isinstance(inventory.value, str) else None,
+        inventory=tuple(str(one.value) for one in sources),
         inventory_mark=inventory.mark if inventory else node.mark,
         settings=_settings(node, top, found),
         vars=variables,
@@ -116,6 +118,12 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
         mistakes=found.mistakes,
         whole=whole,
     )
+
+
+def _texts(node: Node | None) -> Sequence[Node]:
+    """The texts that *node* lists; it may be one by itself."""
+    listed = [] if node is None else node.value if isinstance(node.value, list) else [node]
+    return [one for one in listed if isinstance(one.value, str) and one.value]
 
 
 def _mark_of(declared: tuple[Declared, ...], key: str, dependency: str) -> Mark:
@@ -135,6 +143,8 @@ def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[Set
     plain = {key: child.plain() for key, child in top.items() if key in SettingsShape.model_fields}
     if is_template(str(plain.get("inventory", ""))):
         del plain["inventory"]
+    elif "inventory" in plain and not isinstance(plain["inventory"], list):
+        plain["inventory"] = [plain["inventory"]]
     return salvage_piece(SettingsShape, node, plain, found)
 
 

@@ -27,7 +27,8 @@ def playbook_schema() -> dict[str, Any]:
     _entry(shapes["EntryShape"])
     _gate(shapes["GateShape"], shapes)
     top = schema["properties"]
-    _also(top["include"], top["include"]["items"])
+    for paths in (top["include"], top["inventory"]):
+        _also(paths, paths["items"])
     top["services"]["additionalProperties"] = {"$ref": "#/$defs/EntryShape"}  # an empty one has no hosts
     top["services"]["propertyNames"] = {"pattern": f"^{KEY.pattern}$"}
     return {

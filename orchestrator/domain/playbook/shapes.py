@@ -303,7 +303,9 @@ class SettingsShape(Shape):
     """What the playbook says of the run as a whole."""
 
     name: Filled | None = Field(default=None, description="what the run is called in reports")
-    inventory: Filled | None = Field(default=None, description="the inventory file, relative to the playbook's folder")
+    inventory: list[Filled] = Field(
+        default=[], description="the inventory, or a list of them that are put together, relative to this file's folder"
+    )
     max_parallel: Count | None = Field(
         default=None, description="how many instances may be under way at once, in the whole run"
     )
