@@ -92,7 +92,12 @@ async def world(project: Project, *, ask: "AskPassword | None" = None) -> "Async
 
         return WinrmHosts(connections, credentials, project.secrets.reveal)
 
-    hosts = reaching(project.connections, {Transport.PSRP: by_winrm})
+    def by_ssh(connections: Mapping[str, Connection]) -> "Hosts":
+        from orchestrator.adapters.ssh.hosts import SshHosts
+
+        return SshHosts(connections, credentials, project.secrets.reveal)
+
+    hosts = reaching(project.connections, {Transport.PSRP: by_winrm, Transport.SSH: by_ssh})
     probe = ControllerProbe(project.secrets.reveal)
     try:
         yield World(hosts=hosts, probe=probe, local=ControllerCommand(project.secrets.reveal))
