@@ -19,6 +19,7 @@ from platformdirs import user_state_path
 from orchestrator.adapters.documents.project_files import load_both, load_inventory
 from orchestrator.adapters.secrets import SecretStore
 from orchestrator.adapters.templates.renderer import Renderer
+from orchestrator.adapters.vault import Vault
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
@@ -26,6 +27,7 @@ from orchestrator.domain.errors import BadInput, Gathered, OrchError
 from orchestrator.domain.inventory import patterns
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.reach import Reach
+from orchestrator.domain.secrets import VaultPassword
 
 if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
@@ -53,25 +55,30 @@ def state_folder(typed: Path | None) -> Path:
     return typed or Path(os.environ.get("ORCH_STATE_DIR") or user_state_path("orch", appauthor=False))
 
 
-def load(plan: Path, inventory: Path | None, *, answers: Mapping[str, str]) -> Project:
+def load(
+    plan: Path, inventory: Sequence[Path] | None, *, answers: Mapping[str, str], vault: Sequence[VaultPassword] = ()
+) -> Project:
     """Read playbook and inventory. *answers* are what was typed for `ask` secrets. Raises Mistakes: all of them."""
-    playbook, hosts = load_both(plan, inventory)
-    render = Renderer()
-    reach = Reach(hosts, render, ask="password" in answers)
+    safe = Vault(vault)
+    secrets, render = SecretStore(answers, safe.reveal), Renderer()
+    playbook, hosts = load_both(plan, inventory, safe)
+    reach = Reach(hosts, render, ask="password" in answers, reveal=secrets.reveal)
     gathered = Gathered()
     made = gathered.value(lambda: draft(playbook, hosts, render, reach.address_of))
     gathered.value(reach.check)
     gathered.check()
     assert made is not None
-    return Project(draft=made, inventory=hosts, connections=reach.made, secrets=SecretStore(answers))
+    return Project(draft=made, inventory=hosts, connections=reach.made, secrets=secrets)
 
 
 def load_hosts(
-    plan: Path | None, inventory: Path | None, pattern: str
+    plan: Path | None, inventory: Sequence[Path] | None, pattern: str, *, vault: Sequence[VaultPassword] = ()
 ) -> tuple[Inventory, Mapping[str, Sequence[Connection]]]:
     """The inventory alone, and the ways to the hosts of *pattern*. Raises Mistakes, BadInput."""
-    hosts = load_inventory(plan, inventory)
-    return hosts, Reach(hosts, Renderer()).all(patterns.select(hosts, pattern))
+    safe = Vault(vault)
+    hosts = load_inventory(plan, inventory, safe)
+    reach = Reach(hosts, Renderer(), reveal=SecretStore(vault=safe.reveal).reveal)
+    return hosts, reach.all(patterns.select(hosts, pattern))
 
 
 @asynccontextmanager
@@ -131,7 +138,7 @@ def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
     from orchestrator.lab import client
 
     folder = state / "lab"
-    every = Reach(project.inventory, Renderer()).all()
+    every = Reach(project.inventory, Renderer(), reveal=project.secrets.reveal).all()
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         fleet = lab_fleet(project.draft, every, project.secrets.reveal, client.public_key, folder=str(folder))

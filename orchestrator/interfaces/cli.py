@@ -57,6 +57,9 @@ def main() -> None:
 def stop(
     plan: options.Plan,
     inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
@@ -77,6 +80,9 @@ def stop(
 def start(
     plan: options.Plan,
     inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
@@ -95,6 +101,9 @@ def start(
 def restart(
     plan: options.Plan,
     inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
@@ -115,6 +124,9 @@ def restart(
 def status(
     plan: options.Plan,
     inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
@@ -128,7 +140,7 @@ def status(
 
     command(
         plan=plan,
-        inventory=inventory,
+        inventory=options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass),
         limit=limit,
         exclude=exclude,
         service=service,
@@ -140,17 +152,28 @@ def status(
 
 
 @app.command()
-def validate(plan: options.Plan, inventory: options.Inventory = None, json: options.Json = False) -> None:
+def validate(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
+    json: options.Json = False,
+) -> None:
     """Find every mistake in playbook and inventory, without asking any host."""
     from orchestrator.interfaces.commands.files import validate as command
 
-    command(plan=plan, inventory=inventory, json=json)
+    sources = options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass)
+    command(plan=plan, inventory=sources, json=json)
 
 
 @app.command()
 def check(
     plan: options.Plan,
     inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     json: options.Json = False,
@@ -162,7 +185,7 @@ def check(
 
     command(
         plan=plan,
-        inventory=inventory,
+        inventory=options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass),
         limit=limit,
         exclude=exclude,
         json=json,
@@ -174,9 +197,10 @@ def check(
 @app.command()
 def inventory(
     pattern: Annotated[str, typer.Argument(metavar="PATTERN", help="Which hosts, as in Ansible.")] = "all",
-    inventory: Annotated[
-        Path | None, typer.Option("--inventory", "-i", metavar="FILE", help="Ansible YAML inventory.")
-    ] = None,
+    inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
     plan: Annotated[
         Path | None, typer.Option("--plan", "-p", metavar="FILE", help="A playbook that names its inventory.")
     ] = None,
@@ -185,7 +209,8 @@ def inventory(
     """Show hosts, groups, and how each host would be reached."""
     from orchestrator.interfaces.commands.files import inventory as command
 
-    command(pattern=pattern, inventory=inventory, plan=plan, json=json)
+    sources = options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass)
+    command(pattern=pattern, inventory=sources, plan=plan, json=json)
 
 
 @app.command()
@@ -227,4 +252,6 @@ def demo() -> None:
 def _act(action: str, given: dict[str, object]) -> None:
     from orchestrator.interfaces.commands.act import Options, act
 
+    named = ("inventory", "vault_password_file", "vault_id", "ask_vault_pass")
+    given["inventory"] = options.Sources(*(given.pop(name) for name in named))  # type: ignore[arg-type] # as below
     act(action, Options(**given))  # type: ignore[arg-type] # typer checked each of them against the same names

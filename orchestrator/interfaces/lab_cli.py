@@ -12,11 +12,19 @@ Target = Annotated[str, typer.Argument(metavar="UNIT|HOST", help="orders@app-03,
 
 
 @lab.command()
-def up(plan: options.Plan, inventory: options.Inventory = None, state_dir: options.StateDir = None) -> None:
+def up(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
     """Serve every host of the playbook's inventory, in the foreground, until Ctrl-C or `orch lab down`."""
     from orchestrator.interfaces.commands.lab import up as command
 
-    command(plan=plan, inventory=inventory, state_dir=state_dir)
+    sources = options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass)
+    command(plan=plan, inventory=sources, state_dir=state_dir)
 
 
 @lab.command()

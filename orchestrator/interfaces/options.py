@@ -1,5 +1,7 @@
 """The options that commands share: one definition each, so that they read the same everywhere."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +11,27 @@ Plan = Annotated[
     Path, typer.Option("--plan", "-p", metavar="FILE", help="The playbook: services, hosts, dependencies, gates.")
 ]
 Inventory = Annotated[
-    Path | None,
-    typer.Option("--inventory", "-i", metavar="FILE", help="Ansible YAML inventory; overrides the playbook's own."),
+    list[Path] | None,
+    typer.Option(
+        "--inventory",
+        "-i",
+        metavar="FILE",
+        help="Ansible inventory: a file, a program or a folder; instead of the playbook's own. Repeated: all of them.",
+    ),
 ]
+VaultPasswordFile = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--vault-password-file",
+        metavar="FILE",
+        help="A password of ansible-vault, or a program that prints it; may be repeated.",
+    ),
+]
+VaultId = Annotated[
+    list[str] | None,
+    typer.Option("--vault-id", metavar="LABEL@FILE", help="The same for one vault id; LABEL@prompt asks. Repeatable."),
+]
+AskVaultPass = Annotated[bool, typer.Option("--ask-vault-pass", help="Ask for the password of ansible-vault.")]
 Limit = Annotated[
     list[str] | None,
     typer.Option(
@@ -64,3 +84,13 @@ Expect = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique beginning of one, or `last`.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where hosts come from, as typed: inventories (None: the playbook's own), and passwords of ansible-vault."""
+
+    files: Sequence[Path] | None = None
+    vault_password_files: Sequence[Path] | None = None
+    vault_ids: Sequence[str] | None = None
+    ask_vault_pass: bool = False

@@ -58,16 +58,19 @@ def ask_password(wanted: bool) -> dict[str, str]:
     """
     if not wanted:
         return {}
+    hint = "give the inventory `ansible_password: \"{{ secret('env:NAME') }}\"`, or file:, keyring: or command:"
+    return {"password": asked("--ask-pass", "password of the hosts: ", hint)}
+
+
+def asked(option: str, question: str, hint: str) -> str:
+    """What a person types, unseen, because *option* was given. Raises: BadInput when there is nobody to answer."""
     if not interactive():
-        raise BadInput(
-            "--ask-pass asks for a password, and there is no terminal to ask in",
-            hint="give the inventory `ansible_password: \"{{ secret('env:NAME') }}\"`, or file:, keyring: or command:",
-        )
+        raise BadInput(f"{option} asks for a password, and there is no terminal to ask in", hint=hint)
     try:
         with _interruptible():
-            return {"password": getpass.getpass("password of the hosts: ")}
+            return getpass.getpass(question)
     except EOFError:
-        raise BadInput("--ask-pass: the input ended without a password; nothing was touched") from None
+        raise BadInput(f"{option}: the input ended without a password; nothing was touched") from None
 
 
 @contextmanager

@@ -23,7 +23,9 @@ from orchestrator.engine import jobs
 from orchestrator.engine.ports import Journal, Order
 from orchestrator.interfaces import preview_view, surveying, views
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.terminal import ask_password, confirm, interactive, say
+from orchestrator.interfaces.loading import load
+from orchestrator.interfaces.options import Sources
+from orchestrator.interfaces.terminal import confirm, interactive, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,7 @@ class Options:
     """What was typed."""
 
     plan: Path
-    inventory: Path | None = None
+    inventory: Sources = Sources()
     limit: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     service: Sequence[str] | None = None
@@ -58,7 +60,7 @@ def act(action_name: str, options: Options) -> None:
 
 
 async def _act(action: Action, options: Options, state: Path) -> int:
-    project = wiring.load(options.plan, options.inventory, answers=ask_password(options.ask_pass))
+    project = load(options.plan, options.inventory, ask_pass=options.ask_pass)
     policy = _policy(options.unreachable, project.draft.unreachable)
     choice = Choice(
         hosts=project.select(options.limit),

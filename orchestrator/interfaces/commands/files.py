@@ -7,12 +7,14 @@ from pathlib import Path
 from orchestrator import wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.loading import load, load_hosts
+from orchestrator.interfaces.options import Sources
 
 
-def validate(*, plan: Path, inventory: Path | None, json: bool) -> None:
+def validate(*, plan: Path, inventory: Sources, json: bool) -> None:
     """Load everything; mistakes end the command."""
     with boundary(wiring.state_folder(None)):
-        draft = wiring.load(plan, inventory, answers={}).draft
+        draft = load(plan, inventory).draft
         instances = sum(len(entry.instances) for entry in draft.entries if not entry.external)
         services, hosts = len(draft.entries), len(draft.hosts)
         said = f"{plan}: valid; services {services}, instances {instances}, hosts {hosts}; no host was asked"
@@ -22,12 +24,12 @@ def validate(*, plan: Path, inventory: Path | None, json: bool) -> None:
         sys.stdout.write(said + "\n")
 
 
-def inventory(*, pattern: str, inventory: Path | None, plan: Path | None, json: bool) -> None:
+def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool) -> None:
     """Show the hosts that *pattern* names, and how each would be reached."""
     with boundary(wiring.state_folder(None)):
-        if inventory is None and plan is None:
+        if not inventory.files and plan is None:
             raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
-        hosts, connections = wiring.load_hosts(plan, inventory, pattern)
+        hosts, connections = load_hosts(plan, inventory, pattern)
         from orchestrator.interfaces.inventory_view import group_table, groups, rows, table  # noqa: PLC0415 - draws
         from orchestrator.interfaces.terminal import out  # noqa: PLC0415 - draws
 

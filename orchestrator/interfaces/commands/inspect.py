@@ -17,8 +17,10 @@ from orchestrator.domain.service import State
 from orchestrator.engine import jobs
 from orchestrator.interfaces import surveying
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.loading import load
+from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.status_view import checkup_tables, status_table
-from orchestrator.interfaces.terminal import ask_password, out
+from orchestrator.interfaces.terminal import out
 
 EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
 
@@ -26,7 +28,7 @@ EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
 def status(  # noqa: PLR0913 - one parameter an option
     *,
     plan: Path,
-    inventory: Path | None,
+    inventory: Sources,
     limit: Sequence[str] | None,
     exclude: Sequence[str] | None,
     service: Sequence[str] | None,
@@ -39,7 +41,7 @@ def status(  # noqa: PLR0913 - one parameter an option
     with boundary(wiring.state_folder(state_dir)):
         if expect is not None and expect not in EXPECTED:
             raise BadInput(f"--expect {expect}: choose running or stopped")
-        project = wiring.load(plan, inventory, answers=ask_password(ask_pass))
+        project = load(plan, inventory, ask_pass=ask_pass)
         choice = Choice(
             hosts=project.select(limit),
             exclude=project.select(exclude) or frozenset(),
@@ -63,7 +65,7 @@ def status(  # noqa: PLR0913 - one parameter an option
 def check(
     *,
     plan: Path,
-    inventory: Path | None,
+    inventory: Sources,
     limit: Sequence[str] | None,
     exclude: Sequence[str] | None,
     json: bool,
@@ -72,7 +74,7 @@ def check(
 ) -> None:
     """Ask everything that can be asked beforehand. Exit 1 if something would hurt the night."""
     with boundary(wiring.state_folder(state_dir)):
-        project = wiring.load(plan, inventory, answers=ask_password(ask_pass))
+        project = load(plan, inventory, ask_pass=ask_pass)
         choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
         asked = questions(project.draft, choice, Action.STATUS)
 

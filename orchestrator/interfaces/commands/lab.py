@@ -11,15 +11,17 @@ from rich.text import Text
 from orchestrator import wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.loading import load
+from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.terminal import out, say
 from orchestrator.interfaces.theme import plural
 
 
-def up(*, plan: Path, inventory: Path | None, state_dir: Path | None) -> None:
+def up(*, plan: Path, inventory: Sources, state_dir: Path | None) -> None:
     """Start the lab of a playbook in the foreground; returns when it has ended."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        project = wiring.load(plan, inventory, answers={})
+        project = load(plan, inventory)
         with wiring.lab(project, state) as lab, suppress(KeyboardInterrupt):  # which is how one ends it
             hosts = plural(len(project.inventory.hosts), "host")
             say(f"lab {project.draft.name}: {hosts} on loopback; Ctrl-C or `orch lab down` ends it")
