@@ -49,6 +49,7 @@ _CONFIG_WORDS = {
     "disabled": "Disabled",
 }
 _LISTED = {"type=": ("service", "own", "all", "driver"), "state=": ("active", "inactive", "all")}
+_BUFFER_MOST = 262_144
 _WANTED = {"active": (True,), "inactive": (False,), "all": (True, False)}
 """Whether services that are not stopped, or stopped ones, are listed."""
 
@@ -85,6 +86,8 @@ def _ask(host: Host, arguments: Sequence[str], *, extended: bool) -> list[str]:
     options = {"type=": "service", "state=": "active"}
     words = [part for argument in arguments for part in argument.replace("=", "= ", 1).split()]
     for option, value in zip(words[::2], [*words[1::2], ""], strict=False):
+        if option.casefold() == "bufsize=" and value.isdigit() and int(value) <= _BUFFER_MOST:
+            continue
         if value.casefold() not in _LISTED.get(option.casefold(), ()):
             raise Win32Error(win32.INVALID_PARAMETER)
         options[option.casefold()] = value.casefold()
