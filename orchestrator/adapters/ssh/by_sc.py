@@ -90,9 +90,8 @@ class BySc:
             raise Refused(self._host, Problem(ProblemKind.REFUSED, _UNASKABLE))
 
         def outcome(said: bytes) -> answers.Outcome | None:
-            _, began, rest = said.decode("ascii", "replace").partition(f"{nonce} began")
-            printed, ended, _ = rest.partition(f"{nonce} ended")
-            return answers.taken(wanted, printed.splitlines()) if began and ended else None
+            printed, ended, _ = said.decode("ascii", "replace").partition(f"{nonce} ended")
+            return answers.taken(wanted, printed.splitlines()) if ended else None
 
         def odd_outcome(said: bytes) -> answers.Outcome | None:
             rows = answers.framed(said, nonce)

@@ -14,7 +14,8 @@ from orchestrator.engine.ports import HostFacts
 class Sentence:
     """A command that asks for a control, and how what it prints is read.
 
-    It prints `NONCE began` before it asks. `outcome` is None as long as the rest is not all there; it raises Garbled.
+    It prints `NONCE began` before it asks. `outcome` is given what it prints after that; None as long as that is not
+    all there. It raises Garbled.
     """
 
     command: str
