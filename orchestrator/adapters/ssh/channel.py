@@ -4,6 +4,7 @@ asyncssh calls the methods of a session here; nothing of it is imported, so that
 """
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.errors import HostError, ProtocolError, Unreachable
@@ -61,10 +62,12 @@ class Channel:
         except OSError as exc:
             raise Unreachable(self.host, "the program at the other end takes nothing more") from exc
 
-    def write_eof(self) -> None:
-        """Tell the program that its input ends here."""
+    def feed(self, data: bytes) -> None:
+        """Send *data* as all of the program's input. One that has ended by itself needs none."""
         if self._channel is not None and not self.closed:
-            self._channel.write_eof()
+            with contextlib.suppress(OSError):
+                self._channel.write(data)
+                self._channel.write_eof()
 
     async def read_until(self, marker: bytes, *, limit_s: float) -> bytes:
         """Wait for *marker* in the output and take all up to and with it; what follows stays for the next time.
@@ -76,7 +79,7 @@ class Channel:
         try:
             if not self._found():
                 self._check()
-                await self._wait(limit_s)
+                await self._limited(limit_s)
                 self._check()
             end = self._said.index(marker) + len(marker)
         finally:
@@ -85,10 +88,10 @@ class Channel:
         del self._said[:end]
         return taken
 
-    async def ended(self, *, limit_s: float) -> None:
-        """Wait until the program has ended. Raises as `read_until` does, but not because it ended."""
+    async def ended(self) -> None:
+        """Wait until the program has ended, for ever if need be. Raises what broke the connection before that."""
         if not self.closed:
-            await self._wait(limit_s)
+            await self._wait()
         if self._lost is not None:
             raise self._lost
 
@@ -98,13 +101,17 @@ class Channel:
         if self._channel is not None:
             self._channel.abort()
 
-    async def _wait(self, limit_s: float) -> None:
-        self._waiter = self._loop.create_future()
+    async def _limited(self, limit_s: float) -> None:
         try:
             async with asyncio.timeout(limit_s):
-                await self._waiter
+                await self._wait()
         except TimeoutError as exc:
             raise Unreachable(self.host, f"no answer within {limit_s:g} s", sent=True) from exc
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
         finally:
             self._waiter = None
 

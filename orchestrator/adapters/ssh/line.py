@@ -57,17 +57,9 @@ class SshLine:
         *limit_s* covers the channel, the command and its output, but not the making of a connection, which has its
         own limit. Past it the channel is closed, Unreachable says `sent` True if the command was sent.
         """
-        began = asyncio.get_running_loop().time()
-        channel = await self.open(command, limit_s=limit_s)
+        channel = Channel(self._connection.host, 0)
         try:
-            if stdin:
-                channel.write(stdin)
-            channel.write_eof()
-            left = began + limit_s - asyncio.get_running_loop().time()
-            await channel.ended(limit_s=max(left, 0.0))
-        except Unreachable:
-            self._distrust(channel)
-            raise
+            await self._begin(channel, command, limit_s, stdin)
         finally:
             if not channel.closed:
                 channel.close()
@@ -76,16 +68,8 @@ class SshLine:
     async def open(self, command: str, *, limit_s: float | None = None) -> Channel:
         """Start *command* on a channel of its own that lasts. *limit_s* (the connection's read timeout unless given)
         covers the channel and the host's word that it took the command."""
-        limit = self._connection.read_timeout_s if limit_s is None else limit_s
-        peer = await self._ready()
-        channel = Channel(self._connection.host, self._number)
-        try:
-            async with asyncio.timeout(limit):
-                await peer.start(channel, command)
-        except TimeoutError as exc:
-            self._distrust(channel)
-            text = f"no answer within {limit:g} s"
-            raise Unreachable(self._connection.host, text, sent=channel.opened) from exc
+        channel = Channel(self._connection.host, 0)
+        await self._begin(channel, command, self._connection.read_timeout_s if limit_s is None else limit_s, None)
         return channel
 
     async def aclose(self) -> None:
@@ -95,6 +79,21 @@ class SshLine:
         peer, self._peer = self._peer, None
         if peer is not None:
             await peer.hang_up(CLOSE_S)
+
+    async def _begin(self, channel: Channel, command: str, limit_s: float, stdin: bytes | None) -> None:
+        """Start *command*; if it gets a *stdin*, to its end."""
+        peer = await self._ready()
+        channel.generation = self._number
+        try:
+            async with asyncio.timeout(limit_s):
+                await peer.start(channel, command)
+                if stdin is not None:
+                    channel.feed(stdin)
+                    await channel.ended()
+        except TimeoutError as exc:
+            self.distrust(channel)
+            text = f"no answer within {limit_s:g} s"
+            raise Unreachable(self._connection.host, text, sent=channel.opened) from exc
 
     async def _ready(self) -> "Peer":
         async with self._turn:
@@ -107,7 +106,7 @@ class SshLine:
                 self._number += 1
             return self._peer
 
-    def _distrust(self, channel: Channel) -> None:
+    def distrust(self, channel: Channel) -> None:
         """A host that did not answer in time may be slow or gone: ask the connection, and drop it if it is mute."""
         peer = self._peer
         if peer is not None and channel.generation == self.generation and self._doubt is None:

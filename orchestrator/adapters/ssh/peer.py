@@ -138,7 +138,7 @@ class Peer(asyncssh.SSHClientConnection):
                     self._refused()
         except BaseException:
             channel.closed = True
-            if made is not None and channel.opened:
+            if made is not None and not made.is_closing():  # the host opened it
                 made.abort()
             raise
 
