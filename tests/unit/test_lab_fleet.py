@@ -24,6 +24,14 @@ def test_only_names_addresses_and_services_are_needed() -> None:
     assert (service.ports[0].path, service.ports[0].status) == ("/", 200)
 
 
+def test_ssh_takes_its_own_fields_and_its_port_only_where_it_is_spoken() -> None:
+    assert parse({**fleet(), "users": {}, "authorized_keys": ["x"]}).authorized_keys == ("x",)
+    (host,) = parse(fleet(services=[{"name": "A", "ports": [{"port": 22}]}])).hosts
+    assert (host.ssh_port, host.default_shell, host.banner, host.max_sessions) == (22, "cmd", "", 10)
+    with pytest.raises(BadFleet, match="two listeners want port 22"):
+        parse({**fleet(services=[{"name": "A", "ports": [{"port": 22}]}]), "transports": ["ssh"]})
+
+
 MISTAKES = [
     ([], "fleet: expected an object"),
     ({"hosts": []}, "fleet.dir: is missing"),
@@ -31,6 +39,8 @@ MISTAKES = [
     ({"dir": "/tmp/x", "hosts": 3}, "fleet.hosts: expected a list"),
     ({**fleet(), "hots": 1}, "fleet: unknown field 'hots'"),
     ({**fleet(), "users": {"a:b": "x"}}, "fleet.users: expected a mapping"),
+    ({**fleet(), "users": {}}, "fleet.users: "),
+    ({**fleet(), "authorized_keys": "ssh-ed25519 AAAA"}, "fleet.authorized_keys: expected a list of texts"),
     ({**fleet(), "transports": ["rsh"]}, "'rsh' is not one of http, https, ssh"),
     (fleet(address="10.0.0.1"), "'10.0.0.1' is not an address of 127.0.0.0/8"),
     (fleet(address="nonsense"), "hosts[0].address"),
@@ -49,6 +59,12 @@ MISTAKES = [
     ),
     (fleet(services=[{"name": "A", "ports": [{"port": 1}, {"port": 1}]}]), "two listeners want port 1"),
     (fleet(services=[{"name": "A", "ports": [{}]}]), "hosts[0].services[0].ports[0].port"),
+    (fleet(ssh_port=70000), "hosts[0].ssh_port: 70000 is no TCP port"),
+    ({**fleet(ssh_port=5985), "transports": ["ssh"]}, "hosts[0]: two listeners want port 5985"),
+    (fleet(default_shell="bash"), "hosts[0].default_shell: 'bash' is not one of cmd, powershell, sh"),
+    (fleet(banner=3), "hosts[0].banner: expected text"),
+    (fleet(max_sessions=-1), "hosts[0].max_sessions: must not be negative"),
+    (fleet(services=[{"name": "A", "cluster_role": "Sales"}]), "service A has a cluster_role, but there is no ClusSvc"),
 ]
 
 
