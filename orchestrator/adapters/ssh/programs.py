@@ -46,7 +46,7 @@ class Programs:
             raise HostError(self._host, f"the arguments of {named} are too long to be sent over SSH")
         channel = await self._line.open(command, limit_s=min(self._limit_s, timeout_s))
         try:
-            channel.write_eof()
+            channel.feed(b"")
             async with asyncio.timeout_at(ends_s):
                 code, output = await (_by_cmd if plain else _by_powershell)(channel, nonce)
         except TimeoutError:

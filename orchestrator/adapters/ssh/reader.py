@@ -73,6 +73,7 @@ class Reader:
         except Unreachable as exc:
             if channel.lost is None and channel.closed:
                 raise ended(self._host, "PowerShell", channel) from exc
+            self._line.distrust(channel)
             raise
 
     async def _alone(self, line: str, nonce: str) -> bytes:

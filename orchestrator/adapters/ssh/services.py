@@ -71,13 +71,16 @@ class SshServices:
         before = self._last.get(name.lower())
         channel = await self._line.open(sentence.command)
         try:
-            channel.write_eof()
+            channel.feed(b"")
             await channel.read_until(f"{nonce} began".encode(), limit_s=self._limit_s)
-        except BaseException as exc:
-            gone = isinstance(exc, Unreachable) and channel.closed and channel.lost is None
-            channel.close()
-            if gone:
+        except Unreachable as exc:
+            if channel.closed and channel.lost is None:
                 raise ended(self._host, f"the {control}", channel) from exc
+            self._line.distrust(channel)
+            channel.close()
+            raise
+        except BaseException:
+            channel.close()
             raise
         self._forget(name)
         self._controls[name.lower()] = _Waiting(control, sentence, channel, before)
