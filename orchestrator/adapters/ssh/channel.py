@@ -4,7 +4,6 @@ asyncssh calls the methods of a session here; nothing of it is imported, so that
 """
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from orchestrator.domain.errors import HostError, ProtocolError, Unreachable
@@ -62,12 +61,10 @@ class Channel:
         except OSError as exc:
             raise Unreachable(self.host, "the program at the other end takes nothing more") from exc
 
-    def feed(self, data: bytes) -> None:
-        """Send *data* as all of the program's input. One that has ended by itself needs none."""
+    def write_eof(self) -> None:
+        """Tell the program that its input ends here; one that has ended by itself is not told."""
         if self._channel is not None and not self.closed:
-            with contextlib.suppress(OSError):
-                self._channel.write(data)
-                self._channel.write_eof()
+            self._channel.write_eof()
 
     async def read_until(self, marker: bytes, *, limit_s: float) -> bytes:
         """Wait for *marker* in the output and take all up to and with it; what follows stays for the next time.

@@ -88,7 +88,9 @@ class SshLine:
             async with asyncio.timeout(limit_s):
                 await peer.start(channel, command)
                 if stdin is not None:
-                    channel.feed(stdin)
+                    if stdin and not channel.closed:
+                        channel.write(stdin)
+                    channel.write_eof()
                     await channel.ended()
         except TimeoutError as exc:
             self.distrust(channel)
