@@ -115,3 +115,22 @@ def test_a_failure_stays_in_sight_and_ctrl_c_is_answered(pair: Site, terminal: T
     assert "the journal is intact" in " ".join(seen.split())
     assert pair.controls().count(f"stop {ONE}") == 1
     assert terminal.tmux("display-message", "-p", "#{cursor_flag}").strip() == "1", "the cursor is back"
+
+
+def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal: Terminal) -> None:
+    pair.fault(ONE, "hangs-on-stop")
+    terminal.run(typed(pair, "stop", "--yes"), pair.environment())
+    terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
+    for host in ("app-02", "db-01"):
+        pair.fault(host, "down")
+        pair.lab.order(op="clear", host=host)
+        pair.fault(host, "rejects-credentials")
+    pair.fault("app-01", "rejects-credentials")
+    seen = terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
+    assert "rejected admin with {file:" in " ".join(seen.split())
+    assert "services" not in seen, "the picture made room"
+    terminal.tmux("send-keys", "never shown", "Enter")
+    seen = terminal.until(lambda screen: "exit code" in screen)
+    assert "FAILED  stop pair" in seen
+    assert "never shown" not in seen
+    assert pair.controls().count(f"stop {ONE}") == 1
