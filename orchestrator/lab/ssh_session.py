@@ -55,6 +55,7 @@ class Session(asyncssh.SSHServerSession[bytes]):
 
     def session_started(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._serve())
+        self._task.add_done_callback(self._ended)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         self._input.feed(data)
@@ -62,6 +63,12 @@ class Session(asyncssh.SSHServerSession[bytes]):
     def eof_received(self) -> bool:
         self._input.end()
         return True  # what runs may still answer
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A mistake of ours must not look like a host that fell silent."""
+        if not task.cancelled() and (bug := task.exception()):
+            self._connection.abort()
+            asyncio.get_running_loop().call_exception_handler({"message": "a channel broke", "exception": bug})
 
     async def _serve(self) -> None:
         channel = self._channel
@@ -149,7 +156,7 @@ class _Wire:
 
     async def line(self) -> bytes | None:
         """The next line of standard input: with it the exchange before has ended."""
-        await self.end()
+        await self.end(over=False)
         line = await self._input.line()
         if line is not None:
             await self.begin("line", line.decode("utf-8", "replace"))
@@ -172,14 +179,17 @@ class _Wire:
             await self._cut("before")
         self._holds = bool(self._strikes) or "slow" in self._host.faults
 
-    async def end(self) -> None:
-        """The exchange is over: what was held back goes out, as far as the faults let it."""
+    async def end(self, *, over: bool = True) -> None:
+        """The exchange has ended: what was held back goes out, as far as the faults let it.
+
+        With *over* there is an exit status yet to come, which is an answer even where nothing was written.
+        """
         held, self._holds = self._holds, False
         strikes, self._strikes = self._strikes, {}
         if not held:
             self._flush()
             return
-        if "slow" in self._host.faults:
+        if "slow" in self._host.faults and (over or self._written):
             await asyncio.sleep(self._host.faults["slow"])
         written, self._written = self._written, []
         drops = strikes.get("drops")
