@@ -61,9 +61,10 @@ class Channel:
         except OSError as exc:
             raise Unreachable(self.host, "the program at the other end takes nothing more") from exc
 
-    def write_eof(self) -> None:
-        """Tell the program that its input ends here; one that has ended by itself is not told."""
-        if self._channel is not None and not self.closed:
+    def feed(self, data: bytes) -> None:
+        """Send *data* as all of the program's input. One that has ended by itself needs none."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.write(data)
             self._channel.write_eof()
 
     async def read_until(self, marker: bytes, *, limit_s: float) -> bytes:

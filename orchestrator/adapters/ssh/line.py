@@ -88,9 +88,7 @@ class SshLine:
             async with asyncio.timeout(limit_s):
                 await peer.start(channel, command)
                 if stdin is not None:
-                    if stdin and not channel.closed:
-                        channel.write(stdin)
-                    channel.write_eof()
+                    channel.feed(stdin)
                     await channel.ended()
         except TimeoutError as exc:
             self.distrust(channel)
