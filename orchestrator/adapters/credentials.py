@@ -105,6 +105,7 @@ class SharedCredentials:
     async def _allowed(self, connection: Connection, secret: Secret, *, looks: bool) -> tuple[str, Tries]:
         """Wait until a secret may be tried; which one, and the queue that it was taken from."""
         host, account = connection.host, self._account(connection, secret)
+        account.hosts.add(host)
         while True:
             try:
                 newest = await account.resolved()
@@ -167,7 +168,7 @@ class SharedCredentials:
 
 
 class _Account:
-    """One user with one secret text, and the secrets that it stood for up to now, oldest first.
+    """One user with one secret text: the hosts that wanted it, and the secrets that it stood for so far, oldest first.
 
     What is fetched or asked for it is done once for all who wait, and goes on when those who wait are cancelled.
     """
@@ -182,12 +183,12 @@ class _Account:
         self.user = user
         self.secret = secret
         self.values: list[str] = []
+        self.hosts: set[str] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self._fetch = fetch
         self._put = put
         self._first: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
-        self._waiting: set[object] = set()
         self._renewed = self._closed = False
 
     async def resolved(self) -> str:
@@ -204,14 +205,9 @@ class _Account:
             return True
         if self._closed:
             return False
-        waiter = object()
-        self._waiting.add(waiter)
-        try:
-            if self._next is None:
-                self._next = self._begin(self._move_on(tries))
-            await asyncio.shield(self._next)
-        finally:
-            self._waiting.discard(waiter)
+        if self._next is None:
+            self._next = self._begin(self._move_on(tries))
+        await asyncio.shield(self._next)
         return self.values[-1] != spent
 
     async def _resolve(self) -> None:
@@ -230,7 +226,7 @@ class _Account:
                     user=self.user,
                     source=self.secret.named,
                     rejected_by=tries.rejected_by,
-                    waiting=len(self._waiting),
+                    waiting=sum(not tries.trusted_by(host) for host in self.hosts),
                 )
             )
             self._closed = True

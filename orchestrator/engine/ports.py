@@ -130,7 +130,7 @@ class SignIn(Protocol):
 class PasswordQuestion:
     """A secret was rejected, and so was what its source gives now. `source` names it and never holds it.
 
-    `rejected_by` are hosts, by name; `waiting` is how many hosts wait for the answer.
+    `rejected_by` are hosts, by name; `waiting` is how many hosts want a secret that serves them.
     """
 
     user: str

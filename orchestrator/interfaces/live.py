@@ -31,7 +31,7 @@ class LiveView:
         self._timeline = Timeline()
         self._ahead_s = 0.0
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._paused = False
         self._live = Live(self, console=console, refresh_per_second=PICTURES_PER_S, transient=True)
 
     def fact(self, stamped: Stamped) -> None:
@@ -39,16 +39,24 @@ class LiveView:
         with self._lock:
             self._timeline.fact(stamped)
             self._ahead_s = self._monotonic() - stamped.elapsed_s
-        if not self._live.is_started and not self._closed:
-            try:
-                self._live.start()
-            except OSError:
-                self._closed = True  # the terminal is gone
+        self._draw()
 
     def note(self, note: Note) -> None:
         """See `View.note`."""
         with self._lock:
             self._timeline.note(note)
+
+    def pause(self) -> None:
+        """See `View.pause`. Facts and notes are taken in meanwhile."""
+        self._paused = True
+        with suppress(OSError):
+            self._live.stop()
+
+    def resume(self) -> None:
+        """See `View.resume`."""
+        self._paused = False
+        if self._timeline.began:
+            self._draw()
 
     def leave(self) -> None:
         """See `View.leave`."""
@@ -67,6 +75,13 @@ class LiveView:
                 self._console.print(report(self._timeline, marks_of(self._console)))
         except OSError:
             return  # the terminal is gone
+
+    def _draw(self) -> None:
+        if not self._live.is_started and not self._closed and not self._paused:
+            try:
+                self._live.start()
+            except OSError:
+                self._closed = True  # the terminal is gone
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw; the last line stays free, so that the terminal does not scroll."""

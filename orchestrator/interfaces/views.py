@@ -19,6 +19,12 @@ class View(Protocol):
     def note(self, note: Note) -> None:
         """What a step sees on its way; may be lost."""
 
+    def pause(self) -> None:
+        """Make room on the terminal for a question."""
+
+    def resume(self) -> None:
+        """The question is answered."""
+
     def leave(self) -> None:
         """The process ends at once: give the terminal back, say nothing."""
 

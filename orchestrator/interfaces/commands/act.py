@@ -22,6 +22,7 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.engine import jobs
 from orchestrator.engine.ports import Journal, Order
 from orchestrator.interfaces import preview_view, surveying, views
+from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
@@ -70,9 +71,10 @@ async def _act(action: Action, options: Options, state: Path) -> int:
         ignore_dependents=options.ignore_dependents,
     )
     asked = questions(project.draft, choice, action)
-    async with wiring.world(project) as world:
+    asker = Asker()
+    async with wiring.world(project, ask=asker.ask) as world:
         try:
-            with surveying.shown(len(asked), quiet=options.json) as answered:
+            with surveying.shown(len(asked), asker, quiet=options.json) as answered:
                 survey = await jobs.survey(asked, world.hosts, answered=answered)
         except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
             raise Declined("interrupted while the live state was read; nothing was touched") from None
@@ -88,7 +90,7 @@ async def _act(action: Action, options: Options, state: Path) -> int:
             raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
         if not options.yes:
             _agree(plan)
-        return await _run(plan, world, journal, options)
+        return await _run(plan, world, journal, options, asker)
 
 
 def _policy(typed: str | None, written: OnUnreachable) -> OnUnreachable:
@@ -200,16 +202,22 @@ class _Orders:
         os._exit(5)
 
 
-async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options) -> int:
+async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options, asker: Asker) -> int:
     header = wiring.header(sys.argv[1:])
     view = views.of_run(json=options.json)
-    orders = _Orders(header.run, view.leave)
+
+    def leave() -> None:
+        view.leave()
+        asker.leave()
+
+    orders = _Orders(header.run, leave)
     loop = asyncio.get_running_loop()
     orders.listen(loop)
     try:
-        ended = await jobs.run(
-            plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
-        )
+        with asker.over(view):
+            ended = await jobs.run(
+                plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
+            )
     finally:
         view.close()
         orders.deaf(loop)

@@ -16,6 +16,7 @@ from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.service import State
 from orchestrator.engine import jobs
 from orchestrator.interfaces import surveying
+from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
@@ -49,8 +50,8 @@ def status(  # noqa: PLR0913 - one parameter an option
         )
         asked = questions(project.draft, choice, Action.STATUS)
 
-        async def look(world: jobs.World) -> int:
-            with surveying.shown(len(asked), quiet=json) as answered:
+        async def look(world: jobs.World, asker: Asker) -> int:
+            with surveying.shown(len(asked), asker, quiet=json) as answered:
                 survey = await jobs.survey(asked, world.hosts, answered=answered)
             found = expectations(project.draft, choice, survey, expected=EXPECTED.get(expect or ""))
             if json:
@@ -78,8 +79,8 @@ def check(
         choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
         asked = questions(project.draft, choice, Action.STATUS)
 
-        async def look(world: jobs.World) -> int:
-            with surveying.shown(len(asked), quiet=json) as answered:
+        async def look(world: jobs.World, asker: Asker) -> int:
+            with surveying.shown(len(asked), asker, quiet=json) as answered:
                 found = await jobs.check(project.draft, asked, world, answered=answered)
             if json:
                 out().print_json(json_module.dumps({**asdict(found), "problems": found.problems}))
@@ -90,9 +91,10 @@ def check(
         raise typer.Exit(_with_world(project, look))
 
 
-def _with_world(project: wiring.Project, look: Callable[[jobs.World], Awaitable[int]]) -> int:
+def _with_world(project: wiring.Project, look: Callable[[jobs.World, Asker], Awaitable[int]]) -> int:
     async def main() -> int:
-        async with wiring.world(project) as world:
-            return await look(world)
+        asker = Asker()
+        async with wiring.world(project, ask=asker.ask) as world:
+            return await look(world, asker)
 
     return asyncio.run(main())
