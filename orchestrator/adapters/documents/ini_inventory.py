@@ -100,7 +100,8 @@ class _Reader:
             self._into.wrong(
                 mark, f"[{name}:{kind}] is no section", f"known: [{name}], [{name}:children], [{name}:vars]"
             )
-            kind = "vars"
+            self._take = _nothing
+            return
         self._group = name
         self._take = self._takes[kind]
         if name not in self._into.declared.groups:
@@ -148,8 +149,7 @@ class _Reader:
         entry = words[0]
         mark = self._mark(raw, entry, number)
         if entry.endswith(":") or entry == "---":
-            yaml = "this looks like YAML; " if entry == "---" or len(words) == 1 else ""
-            right = f"{yaml}INI lines are NAME, NAME:PORT or NAME VARIABLE=VALUE"
+            right = "INI lines are NAME, NAME:PORT or NAME VARIABLE=VALUE; files with YAML end in .yaml"
             self._into.wrong(mark, f"{entry[:80]!r} is no host name", right)
             return
         variables = {}
@@ -185,6 +185,10 @@ class _Reader:
         if found < 0:
             found = raw.find(where.partition("=")[0] + "=")
         return Mark(self._file, number, max(found, len(raw) - len(raw.lstrip()), 0) + 1)
+
+
+def _nothing(raw: str, line: str, number: int) -> None:
+    """Takes the lines of a section that is a mistake itself."""
 
 
 def _holds_private(node: Node) -> bool:

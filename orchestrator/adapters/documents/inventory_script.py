@@ -56,6 +56,7 @@ def output(path: Path, *arguments: str, shown_as: str) -> bytes:
         late = True
     finally:
         _kill(process)  # what it started may hold the pipes open
+        process.wait()
         printed.join()
         said.join()
     if late:
