@@ -29,5 +29,10 @@ def encode(text: str, code_page: int) -> bytes:
     return text.translate(_BEST_FIT).encode(_codec(code_page), "replace")
 
 
+def decode(data: bytes, code_page: int) -> str:
+    """What stands in *data* for who takes it for *code_page*."""
+    return data.decode(_codec(code_page), "replace")
+
+
 def _codec(code_page: int) -> str:
     return "utf-8" if code_page == UTF8 else f"cp{code_page}"

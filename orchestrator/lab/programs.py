@@ -44,6 +44,17 @@ async def run(where: Where, name: str, arguments: Sequence[str]) -> ProgramResul
     return await program(where, arguments) if program else None
 
 
+def exists(name: str) -> bool:
+    """Whether there is a program of that name."""
+    return name.casefold().removesuffix(".exe") in _PROGRAMS
+
+
+def sids(where: Where) -> tuple[str, tuple[str, ...]]:
+    """The SID of the user, and those of the groups in the token."""
+    relative = 500 if where.user.lower() == "admin" else 1001
+    return f"{_machine_sid(where.host.spec.name)}-{relative}", tuple(sid for _, _, sid in _GROUPS)
+
+
 async def _sc(where: Where, arguments: Sequence[str]) -> ProgramResult:
     code, lines = sc.run(where.host, arguments)
     return ProgramResult(code, lines)
@@ -81,7 +92,7 @@ async def _whoami(where: Where, arguments: Sequence[str]) -> ProgramResult:
         return ProgramResult(0, [account])
     lines = []
     if "/user" in given:
-        lines.append(f'"{account}","{_machine_sid(host.name)}-{500 if user.lower() == "admin" else 1001}"')
+        lines.append(f'"{account}","{sids(where)[0]}"')
     if "/groups" in given:
         held = "Mandatory group, Enabled by default, Enabled group"
         for name, kind, sid in _GROUPS:

@@ -116,7 +116,10 @@ class Call:
         return self.cmdlet.replace("-", "") + "Command"
 
     def chosen(self) -> list[Service]:
-        """The services that -Name means, by name; an error for each plain name that means none."""
+        """The services given as objects, or those that -Name means, by name; an error for each plain name that means
+        none."""
+        if "inputobject" in self.parameters:
+            return list(self.parameters["inputobject"])
         if not self.names:
             return list(self.host.scm)
         found: list[Service] = []
