@@ -103,6 +103,12 @@ class PlainView:
         """Notes are for a picture that changes: lines stay."""
         self._timeline.note(note)
 
+    def pause(self) -> None:
+        """See `View.pause`: lines stay where they are."""
+
+    def resume(self) -> None:
+        """See `View.resume`."""
+
     def leave(self) -> None:
         """See `View.leave`: every line is out already."""
 
@@ -113,12 +119,6 @@ class PlainView:
         self._closed = True
         paper = StringIO()
         console = Console(file=paper, width=REPORT_WIDTH, no_color=True, color_system=None, force_terminal=False)
-    def pause(self) -> None:
-        """See `View.pause`: lines stay where they are."""
-
-    def resume(self) -> None:
-        """See `View.resume`."""
-
         console.print(report(self._timeline, ASCII_MARKS if self._lines.ascii_only else UNICODE_MARKS))
         self._lines.write("")
         for line in paper.getvalue().splitlines():
