@@ -7,7 +7,8 @@ from pathlib import Path
 
 import asyncssh
 
-READ = 'cmd.exe /c "sc.exe queryex Bench & sc.exe qc Bench"'
+FIRST = 'cmd.exe /c "sc.exe queryex Bench & sc.exe qc Bench"'
+STATE = 'cmd.exe /c "sc.exe queryex Bench"'
 told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 known_hosts = asyncssh.read_known_hosts(told["known_hosts"])
 
@@ -28,11 +29,11 @@ async def stop(address: str, places: asyncio.Semaphore) -> None:
         ) as host,
     ):
 
-        async def stopped() -> bool:
-            said = (await host.run(READ, encoding=None)).stdout
+        async def stopped(line: str = STATE) -> bool:
+            said = (await host.run(line, encoding=None)).stdout
             return b" 1  STOPPED" in (said if isinstance(said, bytes) else b"")
 
-        assert not await stopped()
+        assert not await stopped(FIRST)
         assert not await stopped()
         await host.run('cmd.exe /c "sc.exe stop Bench"', encoding=None)
         assert await stopped()
