@@ -21,9 +21,9 @@ HOST_KINDS = {
     "slow": "seconds before each answer (1)",
     "drops": 'cuts the connection: "before" (default), "during", "after", or {"when", "count", "verb"}',
     "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
-    "rejects-credentials": "401 to everybody",
+    "rejects-credentials": "lets nobody in",
     "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
-    "quota": "no further shell; a number: so many commands in the life of each shell, and no more",
+    "quota": "no further shell; a number: so many commands in the life of each shell (SSH: channels of a connection)",
 }
 
 
@@ -35,6 +35,8 @@ class BadFault(ValueError):
 class Aim:
     """Which requests a wire fault hits. `verb`: a WSMan action or a command's name, any case; empty hits all.
 
+    Over SSH a request is a command line (`exec`) or a line of standard input (`line`), and its commands are the
+    programs, the verbs of `sc.exe` and the cmdlets in it. What aims at `connect` hits connections as they are made.
     `left` counts down with each hit; None never runs out.
     """
 
