@@ -88,28 +88,28 @@ class Vault:
     def _load(self) -> "VaultLib":
         try:
             from ansible.errors import AnsibleError  # noqa: PLC0415
+        except ImportError:
+            wrong = "something here is encrypted with ansible-vault, and ansible is not installed"
+            raise SecretError(wrong, hint="pip install 'orchestrator[vault]'") from None
+        try:
             from ansible.parsing.dataloader import DataLoader  # type: ignore[import-untyped]  # noqa: PLC0415
             from ansible.parsing.vault import VaultLib, VaultSecret, get_file_vault_secret  # noqa: PLC0415
-        except ImportError:
-            hint = "pip install 'orchestrator[vault]'"
-            raise SecretError(
-                "something here is encrypted with ansible-vault, and ansible is not installed", hint=hint
-            ) from None
+        except AnsibleError as error:
+            raise SecretError(f"ansible can't be loaded: {error}", hint="look at ansible.cfg") from None
         loader, secrets = DataLoader(), []
         for password in (*self._passwords, *_of_environment()):
-            if password.typed is not None:
-                secrets.append((password.label, VaultSecret(password.typed.text.encode())))
-                continue
             try:
-                secret = get_file_vault_secret(
-                    os.fspath(Path(password.file).expanduser()), password.label, None, loader
-                )
-                secret.load()
+                if password.typed is not None:
+                    secret = VaultSecret(password.typed.text.encode())
+                else:
+                    file = os.fspath(Path(password.file).expanduser())
+                    secret = get_file_vault_secret(file, password.label, None, loader)
+                    secret.load()
             except (AnsibleError, OSError) as error:
-                hint = "its first line is the password, or it is a program that prints it"
+                hint = "its text is the password, or it is a program that prints it"
                 raise SecretError(f"no vault password from {password.file}: {error}", hint=hint) from None
             secrets.append((password.label, secret))
-            loader.set_vault_secrets(secrets)  # a password file may itself be encrypted
+            loader.set_vault_secrets(secrets)  # a password file may itself be encrypted, with one before it
         return VaultLib(secrets)
 
 

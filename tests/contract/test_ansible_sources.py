@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from asking_ansible import Case, ask, compare_groups, compare_hosts
+from asking_ansible import Case, ask, compare_groups, compare_hosts, encrypted
 
 from orchestrator.adapters.documents.inventory_files import load
 from orchestrator.adapters.secrets import SecretStore
@@ -222,28 +222,20 @@ def test_a_listing_in_a_file_is_what_a_script_would_print(tmp_path: Path) -> Non
     assert seen > 50
 
 
-def encrypted(text: str) -> str:
-    """*text* as ansible-vault writes it."""
-    from ansible.parsing.vault import VaultLib, VaultSecret  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    made: bytes = VaultLib([("default", VaultSecret(PASSWORD.encode()))]).encrypt(text)
-    return made.decode()
+def sealed(text: str) -> str:
+    return encrypted(text, PASSWORD)
 
 
 def test_vault(tmp_path: Path) -> None:
-    inline = "!vault |\n" + textwrap.indent(encrypted("s3cret ü\n"), "    ")
+    inline = "!vault |\n" + textwrap.indent(sealed("s3cret ü\n"), "    ")
     files = {
-        "hosts.ini": encrypted("[web]\nweb-[1:2] role=front rack=5\n[web:vars]\ntext='in a vault'\n"),
+        "hosts.ini": sealed("[web]\nweb-[1:2] role=front rack=5\n[web:vars]\ntext='in a vault'\n"),
         "more.yml": f"db:\n  hosts: {{ db-1: }}\n  vars:\n   ansible_password: {inline}\n",
         "group_vars/all/plain.yml": "ansible_user: '{{ vault_user }}'\nflags: [1]\n",
-        "group_vars/all/vault.yml": encrypted(
-            "vault_user: CORP\\svc\nvault_on: true\nlist: [a, 1, {b: '{{ role }}'}]\n"
-        ),
-        "host_vars/web-1.yml": encrypted("role: own\n"),
+        "group_vars/all/vault.yml": sealed("vault_user: CORP\\svc\nvault_on: true\nlist: [a, 1, {b: '{{ role }}'}]\n"),
+        "host_vars/web-1.yml": sealed("role: own\n"),
         "print.sh": "#!/bin/sh\ncat <<'END'\n"
-        + json.dumps(
-            {"web": ["web-1"], "_meta": {"hostvars": {"web-1": {"pw": {"__ansible_vault": encrypted("x y")}}}}}
-        )
+        + json.dumps({"web": ["web-1"], "_meta": {"hostvars": {"web-1": {"pw": {"__ansible_vault": sealed("x y")}}}}})
         + "\nEND\n",
     }
     for name, text in files.items():
