@@ -214,6 +214,41 @@ def inventory(
 
 
 @app.command()
+def graph(
+    plan: options.Plan,
+    inventory: options.Inventory = None,
+    vault_password_file: options.VaultPasswordFile = None,
+    vault_id: options.VaultId = None,
+    ask_vault_pass: options.AskVaultPass = False,
+    format: options.GraphFormat = "text",
+    action: options.GraphAction = "start",
+    live: options.Live = False,
+    limit: options.Limit = None,
+    exclude: options.Exclude = None,
+    service: options.Service = None,
+    json: options.Json = False,
+    ask_pass: options.AskPass = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Draw what depends on what, and the critical path; with --live also what runs. Changes nothing."""
+    from orchestrator.interfaces.commands.graph import graph as command
+
+    command(
+        plan=plan,
+        inventory=options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass),
+        format=format,
+        action=action,
+        live=live,
+        limit=limit,
+        exclude=exclude,
+        service=service,
+        json=json,
+        ask_pass=ask_pass,
+        state_dir=state_dir,
+    )
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of playbooks and their fragments, for editors."""
     from orchestrator.interfaces.commands.files import schema as command

@@ -84,6 +84,22 @@ Expect = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique beginning of one, or `last`.")]
+GraphFormat = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="text|mermaid|dot",
+        help="For the terminal, for Mermaid, or for Graphviz. Default: text.",
+    ),
+]
+GraphAction = Annotated[
+    str,
+    typer.Option(
+        "--action", metavar="start|stop", help="Whose order, durations and critical path are drawn. Default: start."
+    ),
+]
+Live = Annotated[bool, typer.Option("--live", help="Read the hosts, and say of each service how many units run.")]
 
 
 @dataclass(frozen=True, slots=True)
