@@ -7,37 +7,25 @@ from pathlib import Path
 
 import asyncssh
 
-FIRST = 'cmd.exe /c "sc.exe queryex Bench & sc.exe qc Bench"'
-STATE = 'cmd.exe /c "sc.exe queryex Bench"'
+FIRST, STATE = 'cmd.exe /c "sc.exe queryex Bench & sc.exe qc Bench"', 'cmd.exe /c "sc.exe queryex Bench"'
 told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-known_hosts = asyncssh.read_known_hosts(told["known_hosts"])
+options = asyncssh.SSHClientConnectionOptions(
+    username=told["user"],
+    password=told["password"],
+    known_hosts=asyncssh.read_known_hosts(told["known_hosts"]),
+    client_keys=None,
+    config=None,
+    agent_path=None,
+)
 
 
 async def stop(address: str, places: asyncio.Semaphore) -> None:
     """Survey, look, stop, look, and look once more at the end."""
-    user, password = told["user"], told["password"]
-    async with (
-        places,
-        asyncssh.connect(
-            address,
-            username=user,
-            password=password,
-            known_hosts=known_hosts,
-            client_keys=None,
-            config=None,
-            agent_path=None,
-        ) as host,
-    ):
-
-        async def stopped(line: str = STATE) -> bool:
-            said = (await host.run(line, encoding=None)).stdout
-            return b" 1  STOPPED" in (said if isinstance(said, bytes) else b"")
-
-        assert not await stopped(FIRST)
-        assert not await stopped()
-        await host.run('cmd.exe /c "sc.exe stop Bench"', encoding=None)
-        assert await stopped()
-        assert await stopped()
+    async with places, asyncssh.connect(address, options=options) as host:
+        for line, stopped in ((FIRST, False), (STATE, False), (None, False), (STATE, True), (STATE, True)):
+            said = await host.run(line or 'cmd.exe /c "sc.exe stop Bench"', encoding=None)
+            assert isinstance(said.stdout, bytes)
+            assert line is None or (b" 1  STOPPED" in said.stdout) is stopped
 
 
 async def main() -> None:
