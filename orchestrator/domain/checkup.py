@@ -17,11 +17,12 @@ SKEW_LIMIT_S = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostCheck:
-    """One host: reached, credentials good, its clock close to ours."""
+    """One host: reached, credentials good, its clock close to ours. `detour`: see HostSurvey; it is no problem."""
 
     host: str
     ok: bool
     said: str = ""
+    detour: str = ""
     transport: str = ""
     computer_name: str = ""
     version: str = ""

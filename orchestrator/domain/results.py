@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from orchestrator.domain.errors import Problem
 
+REACHED_BY = "reached_by"
+"""The evidence of a host that was not reached by the first of its ways: how, and why."""
+
 
 class Outcome(StrEnum):
     """Three, not two: UNKNOWN blocks dependents, is never counted as success, and is never repeated blindly."""

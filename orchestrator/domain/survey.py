@@ -9,11 +9,15 @@ from orchestrator.domain.service import Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSurvey:
-    """What one host said: a reading for each question asked of it, or the problem that kept it from answering."""
+    """What one host said: a reading for each question asked of it, or the problem that kept it from answering.
+
+    `detour` says how the host was reached and why, if not by the first of its ways.
+    """
 
     host: str
     readings: tuple[Reading, ...] = ()
     problem: Problem | None = None
+    detour: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,13 @@ class Survey:
     def unreachable(self) -> tuple[HostSurvey, ...]:
         """The hosts that gave no answer, in the order asked."""
         return tuple(found for found in self.hosts.values() if found.problem is not None)
+
+    @property
+    def reached(self) -> "Survey":
+        """The hosts that gave an answer alone."""
+        return Survey({host: found for host, found in self.hosts.items() if found.problem is None})
+
+    @property
+    def detours(self) -> dict[str, str]:
+        """The hosts that were not reached by the first of their ways, and how and why."""
+        return {found.host: found.detour for found in self.hosts.values() if found.detour}

@@ -21,7 +21,7 @@ from orchestrator.domain.facts import (
     Strayed,
 )
 from orchestrator.domain.progress import LOOKED_AT, StageProgress, Track, Wait
-from orchestrator.domain.results import Note, Phase, Step
+from orchestrator.domain.results import REACHED_BY, Note, Phase, Step
 from orchestrator.domain.runstate import Standing
 
 
@@ -49,6 +49,8 @@ class Timeline:
         """Failed and unknown units, in the order in which they ended."""
         self.strayed: list[Strayed] = []
         self.orders: list[str] = []
+        self.detours: dict[str, str] = {}
+        """The hosts that were not reached by the first of their ways, and how and why at last."""
         self.checking = 0
         """Readings under way that belong to no unit's own steps: the look at everybody at the end."""
         self.halted = ""
@@ -95,6 +97,8 @@ class Timeline:
 
     def _end_step(self, fact: StepEnded, stamped: Stamped) -> None:
         step = fact.result.step
+        if REACHED_BY in fact.result.evidence:
+            self.detours[step.unit.rpartition("@")[2]] = fact.result.evidence[REACHED_BY]
         if step.phase is Phase.READ and not self.owns(step):
             self.checking -= 1
         if not 0 <= step.stage < len(self.stages):
@@ -190,6 +194,7 @@ class Timeline:
             "units": [_track_snapshot(track) for track in self.tracks()],
             "failures": [track.unit for track in self.failures],
             "strayed": [asdict(strayed) for strayed in self.strayed],
+            "detours": dict(self.detours),
             "left_alone": [asdict(left) for left in began.plan.left_alone] if began else [],
         }
 

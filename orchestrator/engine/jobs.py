@@ -71,7 +71,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurv
                 return HostSurvey(host=host, problem=error.problem)
             await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
         else:
-            return HostSurvey(host=host, readings=tuple(readings))
+            return HostSurvey(host=host, readings=tuple(readings), detour=hosts.detour(host))
     raise AssertionError("the last try returns")
 
 
@@ -182,12 +182,14 @@ def _host_check(found: HostSurvey, described: _Described | None) -> HostCheck:
         return HostCheck(host=found.host, ok=False, said=f"{found.problem.kind}: {found.problem.text}{advice}")
     facts = described[0] if described else None
     if facts is None:
-        return HostCheck(host=found.host, ok=True, said="it answers, but tells nothing of itself")
+        said = "it answers, but tells nothing of itself"
+        return HostCheck(host=found.host, ok=True, said=said, detour=found.detour)
     said = skew_said(facts.clock_skew_s)
     return HostCheck(
         host=found.host,
         ok=not said,
         said=said,
+        detour=found.detour,
         transport=facts.transport,
         computer_name=facts.computer_name,
         version=facts.version,

@@ -93,6 +93,8 @@ def _title(timeline: Timeline, marks: Marks) -> Text:
     title.append(f"  run {began.run}", style=QUIET_STYLE)
     if began.requester:
         title.append(f"  by {clean(began.requester)}", style=QUIET_STYLE)
+    if timeline.detours:
+        title.append(f"  {plural(len(timeline.detours), 'host')} not by the first way", style="yellow")
     return title
 
 

@@ -20,7 +20,7 @@ from orchestrator.domain.facts import (
     Strayed,
 )
 from orchestrator.domain.plan import Plan, Role
-from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
+from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
@@ -90,14 +90,24 @@ class PlainView:
     def __init__(self, stream: TextIO) -> None:
         self._lines = _Lines(stream)
         self._timeline = Timeline()
+        self._told: dict[str, str] = {}
         self._closed = False
 
     def fact(self, stamped: Stamped) -> None:
         """See `View.fact`."""
         own = isinstance(stamped.fact, StepEnded) and self._timeline.owns(stamped.fact.result.step)
         self._timeline.fact(stamped)
+        if isinstance(stamped.fact, StepEnded):
+            self._by_another_way(stamped.fact.result, stamped.at)
         for line in _said(stamped, own=own):
             self._lines.write(f"{moment(stamped.at)}  {line}")
+
+    def _by_another_way(self, result: Result, at: float) -> None:
+        """A line when a host is reached by another way than the lines have said so far."""
+        host, how = result.step.unit.rpartition("@")[2], result.evidence.get(REACHED_BY)
+        if how is not None and self._told.get(host) != how:
+            self._told[host] = how
+            self._lines.write(f"{moment(at)}  {clean(host)}  is reached by {clean(how)}")
 
     def note(self, note: Note) -> None:
         """Notes are for a picture that changes: lines stay."""

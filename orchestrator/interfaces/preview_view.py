@@ -13,8 +13,9 @@ from rich.text import Text
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
-from orchestrator.domain.survey import HostSurvey
+from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.report import by_detour
 from orchestrator.interfaces.terminal import err, out
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 
@@ -29,14 +30,15 @@ LONG = 12
 """A list of units longer than this is cut in a table; --json has all of it."""
 
 
-def show(preview: Preview, unreachable: Sequence[HostSurvey], *, json: bool, to_person: bool = False) -> None:
+def show(preview: Preview, survey: Survey, *, json: bool, to_person: bool = False) -> None:
     """Print the preview on stdout; *to_person*: on stderr, before a question."""
     if json:
-        told = {**asdict(preview), "unreachable": [_unreachable(found) for found in unreachable]}
+        unreachable = [_unreachable(found) for found in survey.unreachable]
+        told = {**asdict(preview), "unreachable": unreachable, "detours": survey.detours}
         out().print_json(json_module.dumps(told))
         return
     console = err() if to_person else out()
-    console.print(render(preview, unreachable, console))
+    console.print(render(preview, survey, console))
 
 
 def question(preview: Preview) -> str:
@@ -49,7 +51,7 @@ def question(preview: Preview) -> str:
     return f"{preview.action.capitalize()} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}?"
 
 
-def render(preview: Preview, unreachable: Sequence[HostSurvey], console: Console) -> RenderableType:
+def render(preview: Preview, survey: Survey, console: Console) -> RenderableType:
     """The whole preview; bounded in columns by the console, and in rows by its number of services."""
     parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, nothing touched yet", style="bold")]
     for stage in preview.stages:
@@ -57,7 +59,7 @@ def render(preview: Preview, unreachable: Sequence[HostSurvey], console: Console
             parts += [Text(""), _stage(stage)]
         if stage.critical_path:
             parts.append(_path(stage, marks_of(console).arrow))
-    parts += [Text(""), *_notices(preview, unreachable), _estimate(preview)]
+    parts += [Text(""), *_notices(preview, survey), _estimate(preview)]
     return Group(*parts)
 
 
@@ -124,8 +126,13 @@ def _step(step: PathStep) -> str:
     return f"{clean(step.unit)} {spoken(step.expected_s)}{' (guess)' if step.guessed else ''}"
 
 
-def _notices(preview: Preview, unreachable: Sequence[HostSurvey]) -> list[Text]:
-    return [*_without_answer(preview, unreachable), *_doubts(preview)]
+def _notices(preview: Preview, survey: Survey) -> list[Text]:
+    return [*_without_answer(preview, survey.unreachable), *_by_another_way(survey), *_doubts(preview)]
+
+
+def _by_another_way(survey: Survey) -> Iterator[Text]:
+    for how, hosts in by_detour(survey.detours).items():
+        yield Text("! ", style="bold yellow").append_text(_listed(hosts)).append(f": reached by {clean(how)}")
 
 
 def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iterator[Text]:

@@ -1,7 +1,7 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -98,6 +98,8 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
             yield from _row(marks.standing[standing], STYLES[standing], _names(units), what, first.now, first.why)
     for why, units in _left_alone(timeline).items():
         yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, _names(units), "left alone", "", why)
+    for how, hosts in by_detour(timeline.detours).items():
+        yield from _row(marks.arrow, QUIET_STYLE, _names(hosts), "not reached by the first way", "", f"but by {how}")
 
 
 def _why(track: Track) -> str:
@@ -129,6 +131,14 @@ def _left_alone(timeline: Timeline) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for left in timeline.began.plan.left_alone if timeline.began else ():
         groups.setdefault(left.why, []).append(left.unit)
+    return groups
+
+
+def by_detour(detours: Mapping[str, str]) -> dict[str, list[str]]:
+    """The hosts of each detour, for those that are alike are told together."""
+    groups: dict[str, list[str]] = {}
+    for host, how in detours.items():
+        groups.setdefault(how, []).append(host)
     return groups
 
 

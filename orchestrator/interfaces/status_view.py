@@ -33,10 +33,12 @@ def checkup_tables(checkup: Checkup) -> RenderableType:
     """Hosts, units and gates, and what would hurt the night."""
     hosts = _table("host", "reached", "over", "name", "version", "clock skew", "")
     for host in checkup.hosts:
+        detour = f"reached by {host.detour}" if host.detour else ""
+        said = "; ".join(filter(None, (host.said, detour)))
         skew = "" if host.clock_skew_s is None else f"{round(host.clock_skew_s):+d} s"
         hosts.add_row(
             safe(host.host), _word(host.ok), Text(host.transport), safe(host.computer_name), safe(host.version),
-            Text(skew), safe(host.said, "" if host.ok else "bold red"),
+            Text(skew), safe(said, ("yellow" if detour else "") if host.ok else "bold red"),
         )  # fmt: skip
     units = _table("unit", "ok", "state", "start type", "may start", "may stop", "")
     for unit in checkup.units:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.plan import Plan, Role, Stage
-from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
+from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import ServiceStatus
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
 from orchestrator.engine.work import gates
@@ -46,7 +46,14 @@ class Work:
             result = await self._carry_out(step)
         except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
             result = _broken(step, bug)
+        if detour := self._detour(step):
+            result = replace(result, evidence={**result.evidence, REACHED_BY: detour})
         return replace(result, took_s=asyncio.get_running_loop().time() - began_s)
+
+    def _detour(self, step: Step) -> str:
+        """How the step's host is reached, if not by the first of its ways; "" too if it was never asked."""
+        host = step.unit.rpartition("@")[2]
+        return self._hosts.detour(host) if host in self._known else ""
 
     async def _carry_out(self, step: Step) -> Result:
         stage = self._plan.stages[step.stage]

@@ -81,7 +81,7 @@ async def _act(action: Action, options: Options, state: Path) -> int:
         excluded = _excluded(project, choice, action, survey, policy, dry_run=options.dry_run)
         plan = build(project.draft, choice, action, survey, excluded=excluded)
         if options.dry_run:
-            preview_view.show(preview(plan), survey.unreachable, json=options.json)
+            preview_view.show(preview(plan), survey, json=options.json)
             return 1 if survey.unreachable and policy is not OnUnreachable.EXCLUDE else 0
         journal = wiring.journal(state)
         try:
@@ -89,7 +89,7 @@ async def _act(action: Action, options: Options, state: Path) -> int:
         except OrchError as error:
             raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
         if not options.yes:
-            _agree(plan)
+            _agree(plan, survey)
         return await _run(plan, world, journal, options, asker)
 
 
@@ -151,10 +151,10 @@ def _lost_in_words(lost: Sequence[HostSurvey]) -> str:
     return "\n".join([f"{len(lost)} {plural} no usable answer:", *lines, *hints])
 
 
-def _agree(plan: Plan) -> None:
+def _agree(plan: Plan, survey: Survey) -> None:
     """Show what would happen and ask. Raises Declined."""
     seen = preview(plan)
-    preview_view.show(seen, (), json=False, to_person=True)
+    preview_view.show(seen, survey.reached, json=False, to_person=True)
     if not confirm(preview_view.question(seen)):
         raise Declined("nothing was touched")
 
