@@ -1,4 +1,4 @@
-"""Two worlds with the same hosts in them: the in-memory fleet, and a lab that is reached over WinRM.
+"""Worlds with the same hosts in them: the in-memory fleet, and a lab that is reached over WinRM and over SSH.
 
 Every test of the contract suite takes a host of its own from a world, so that faults of one don't touch another.
 """
@@ -6,8 +6,8 @@ Every test of the contract suite takes a host of its own from a world, so that f
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -15,8 +15,9 @@ from orchestrator.adapters.credentials import SharedCredentials
 from orchestrator.adapters.either import EitherHosts
 from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL, Fault, MemoryFleet, MemoryPort, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
+from orchestrator.adapters.ssh.hosts import SshHosts
 from orchestrator.adapters.winrm.hosts import WinrmHosts
-from orchestrator.domain.connection import Auth, Connection
+from orchestrator.domain.connection import Auth, Connection, ControlBy, Ssh, Transport
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.secrets import Secret
 from orchestrator.domain.service import Asked, Control, ServiceStatus, StartType, State
@@ -69,10 +70,30 @@ SERVICES = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Says:
+    """What a way to talk to a host tells, where ways differ."""
+
+    waits: bool = True
+    """The answer to a control comes when the service got there, or can't; else as soon as Windows took the control."""
+    details: bool = True
+    """Display names, and which services of the host depend on one."""
+    clock: bool = True
+    """The host's clock, and a version."""
+
+
+BY_SC = Says(waits=False, details=False, clock=False)
+"""sc.exe tells numbers in positions alone."""
+
+
 class World(Protocol):
     """Where hosts are, and what can be done to them behind the adapter's back."""
 
     hosts: Hosts
+
+    @property
+    def says(self) -> Says:
+        """What the way to its hosts tells."""
 
     def fault(self, host: str, kind: Fault, *, times: int | None = 1, on: str = "") -> None:
         """The next exchanges of *on* (read, start, stop; empty: any) go wrong."""
@@ -136,9 +157,14 @@ class Site:
         return answer
 
     async def asked(self, service: str, control: Control) -> ControlAnswer:
-        """Send *control* and wait for what came of it."""
+        """Send *control* and wait for what came of it: no answer but a no is given before the service is there."""
         await self.services.request(service, control)
-        return await self.answered(service)
+        answer = await self.answered(service)
+        if not self.world.says.waits and answer.problem is None:
+            async with asyncio.timeout(10):
+                while (await self.status(service)).state.pending:  # noqa: ASYNC110 # a host sends no events
+                    await asyncio.sleep(0.03)
+        return answer
 
 
 @dataclass
@@ -147,6 +173,7 @@ class MemoryWorld:
 
     fleet: MemoryFleet
     hosts: Hosts
+    says: Says = Says()
 
     def fault(self, host: str, kind: Fault, *, times: int | None = 1, on: str = "") -> None:
         self.fleet.fault(host, kind, times=times, on=(on,) if on else ())
@@ -232,7 +259,29 @@ _MEANS: dict[Fault, tuple[str, dict[str, object]]] = {
     Fault.QUOTA: ("quota", {}),
     Fault.AUTH: ("rejects-credentials", {}),
 }
-_VERBS = {"read": "Get-Service", "start": "Start-Service", "stop": "Stop-Service", "": ""}
+_CMDLETS = {"read": "Get-Service", "start": "Start-Service", "stop": "Stop-Service"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wire:
+    """A way to reach the hosts of the lab. `verbs`: by what the lab tells one kind of exchange from another."""
+
+    transport: Transport = Transport.PSRP
+    control: ControlBy = ControlBy.POWERSHELL
+    says: Says = Says()
+    verbs: Mapping[str, str] = field(default_factory=lambda: _CMDLETS)
+
+
+WIRES = {
+    "winrm": Wire(),
+    "ssh-powershell": Wire(transport=Transport.SSH, verbs={**_CMDLETS, "read": "OrchRead"}),
+    "ssh-sc": Wire(
+        transport=Transport.SSH,
+        control=ControlBy.SC,
+        says=BY_SC,
+        verbs={"read": "queryex", "start": "start", "stop": "stop"},
+    ),
+}
 
 
 @dataclass
@@ -241,11 +290,17 @@ class LabWorld:
 
     lab: client.LabProcess
     hosts: Hosts
+    wire: Wire = WIRES["winrm"]
+
+    @property
+    def says(self) -> Says:
+        """See World."""
+        return self.wire.says
 
     def fault(self, host: str, kind: Fault, *, times: int | None = 1, on: str = "") -> None:
         name, value = _MEANS[kind]
         if name in ("drops", "silent", "garbage"):
-            value = {**value, "verb": _VERBS[on]} if on else dict(value)
+            value = {**value, "verb": self.wire.verbs[on]} if on else dict(value)
             if times is not None:
                 value["count"] = times
         self.lab.order(op="fault", host=host, kind=name, value=value or None)
@@ -263,7 +318,10 @@ class LabWorld:
         return State(state)
 
     def reads(self, host: str) -> int:
-        return len(self.lab.log(kind="command", host=host, name="Get-Service"))
+        if self.wire.transport is Transport.PSRP:
+            return len(self.lab.log(kind="command", host=host, name="Get-Service"))
+        lines = [entry["line"] for kind in ("exec", "line") for entry in self.lab.log(kind=kind, host=host)]
+        return sum(self.wire.verbs["read"] in line and "function" not in line for line in lines)
 
     def controls(self, host: str, service: str) -> list[str]:
         return [line["control"] for line in self.lab.log(kind="control", host=host, service=service)]
@@ -272,7 +330,9 @@ class LabWorld:
         return len(self.lab.log(kind="auth", host=host))
 
     def shells_left(self, host: str) -> int:
-        """Shells that were made and not deleted."""
+        """Shells that were made and not deleted; over SSH connections that were made and not ended."""
+        if self.wire.transport is Transport.SSH:
+            return len(self.lab.log(kind="connect", host=host)) - len(self.lab.log(kind="disconnect", host=host))
         made, deleted = (len(self.lab.log(kind="http", host=host, action=word)) for word in ("Create", "Delete"))
         return made - deleted
 
@@ -304,20 +364,29 @@ class LabSource:
         }
         return Connection(**settings)  # type: ignore[arg-type] # the fields are named where they are set
 
+    def by(self, wire: Wire, host: str, **changed: object) -> Connection:
+        """How *host* is reached by *wire*."""
+        if wire.transport is Transport.PSRP:
+            return self.connection(host, **changed)  # type: ignore[arg-type] # see there
+        ssh = Ssh(known_hosts=(str(self.lab.known_hosts),), config="none", agent=False)
+        settings = {"port": 22, "transport": wire.transport, "control": wire.control, "ssh": ssh, **changed}
+        return self.connection(host, **settings)  # type: ignore[arg-type] # see there
+
 
 @contextlib.contextmanager
-def running_lab(folder: Path) -> Iterator[LabSource]:
-    """A lab on addresses of its own."""
-    net = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
-    names = [f"{word}-{number:02}" for word, count in HOSTS_PER_LANGUAGE.items() for number in range(count)]
-    addresses = {name: f"{net}.{number + 1}" for number, name in enumerate(names)}
+def running_lab(folder: Path, *, wires: int = 1, **given: object) -> Iterator[LabSource]:
+    """A lab on addresses of its own, with hosts enough for so many wires; *given* are more fields of each host."""
+    net, first = secrets.randbelow(200) + 20, secrets.randbelow(240) + 1
+    names = [f"{word}-{number:03}" for word, count in HOSTS_PER_LANGUAGE.items() for number in range(count * wires)]
+    addresses = {name: f"127.{net}.{first + number // 250}.{number % 250 + 1}" for number, name in enumerate(names)}
     fleet = {
         "name": "contract",
         "dir": str(folder),
         "users": {USER: PASSWORD},
-        "transports": ["http", "https"],
+        "transports": ["http", "https", "ssh"],
         "hosts": [
-            {"name": name, "address": addresses[name], "language": name[:2], "services": _described()} for name in names
+            {"name": name, "address": addresses[name], "language": name[:2], "services": _described(), **given}
+            for name in names
         ],
     }
     unused = {word: iter([name for name in names if name[:2] == word]) for word in HOSTS_PER_LANGUAGE}
@@ -345,11 +414,15 @@ def _described() -> list[dict[str, object]]:
 
 
 @contextlib.asynccontextmanager
-async def lab_site(source: LabSource, language: str, auth: Auth = Auth.NTLM, **changed: object) -> AsyncIterator[Site]:
-    """A host of the lab that no test has used, reached by *auth*; afterwards no shell of ours may be left on it."""
+async def lab_site(
+    source: LabSource, language: str, auth: Auth = Auth.NTLM, *, wire: Wire = WIRES["winrm"], **changed: object
+) -> AsyncIterator[Site]:
+    """A host of the lab that no test has used, reached by *wire* (and *auth*, over WinRM)."""
     name = next(source.unused[language])
-    connection = source.connection(name, auth, **changed)  # type: ignore[arg-type]
-    hosts = WinrmHosts({name: connection}, open_credentials(connection), str)
-    world = LabWorld(source.lab, hosts)
-    yield Site(world, name)
-    await hosts.aclose()
+    connection = source.by(wire, name, auth=auth, **changed)
+    hosts_of = WinrmHosts if wire.transport is Transport.PSRP else SshHosts
+    hosts = hosts_of({name: connection}, open_credentials(connection), str)
+    try:
+        yield Site(LabWorld(source.lab, hosts, wire), name)
+    finally:
+        await hosts.aclose()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CMDLET = re.compile(r"\b[A-Za-z]+-[A-Za-z]+\b")
 _PROGRAM = re.compile(r"\b([\w-]+)\.exe\b", re.IGNORECASE)
 _SC = re.compile(r"\bsc(?:\.exe)?\"?[ \t]+(\w+)", re.IGNORECASE)
-_FIRST = re.compile(r"(?:^|[&|(;])[ \t@]*([\w.-]+)")
+_FIRST = re.compile(r"(?:^|[&|(;])[ \t@]*([\w-]+)")
 _ENCODED = re.compile(r"-e[a-z]*[ \t]+([A-Za-z0-9+/]{8,}=*)", re.IGNORECASE)
 _NOISE = b"\xff\xfe\x00 kernel: this is no answer at all \xc3\r\n"
 
@@ -95,11 +95,23 @@ class Session(asyncssh.SSHServerSession[bytes]):
             return await powershell(where, ["-c", self._line], wire)
         if host.spec.default_shell == "cmd":
             return await cmd.execute(where, self._line, wire, screen)
+        return await self._posix(where, wire, screen)
+
+    async def _posix(self, where: Where, wire: "_Wire", screen: Screen) -> int:
+        """A shell as of Cygwin: words and quotes, and one program."""
+        lexer = shlex.shlex(self._line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
         try:
-            name, *arguments = shlex.split(self._line) or ["true"]
+            words = list(lexer)
         except ValueError as exc:
             wire.write_error(f"sh: syntax error: {exc}\n".encode())
             return 2
+        if operators := [word for word in words if set(word) <= set("();<>|&")]:
+            wire.write_error(f"sh: this shell is a lab's and has no {operators[0]}\n".encode())
+            return 2
+        if not words:
+            return 0
+        name, *arguments = words
         code = await cmd.launch(where, name, subprocess.list2cmdline(arguments), wire, screen)
         if code is None:
             wire.write_error(f"sh: {name}: command not found\n".encode())
@@ -159,7 +171,9 @@ class _Wire:
         await self.end(over=False)
         line = await self._input.line()
         if line is not None:
-            await self.begin("line", line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            self._connection.log("line", channel=self._number, line=text)
+            await self.begin("line", text)
         return line
 
     def write(self, data: bytes) -> None:
@@ -231,8 +245,8 @@ def asked(line: str) -> str:
     for encoded in _ENCODED.findall(line):
         padded = base64.b64decode(encoded + "=" * (-len(encoded) % 4))
         line += "\n" + padded.decode("utf-16-le", "replace")
-    programs = _PROGRAM.findall(line)
-    names = {*_CMDLET.findall(line), *_SC.findall(line), *_FIRST.findall(line), *programs}
+    programs = {*_PROGRAM.findall(line), *_FIRST.findall(line)}
+    names = {*_CMDLET.findall(line), *_SC.findall(line), *programs}
     return "\n".join(sorted({*names, *(f"{program}.exe" for program in programs)}))
 
 

@@ -150,7 +150,8 @@ def taken(wanted: Control, lines: Sequence[str]) -> Outcome:
 
 def program_output(row: Row) -> tuple[int, str]:
     """The exit code of a program, and what it wrote to its output and then to its error output. Raises Garbled."""
-    return _typed(row, "exit", int), _typed(row, "out", str) + _typed(row, "err", str)
+    text = _typed(row, "out", str) + _typed(row, "err", str)
+    return _typed(row, "exit", int), text.replace("\r\n", "\n")
 
 
 def matches(pattern: str, name: str) -> bool:
