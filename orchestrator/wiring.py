@@ -3,16 +3,15 @@
 An adapter is imported by the function that chooses it: `orch validate` pays for no wire and no journal.
 """
 
-import json
 import os
 import shlex
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from platformdirs import user_state_path
 
@@ -23,7 +22,7 @@ from orchestrator.adapters.vault import Vault
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
-from orchestrator.domain.errors import BadInput, Gathered, OrchError
+from orchestrator.domain.errors import Gathered
 from orchestrator.domain.inventory import patterns
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.reach import Reach
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
     from orchestrator.engine.jobs import Header, World
     from orchestrator.engine.ports import AskPassword, Hosts
-    from orchestrator.lab.client import LabProcess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,41 +127,6 @@ def header(arguments: Sequence[str]) -> "Header":
 
     typed = shlex.join(["orch", *arguments])
     return Header(run=new_run_id(), requester=requester(), controller=socket.gethostname(), command=typed)
-
-
-@contextmanager
-def lab(project: Project, state: Path) -> "Iterator[LabProcess]":
-    """Serve every host of a project's inventory for the length of a `with`. Raises OrchError if that can't be."""
-    from orchestrator.domain.lab_fleet import lab_fleet, lab_units
-    from orchestrator.lab import client
-
-    folder = state / "lab"
-    every = Reach(project.inventory, Renderer(), reveal=project.secrets.reveal).all()
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        fleet = lab_fleet(project.draft, every, project.secrets.reveal, client.public_key, folder=str(folder))
-        with client.start(fleet) as process:
-            (folder / "units.json").write_text(json.dumps(lab_units(project.draft)), encoding="utf-8")
-            yield process
-    except client.LabError as error:
-        raise OrchError(str(error)) from None
-
-
-def lab_known(state: Path) -> dict[str, list[str]]:
-    """The SCM names of each instance in the lab that runs on this state folder."""
-    return dict(json.loads((state / "lab" / "units.json").read_text(encoding="utf-8")))
-
-
-def lab_order(state: Path, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the lab that runs on this state folder one order. Raises BadInput if there is none, or it refuses."""
-    from orchestrator.lab import client
-
-    try:
-        return client.order_at(state / "lab", message)
-    except client.NoLab as error:
-        raise BadInput(str(error), hint="orch lab up --plan FILE starts one") from None
-    except client.LabError as error:
-        raise BadInput(str(error), hint="orch lab ps shows its hosts, services and faults") from None
 
 
 def shipped(name: str) -> Path:

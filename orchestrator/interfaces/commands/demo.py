@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator import wiring
+from orchestrator import lab_wiring, wiring
 from orchestrator.domain.errors import OrchError
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import say
@@ -32,18 +32,18 @@ def demo() -> None:
         os.environ["ORCH_STATE_DIR"] = folder
         playbook = wiring.shipped("playbooks/shop.yaml")
         project = wiring.load(playbook, None, answers={})
-        with wiring.lab(project, Path(folder)):
+        with lab_wiring.served(project, Path(folder)):
             hosts, services = len(project.connections), len(project.draft.entries)
             say(f"A lab of {hosts} virtual Windows hosts and {services} services listens on loopback.")
             units = [
                 (instance.rpartition("@")[2], name)
-                for instance, names in wiring.lab_known(Path(folder)).items()
+                for instance, names in lab_wiring.known(Path(folder)).items()
                 for name in names
             ]
             for words, wanted in COMMANDS:
                 _show(words, playbook)
                 if wanted is not None:
-                    _check(wiring.lab_order(Path(folder), {"op": "ps"}), units, wanted)
+                    _check(lab_wiring.order(Path(folder), {"op": "ps"}), units, wanted)
         say("\nEvery unit ended as it should. The playbook: playbooks/shop.yaml; the inventory: inventory/lab.yaml")
         raise typer.Exit(0)
 

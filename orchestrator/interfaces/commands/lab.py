@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import wiring
+from orchestrator import lab_wiring, wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
@@ -22,10 +22,13 @@ def up(*, plan: Path, inventory: Sources, state_dir: Path | None) -> None:
     state = wiring.state_folder(state_dir)
     with boundary(state):
         project = load(plan, inventory)
-        with wiring.lab(project, state) as lab, suppress(KeyboardInterrupt):  # which is how one ends it
+        with lab_wiring.served(project, state) as lab, suppress(KeyboardInterrupt):  # which is how one ends it
             hosts = plural(len(project.inventory.hosts), "host")
             say(f"lab {project.draft.name}: {hosts} on loopback; Ctrl-C or `orch lab down` ends it")
             say(f"its certificates are signed by {lab.ca}; what it is asked is logged in {lab.dir / 'log.jsonl'}")
+            if (known_hosts := lab.known_hosts).exists():
+                trusting = f"ansible_ssh_common_args: -o UserKnownHostsFile={known_hosts}"
+                say(f"its SSH host keys are in {known_hosts}; an inventory trusts them by {trusting}")
             lab.wait()
         say("lab ended")
 
@@ -34,7 +37,7 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
     """Show hosts, services and faults of the lab that runs on this state folder."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        answer = wiring.lab_order(state, {"op": "ps"})
+        answer = lab_wiring.order(state, {"op": "ps"})
         if json:
             out().print_json(json_module.dumps(answer))
             return
@@ -51,7 +54,7 @@ def down(*, state_dir: Path | None) -> None:
     """End the lab that runs on this state folder."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        wiring.lab_order(state, {"op": "down"})
+        lab_wiring.order(state, {"op": "down"})
         say("lab ended")
 
 
@@ -60,7 +63,7 @@ def fault(*, target: str, kind: str, value: str | None, state_dir: Path | None) 
     state = wiring.state_folder(state_dir)
     with boundary(state):
         order = {"op": "fault", **_target(target, state), "kind": kind, "value": _number(value)}
-        wiring.lab_order(state, order)
+        lab_wiring.order(state, order)
         say(f"{target}: {kind}{' ' + value if value else ''}; take it back: orch lab clear {target}")
 
 
@@ -68,7 +71,7 @@ def clear(*, target: str | None, state_dir: Path | None) -> None:
     """Take the faults of a target, or all of them, back."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        wiring.lab_order(state, {"op": "clear", **(_target(target, state) if target else {})})
+        lab_wiring.order(state, {"op": "clear", **(_target(target, state) if target else {})})
         say(f"{target or 'everything'}: no faults")
 
 
@@ -96,7 +99,7 @@ def _target(target: str, state: Path) -> dict[str, str]:
     if not at:
         return {"host": target}
     key, _, scm_name = unit.partition(":")
-    names = wiring.lab_known(state).get(f"{key}@{host}", [])
+    names = lab_wiring.known(state).get(f"{key}@{host}", [])
     if not scm_name and len(names) == 1:
         scm_name = names[0]
     if not scm_name or scm_name not in names:
