@@ -1,6 +1,7 @@
 """The lab's SSH as asyncssh's client sees it: sign-in, channels, shells, forwarding, and what the log tells of them."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,8 @@ def test_who_is_not_known_stays_outside(world: World, number: int) -> None:
 def test_the_host_key_is_the_one_in_known_hosts(world: World) -> None:
     assert world.ask(nothing, "far-01", port=2222) == USER
     assert str(world.process.known_hosts) == str(world.process.dir / "known_hosts")
+    announced = json.loads((world.process.dir / "lab.json").read_text())["known_hosts"]
+    assert announced == str(world.process.known_hosts)
     lines = (world.process.dir / "known_hosts").read_text().splitlines()
     address = world.addresses["far-01"]
     assert [line.partition(" ssh-ed25519 AAAA")[0] for line in lines][3] == f"[far-01]:2222,[{address}]:2222"
@@ -153,6 +156,7 @@ def test_a_posix_shell_reads_the_line_first(world: World, line: str, output: byt
 def test_a_posix_shell_has_its_own_complaints(world: World) -> None:
     assert world.said("nosuch a", "sh-01") == (127, b"", b"sh: nosuch: command not found\n")
     assert world.said("echo 'a", "sh-01")[0] == 2
+    assert world.said("hostname; hostname", "sh-01") == (2, b"", b"sh: this shell is a lab's and has no ;\n")
 
 
 def test_many_channels_share_a_connection_up_to_the_hosts_limit(world: World) -> None:
