@@ -95,11 +95,11 @@ class Session(asyncssh.SSHServerSession[bytes]):
             return await powershell(where, ["-c", self._line], wire)
         if host.spec.default_shell == "cmd":
             return await cmd.execute(where, self._line, wire, screen)
-        return await self._posix(where, wire, screen)
+        return await self._posix(self._line, where, wire, screen)
 
-    async def _posix(self, where: Where, wire: "_Wire", screen: Screen) -> int:
-        """A shell as of Cygwin: words and quotes, and one program."""
-        lexer = shlex.shlex(self._line, posix=True, punctuation_chars=True)
+    async def _posix(self, line: str, where: Where, wire: "_Wire", screen: Screen) -> int:
+        """A shell as of Cygwin: words and quotes, and one program, which may be such a shell."""
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
         try:
             words = list(lexer)
@@ -112,6 +112,8 @@ class Session(asyncssh.SSHServerSession[bytes]):
         if not words:
             return 0
         name, *arguments = words
+        if name == "sh" and len(arguments) == 2 and arguments[0] == "-c":
+            return await self._posix(arguments[1], where, wire, screen)
         code = await cmd.launch(where, name, subprocess.list2cmdline(arguments), wire, screen)
         if code is None:
             wire.write_error(f"sh: {name}: command not found\n".encode())
