@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2] / "orchestrator"
 DATA = {
     "ast", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "difflib", "enum",
     "fnmatch", "functools", "graphlib", "hashlib", "heapq", "ipaddress", "itertools", "json", "keyword", "math",
-    "operator", "re", "string", "textwrap", "types", "typing", "unicodedata", "urllib",
+    "operator", "re", "shlex", "string", "textwrap", "types", "typing", "unicodedata", "urllib",
 }  # fmt: skip
 ALLOWED = {
     "domain": DATA | {"pydantic", "pydantic_core", "networkx"},
