@@ -377,7 +377,7 @@ class LabSource:
 def running_lab(folder: Path, *, wires: int = 1, **given: object) -> Iterator[LabSource]:
     """A lab on addresses of its own, with hosts enough for so many wires; *given* are more fields of each host."""
     net, first = secrets.randbelow(200) + 20, secrets.randbelow(240) + 1
-    names = [f"{word}-{number:03}" for word, count in HOSTS_PER_LANGUAGE.items() for number in range(count * wires)]
+    names = [f"{word}-{number:02}" for word, count in HOSTS_PER_LANGUAGE.items() for number in range(count * wires)]
     addresses = {name: f"127.{net}.{first + number // 250}.{number % 250 + 1}" for number, name in enumerate(names)}
     fleet = {
         "name": "contract",

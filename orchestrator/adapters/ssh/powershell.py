@@ -16,6 +16,8 @@ READER = "powershell -NoLogo -NoProfile -NonInteractive -Command -"
 """Reads its commands from its standard input, one line each."""
 ONCE = "powershell -NoLogo -NoProfile -NonInteractive -EncodedCommand "
 """Carries out the one script that follows in base64 of its UTF-16, and ends. Wants its input to end first."""
+HOME = "$PSHOME"
+"""A variable that PowerShell always has."""
 
 _TEXT = (
     "$ProgressPreference='SilentlyContinue';$WarningPreference='SilentlyContinue';"
@@ -63,6 +65,14 @@ _RUN = (
     "err=$e.Substring(0,[Math]::Min($e.Length,65536))}}catch{OrchWhy $_}};"
 )
 """Runs a program as CreateProcess does: no shell, no alias, its arguments as they are given."""
+
+
+def shell_probe(nonce: str) -> str:
+    """A command that a login shell answers by itself: `NONCE`, what it makes of HOME, and `-NONCE`.
+
+    cmd leaves it as it is, a POSIX shell makes nothing of it, PowerShell a folder.
+    """
+    return f'echo "{nonce}{HOME}-{nonce}"'
 
 
 def reading(nonce: str, asked: Sequence[Asked]) -> str:

@@ -56,11 +56,11 @@ class Reader:
             self._channel = None
 
     async def _takes_lines(self) -> bool:
-        """Whether the login shell leaves its input alone: only PowerShell knows $PSHOME."""
+        """Whether the login shell leaves its input to what it runs."""
         nonce = secrets.token_hex(8)
-        ran = await self._line.run(f"echo {nonce}$PSHOME-{nonce}", limit_s=self._limit_s)
+        ran = await self._line.run(powershell.shell_probe(nonce), limit_s=self._limit_s)
         shown = re.search(f"{nonce}(.*)-{nonce}", ran.stdout.decode("ascii", "replace"))
-        return shown is None or shown[1] in ("", "$PSHOME")
+        return shown is None or shown[1] in ("", powershell.HOME)
 
     async def _fed_with(self, line: str, nonce: str) -> bytes:
         channel = self._channel
