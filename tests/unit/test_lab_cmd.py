@@ -115,6 +115,7 @@ OUTPUTS = [
     ("lab-exit 7 & echo x>nul & call echo %^errorlevel%", "7\n"),
     ("lab-exit 7 & call echo a%^errorlevel%b%^username%", "a7badmin\n"),
     ('call echo "^a" ^^b', '"^^a" ^b\n'),
+    ("lab-exit 3221225786 & call echo %^errorlevel%", "-1073741510\n"),
     ("call lab-exit 3 x & call echo %^errorlevel%", "x\n3\n"),
     ("echo a>nul", ""),
     ("echo a >NUL 2>&1 & echo b", "b\n"),

@@ -219,7 +219,7 @@ class _Shell:
         if code is None:
             self._error_level = NOT_FOUND
             return self._complain(console, "unknown", name)
-        self._error_level = code
+        self._error_level = (code + 2**31) % 2**32 - 2**31  # a number with a sign, whatever the program meant
         return code
 
     def _say_it(self, text: str, console: Console) -> int:
