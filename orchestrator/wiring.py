@@ -82,6 +82,7 @@ def load_hosts(
 @asynccontextmanager
 async def world(project: Project, *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
     """The real hosts, probes and programs, closed at the end. *ask* asks a person. Raises SecretError: a dead end."""
+    from orchestrator.adapters.addresses import ourselves, resolved
     from orchestrator.adapters.credentials import SharedCredentials, fetching
     from orchestrator.adapters.either import reaching
     from orchestrator.adapters.local_command import ControllerCommand
@@ -91,6 +92,7 @@ async def world(project: Project, *, ask: "AskPassword | None" = None) -> "Async
     fetch = fetching(project.secrets.reveal, project.secrets.forget)
     credentials = SharedCredentials(fetch, chain.from_iterable(project.connections.values()), ask)
     await credentials.prepare()
+    ways = await resolved(project.connections)
 
     def by_winrm(connections: Mapping[str, Connection]) -> "Hosts":
         from orchestrator.adapters.winrm.hosts import WinrmHosts
@@ -102,10 +104,11 @@ async def world(project: Project, *, ask: "AskPassword | None" = None) -> "Async
 
         return SshHosts(connections, credentials, project.secrets.reveal)
 
-    hosts = reaching(project.connections, {Transport.PSRP: by_winrm, Transport.SSH: by_ssh})
+    hosts = reaching(ways, {Transport.PSRP: by_winrm, Transport.SSH: by_ssh})
     probe = ControllerProbe(project.secrets.reveal)
     try:
-        yield World(hosts=hosts, probe=probe, local=ControllerCommand(project.secrets.reveal))
+        local = ControllerCommand(project.secrets.reveal)
+        yield World(hosts=hosts, probe=probe, local=local, controller=ourselves(ways))
     finally:
         await credentials.aclose()
         await hosts.aclose()

@@ -30,11 +30,12 @@ SURVEY_PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The ports that every use case needs."""
+    """The ports that every use case needs. `controller` are the hosts that are this very machine."""
 
     hosts: Hosts
     probe: Probe
     local: LocalCommand
+    controller: frozenset[str] = frozenset()
 
 
 async def survey(

@@ -216,12 +216,11 @@ class Lane:
 
     async def _addresses(self) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
         host, port = self._connection.address, self._connection.port
-        try:
-            literal = ipaddress.ip_address(host)
-        except ValueError:
-            look_up = await self._threads.begin(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
-            return [(family, (str(address[0]), port)) for family, _, _, _, address in await look_up]
-        return [(socket.AF_INET if literal.version == 4 else socket.AF_INET6, (host, port))]
+        found = self._connection.resolved or ((host,) if _is_address(host) else ())
+        if found:
+            return [(socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port)) for address in found]
+        look_up = await self._threads.begin(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        return [(family, (str(address[0]), port)) for family, _, _, _, address in await look_up]
 
     async def _begin(self, session: "Session", work: Callable[[], T]) -> "asyncio.Future[T]":
         """Begin *work* in a thread. If it signs in, see to it that what comes of that is told, and soon."""
@@ -300,6 +299,14 @@ class Lane:
         self._under_way.discard(task)
         if not task.cancelled():
             task.exception()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _dropped(sock: socket.socket | None) -> bool:
