@@ -57,11 +57,12 @@ def act(action_name: str, options: Options) -> None:
                 f"orch {action_name} asks before it touches anything, and there is no terminal to ask in",
                 hint="add --yes to go on without asking, or --dry-run to look first",
             )
-        raise typer.Exit(asyncio.run(_act(Action(action_name), options, state)))
+        # Before there is an event loop: Ctrl-C then ends a program of the inventory that does not end.
+        project = load(options.plan, options.inventory, ask_pass=options.ask_pass)
+        raise typer.Exit(asyncio.run(_act(Action(action_name), project, options, state)))
 
 
-async def _act(action: Action, options: Options, state: Path) -> int:
-    project = load(options.plan, options.inventory, ask_pass=options.ask_pass)
+async def _act(action: Action, project: wiring.Project, options: Options, state: Path) -> int:
     policy = _policy(options.unreachable, project.draft.unreachable)
     choice = Choice(
         hosts=project.select(options.limit),
