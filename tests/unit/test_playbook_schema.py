@@ -110,6 +110,14 @@ def test_the_short_forms_that_people_write_fit() -> None:
     assert read_playbook(parse(of_gates(*[x[2:] for x in GOOD.strip().splitlines()]).encode(), "p")).mistakes == ()
 
 
+def test_what_is_not_external_may_say_all_however_that_is_written() -> None:
+    for word in ('"false"', "FALSE", "false", "no", "~"):
+        text = f"services: {{ a: {{ external: {word}, hosts: b, service: X, start: {{ timeout: 1s }} }} }}"
+        assert wrong(text) == set()
+        assert read_playbook(parse(text.encode(), "p")).mistakes == ()
+    assert wrong('services: { a: { external: "TRUE", hosts: b, service: X } }')
+
+
 BAD_GATES = [
     "tcp",
     "{}",

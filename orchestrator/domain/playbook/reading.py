@@ -186,9 +186,9 @@ def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[HeadS
 
 
 def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings) -> None:
-    if "external" in given and "external" not in entry.head.plain:
+    if entry.head.fixed is None or ("external" in given and "external" not in entry.head.plain):
         return  # neither true nor false: told already
-    if entry.head.plain.get("external"):
+    if entry.head.fixed.external:
         for key in NOT_EXTERNAL:
             if key in given:
                 right = "remove it, or `external: true`" + (

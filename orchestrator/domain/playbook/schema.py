@@ -80,7 +80,8 @@ def _entry(entry: JsonSchemaValue) -> None:
     _also(keys["hosts"], {"type": "array", "items": {"type": "string"}, "minItems": 1})
     one = {"type": "string", "pattern": f"^{KEY.pattern}$"}
     _also(keys["depends_on"], {"type": "array", "items": one, "uniqueItems": True}, one)
-    entry["if"] = {"required": ["external"], "properties": {"external": {"not": {"enum": [False, None]}}}}
+    no = {"anyOf": [{"enum": [False, None]}, any_case("false")]}
+    entry["if"] = {"required": ["external"], "properties": {"external": {"not": no}}}
     entry["then"] = {
         "properties": dict.fromkeys(NOT_EXTERNAL, _NULL),
         "anyOf": [_with(key) for key in ("ready", "stopped")],
