@@ -17,7 +17,7 @@ UNIT_KINDS = {
     "missing": "not installed",
 }
 HOST_KINDS = {
-    "down": "refuses connections and drops the open ones",
+    "down": "refuses connections and drops the open ones; winrm or ssh: of this wire alone",
     "slow": "seconds before each answer (1)",
     "drops": 'cuts the connection: "before" (default), "during", "after", or {"when", "count", "verb"}',
     "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
@@ -25,6 +25,14 @@ HOST_KINDS = {
     "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
     "quota": "no further shell; a number: so many commands in the life of each shell (SSH: channels of a connection)",
 }
+
+_AIMS = {
+    "drops": ("when", ("before", "during", "after")),
+    "garbage": ("what", ("text", "clixml")),
+    "silent": ("when", ("during",)),
+}
+WIRES = ("winrm", "ssh")
+"""What may be down by itself."""
 
 
 class BadFault(ValueError):
@@ -67,14 +75,14 @@ def check(kind: str, value: Any, *, of_service: bool) -> Any:
         return _number(kind, value, 1067, int)
     if kind in ("crashes-after", "slow"):
         return _number(kind, value, 1.0, float)
-    if kind == "drops":
-        return _aim(kind, value, "when", ("before", "during", "after"))
-    if kind == "garbage":
-        return _aim(kind, value, "what", ("text", "clixml"))
+    if kind in _AIMS:
+        return _aim(kind, value, *_AIMS[kind])
     if kind == "quota" and value not in (None, True):
         return _number(kind, value, 0, int)
-    if kind == "silent":
-        return _aim(kind, value, "when", ("during",))
+    if kind == "down" and value not in (None, True):
+        if value not in WIRES:
+            raise BadFault(f"down: {value!r} is not one of {', '.join(WIRES)}")
+        return value
     return True
 
 

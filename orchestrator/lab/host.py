@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from orchestrator.lab.faults import Aim
+from orchestrator.lab.faults import WIRES, Aim
 from orchestrator.lab.fleet import HostSpec, PortSpec
 from orchestrator.lab.ports import ServicePort
 from orchestrator.lab.record import Record
@@ -25,8 +25,11 @@ class Host:
         self.spec = spec
         self.faults: dict[str, Any] = {}
         self.auth_failures = 0
-        self.transports: list[Callable[[bool], None]] = []
-        """Each is called with True to open its listeners, with False to close them and to drop its connections."""
+        self.transports: dict[str, Callable[[bool], None]] = {}
+        """By wire, `winrm` and `ssh`.
+
+        Each is called with True to open its listeners, with False to close them and to drop its connections.
+        """
         self._record = record
         self._ports: dict[tuple[str, int], ServicePort] = {}
         self._closed = True
@@ -52,7 +55,7 @@ class Host:
     def open(self) -> None:
         """Begin to listen: transports, and the ports of running services, at once. Raises OSError."""
         self._closed = False
-        for transport in self.transports:
+        for transport in self.transports.values():
             transport(True)
         for service in self.scm.every():
             if service.state is State.Running:
@@ -61,7 +64,7 @@ class Host:
     def close(self) -> None:
         """Refuse all connections and drop the open ones."""
         self._closed = True
-        for transport in self.transports:
+        for transport in self.transports.values():
             transport(False)
         for service in self.scm.every():
             self._close_ports(service)
@@ -70,7 +73,9 @@ class Host:
         """Misbehave. Raises Win32Error 1060 for a service that isn't there."""
         if service_name is None:
             self.faults[kind] = value
-            if kind == "down":
+            if kind == "down" and value in WIRES:
+                self._switch(value, on=False)
+            elif kind == "down":
                 self.close()
             return
         service = self._any(service_name)
@@ -80,14 +85,21 @@ class Host:
     def clear_faults(self, service_name: str | None) -> None:
         """Behave again: one service, or the host with all its services."""
         if service_name is None and self.faults:
-            was_down = "down" in self.faults
+            down = self.faults.get("down")
             self.faults.clear()
-            if was_down:
+            if self._closed:
                 self.open()
+            elif down:
+                self._switch(down, on=True)
         for service in [self._any(service_name)] if service_name is not None else list(self.scm.every()):
             for kind in list(service.faults):
                 self.scm.clear_fault(service, kind)
                 self._refresh_ports(service, kind)
+
+    def _switch(self, wire: str, *, on: bool) -> None:
+        """Open or close one wire, if the fleet has it."""
+        if wire in self.transports:
+            self.transports[wire](on)
 
     def struck(self, kind: str, action: str, commands: str) -> str:
         """How a wire fault of *kind* strikes this request; empty if it does not."""

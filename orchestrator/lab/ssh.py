@@ -67,7 +67,7 @@ class Ssh:
         self.connections: set[Connection] = set()
         self._listener: Listener | None = None
         self._count = 0
-        host.transports.append(self._switch)
+        host.transports["ssh"] = self._switch
 
     def _switch(self, on: bool) -> None:
         if self._listener is not None:

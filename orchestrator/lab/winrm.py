@@ -34,7 +34,7 @@ class WinRm:
         self._listeners: list[Listener] = []
         self._gates: dict[Connection, tuple[int, Gatekeeper]] = {}
         self._connections = 0
-        host.transports.append(self._switch)
+        host.transports["winrm"] = self._switch
 
     def _switch(self, on: bool) -> None:
         for listener in self._listeners:
