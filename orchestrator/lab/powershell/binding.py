@@ -100,12 +100,18 @@ def _splatted(frame: Frame, node: Node) -> list[Argument]:
 
 async def _value(frame: Frame, node: Node, rest: list[Node]) -> Any:
     """One argument with what belongs to it: the parentheses of a call, and further elements of a bare list."""
+    first = node
     value = await _called(frame, node, rest)
     parts = [value]
     is_list = False
     while rest and rest[0].kind != "redirection" and _goes_on(node, rest[0]):
         node = rest.pop(0)
+        if not is_list and first.kind == "array_literal_expression":
+            parts = list(value)
         is_list = True
+        if further := _behind_comma(node):
+            parts += [await frame.plain(each) for each in further]
+            continue
         if node.kind == "generic_token" and node.text.startswith(","):
             if len(node.text) > 1:
                 parts += node.text[1:].rstrip(",").split(",")
@@ -118,11 +124,22 @@ async def _value(frame: Frame, node: Node, rest: list[Node]) -> Any:
     return parts if is_list else value
 
 
+def _behind_comma(node: Node) -> list[Node]:
+    """The elements of `, b, c` that stands behind a blank: the grammar takes it for an argument of its own."""
+    if node.kind == "expression_with_unary_operator":
+        return [node.kids[-1]] if node.kids[0].text == "," else []
+    if node.kind == "array_literal_expression":
+        first, *rest = node.named_kids()
+        head = _behind_comma(first)
+        return [*head, *rest] if head else []
+    return []
+
+
 def _goes_on(before: Node, after: Node) -> bool:
     if after.kind == "command_parameter":
         return False
     comma_behind = before.kind == "generic_token" and before.text.endswith(",")
-    return comma_behind or (after.kind == "generic_token" and after.text.startswith(","))
+    return comma_behind or bool(_behind_comma(after)) or (after.kind == "generic_token" and after.text.startswith(","))
 
 
 async def _called(frame: Frame, node: Node, rest: list[Node]) -> Any:

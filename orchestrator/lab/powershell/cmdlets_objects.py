@@ -6,7 +6,6 @@ from typing import Any
 
 from orchestrator.lab.powershell import convert, members, operators
 from orchestrator.lab.powershell.binding import Parameters
-from orchestrator.lab.powershell.evaluate import block_of
 from orchestrator.lab.powershell.frame import Frame
 from orchestrator.lab.powershell.invocation import Cmdlet, Invocation
 from orchestrator.lab.powershell.values import Block, Custom, Enough, Return, Table, failure, unsupported
@@ -49,8 +48,8 @@ async def block_value(frame: Frame, block: Block, value: Any) -> Any:
 
 async def _foreach(call: Invocation, value: Any) -> None:
     work = call.get("Process")
-    if "MemberName" in call.bound:
-        name = call.text("MemberName")
+    if isinstance(work, str) or "MemberName" in call.bound:
+        name = work if isinstance(work, str) else call.text("MemberName")
         for item in convert.items(members.get(call.frame.session, value, name)):
             await call.out(item)
         return
@@ -311,4 +310,3 @@ CMDLETS = (
         parameters=Parameters(("Property", "InputObject"), ("NoElement",), ("Property",)),
     ),
 )
-_ = block_of

@@ -5,7 +5,6 @@ from typing import Any
 from orchestrator.lab.powershell import convert, tojson
 from orchestrator.lab.powershell.binding import Parameters
 from orchestrator.lab.powershell.formatting import Shown, Writer, local_text
-from orchestrator.lab.powershell.frame import Frame
 from orchestrator.lab.powershell.invocation import Cmdlet, Invocation
 from orchestrator.lab.powershell.values import ErrorRecord, NetException, failure, unsupported
 
@@ -120,7 +119,6 @@ async def _from_json(call: Invocation) -> None:
     await call.out(tojson.read(text))
 
 
-_ = Frame
 CMDLETS = (
     Cmdlet(
         name="Write-Output",

@@ -15,11 +15,8 @@ from orchestrator.lab.powershell.services import Controller
 from orchestrator.lab.powershell.types import INT32, INT64, type_name
 from orchestrator.lab.powershell.values import (
     NOTHING,
-    Block,
-    Char,
     Custom,
     DateTime,
-    Failed,
     Int64,
     NetException,
     NetList,
@@ -408,4 +405,3 @@ _MAKERS: dict[str, Callable[["Session", list[Any]], Any]] = {
         ),
     }.items()
 }
-_ = (Block, Char, Failed)

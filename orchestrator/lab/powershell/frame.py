@@ -77,6 +77,8 @@ class Session:
         self.environment = _environment(where)
         self.static: dict[str, Any] = {}
         """Static properties that were assigned, by full name in lower case."""
+        self.statement: Node | None = None
+        """The statement that runs, for who asks where an error came from."""
         self._steps = 0
 
     @property
@@ -104,6 +106,8 @@ class Session:
         """An error that ends nothing: into $Error, and to where the error stream leads."""
         self.ok = False
         self.errors.insert(0, record)
+        if not record.at and self.statement is not None:
+            record.at = self.statement.text
         if self.error_stream.merged:
             self.error_stream.waiting.append(record)
         elif not self.error_stream.dropped:

@@ -14,7 +14,6 @@ from orchestrator.lab.powershell.values import (
     DateTime,
     Enum,
     ErrorRecord,
-    Failed,
     NetException,
     NetList,
     Nothing,
@@ -310,6 +309,11 @@ _METHODS: dict[type, dict[str, Callable[[Any, list[Any]], Any]]] = {
         "remove": _nothing(lambda value, arguments: value.remove(arguments[0])),
         "contains": lambda value, arguments: arguments[0] in value,
         "containskey": lambda value, arguments: arguments[0] in value,
+        "containsvalue": lambda value, arguments: arguments[0] in value.values(),
+        "clear": _nothing(lambda value, arguments: [value.remove(key) for key, _ in value]),
+        "getenumerator": lambda value, arguments: [
+            Custom(Table([("Name", key), ("Key", key), ("Value", item)], ordered=True)) for key, item in value
+        ],
     },
     DateTime: {
         "tostring": lambda value, arguments: objects.date_text(value, convert.text(arguments[0]) if arguments else ""),
@@ -360,4 +364,3 @@ _SERVICE_METHODS: dict[str, Callable[[Controller, list[Any]], Awaitable[Any]]] =
     "close": _refresh,
     "dispose": _refresh,
 }
-_ = Failed

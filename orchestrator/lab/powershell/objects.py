@@ -3,7 +3,6 @@
 An object is a Record: properties by lower case name, and methods. Each class is one small table.
 """
 
-import datetime
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -280,6 +279,3 @@ def _pattern(value: float, form: str) -> str:
 def now_ticks(now_s: float) -> int:
     """Seconds since 1970 as ticks."""
     return 621_355_968_000_000_000 + int(now_s * 10**7)
-
-
-_ = datetime

@@ -1,22 +1,24 @@
 """powershell.exe of a virtual host: its switches, a script that runs once, and the session that reads line by line."""
 
-import asyncio
 import base64
 import binascii
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.lab import codepages
 from orchestrator.lab.console import Console
-from orchestrator.lab.powershell import evaluate, pipelines, statements
+from orchestrator.lab.powershell import assignments, evaluate, pipelines, statements
 from orchestrator.lab.powershell.formatting import Shown
 from orchestrator.lab.powershell.frame import DEFAULTS, Frame, Language, Session
 from orchestrator.lab.powershell.source import BadSyntax, parse
 from orchestrator.lab.powershell.values import Enough, ErrorRecord, Exit, Failed, Leave, Return, failure
 from orchestrator.lab.programs import Where
 
-_LANGUAGE = Language(evaluate.QUICK, evaluate.EXPRESSIONS, {**statements.STATEMENTS, **pipelines.STATEMENTS})
+_LANGUAGE = Language(
+    evaluate.QUICK,
+    {**evaluate.EXPRESSIONS, **assignments.EXPRESSIONS},
+    {**statements.STATEMENTS, **pipelines.STATEMENTS},
+)
 _FLAGS = ("nologo", "noprofile", "noninteractive", "noexit", "sta", "mta")
 _WITH_VALUE = ("executionpolicy", "outputformat", "inputformat", "windowstyle", "version")
 _SHORTEST = {
@@ -215,6 +217,3 @@ def _syntax_error(exc: BadSyntax, text: str) -> ErrorRecord:
     record = failure(said, id, exception=kind, category=(17, "ParserError")).record
     record.at = text
     return record
-
-
-_ = (asyncio, contextlib)

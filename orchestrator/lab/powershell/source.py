@@ -1,16 +1,18 @@
 """From text to a tree of our own nodes, by the PowerShell grammar of tree-sitter.
 
-The grammar asks for a terminator in a few places where Windows PowerShell does not; there one is put in and the text
-read again. What the grammar still can't read is a parse error, and never runs.
+What the grammar can't read, after the repairs of `repairs`, is a parse error and never runs.
 """
 
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 import tree_sitter
 import tree_sitter_powershell
+
+from orchestrator.lab.powershell import repairs
 
 _PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
 _SINGLE, _DOUBLE, _DASHES = "\u2018\u2019\u201a\u201b", "\u201c\u201d\u201e", "\u2013\u2014\u2015"
@@ -23,25 +25,30 @@ _LEVELS = frozenset(
 ) | {"pipeline_chain", "array_literal_expression", "unary_expression", "argument_expression", "path_command_name"}
 """Nodes that stand for precedence alone when they have one child."""
 _DROPPED = frozenset({"comment", "command_argument_sep"})
-_OPENERS = frozenset({"{", "(", "[", "@{", "@(", "$("})
-_CLOSERS = frozenset({"}", ")", "]"})
-_STRINGS = frozenset({"string_literal", "generic_token", "command_name"})
-_GOES_ON = frozenset({"|", ",", "=", "+=", "-=", "*=", "/=", "%=", "+", "-", "*", "/", "%", "..", "&", ".", "::", "`"})
+_WITH_FIELDS = frozenset(f"{kind}_statement" for kind in ("if", "while", "do", "for")) | {
+    "elseif_clause",
+    "command",
+    "sub_expression",
+    "array_expression",
+}
+_NO_FIELDS: Mapping[str, "Node"] = MappingProxyType({})
 _REPAIRS = 20
-_NUMBER = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)[lLdD]?(?:[kKmMgGtTpP][bB])?")
-_SUSPECT = re.compile(r"[0-9](?:\.\.|[lLdD])")
-_RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)")
+_FUNCTIONS_KEPT = 512
+_WORTH_KEEPING = 1000
+_CONTINUED = re.compile(r"[ \t]`[ \t]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A node of the tree: its kind in the grammar's words, its text as it was written, and where that began."""
+class Node(NamedTuple):
+    """A node of the tree: its kind in the grammar's words, its text as it was written, and where that began.
+
+    Offsets compare only within one statement: a function that was read before is taken from the cache.
+    """
 
     kind: str
     text: str
     start: int
     kids: tuple["Node", ...] = ()
-    fields: Mapping[str, "Node"] = field(default_factory=dict)
+    fields: Mapping[str, "Node"] = _NO_FIELDS
     named: bool = True
 
     @property
@@ -72,25 +79,33 @@ class BadSyntax(Exception):
         super().__init__(at)
 
 
-@functools.lru_cache(maxsize=512)
 def parse(text: str) -> Node:
-    """The program *text*. Cached, for a fleet is sent the same text many times. Raises BadSyntax."""
+    """The program *text*; a long one is cached, for a fleet is sent the same many times. Raises BadSyntax."""
+    return _cached(text) if len(text) > _WORTH_KEEPING else _parsed(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _cached(text: str) -> Node:
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Node:
     shape = text.translate(_SHAPE)
+    if _CONTINUED.search(shape):
+        raise BadSyntax("`", incomplete=True)
     for _ in range(_REPAIRS):
         root = _PARSER.parse(shape.encode("utf-8", "replace")).root_node
-        repairs = _missing_terminators(root) if root.has_error else []
-        if _SUSPECT.search(shape):
-            repairs += _numbers_as_commands(root)
-        if not repairs:
+        marks = repairs.marks(root, shape)
+        if not marks:
             break
         starts = _char_offsets(shape)
-        for place, mark in sorted(repairs, reverse=True):
+        for place, mark in marks:
             at = starts[place] if starts else place
             text, shape = f"{text[:at]}{mark}{text[at:]}", f"{shape[:at]}{mark}{shape[at:]}"
     try:
         return _Reading(text, shape).node(root)
     except BadSyntax as exc:
-        incomplete = _goes_on(root)
+        incomplete = repairs.goes_on(root, shape)
         raise BadSyntax(exc.at, incomplete=incomplete, offset=exc.offset) from None
     except RecursionError:
         raise BadSyntax(text[:40], incomplete=False) from None
@@ -104,60 +119,6 @@ def _char_offsets(shape: str) -> list[int]:
     for at, char in enumerate(shape):
         offsets += [at] * len(char.encode("utf-8", "replace"))
     return [*offsets, len(shape)]
-
-
-def _walk(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    waiting = [node]
-    while waiting:
-        here = waiting.pop()
-        yield here
-        waiting += reversed(here.children)
-
-
-def _numbers_as_commands(root: tree_sitter.Node) -> list[tuple[int, str]]:
-    """Parentheses for what the grammar takes for a command's name though it is a number: `1..3 -contains 2`."""
-    marks: list[tuple[int, str]] = []
-    for node in _walk(root):
-        if node.type == "command_name" and node.parent is not None and node.parent.child_count > 1:
-            name = (node.text or b"").decode("utf-8", "replace")
-            if _NUMBER.fullmatch(name) or _RANGE.fullmatch(name):
-                marks += [(node.start_byte, "("), (node.end_byte, ")")]
-    return marks
-
-
-def _missing_terminators(root: tree_sitter.Node) -> list[tuple[int, str]]:
-    """Byte offsets where PowerShell needs no terminator but the grammar does: behind param() and switch clauses."""
-    places: set[int] = set()
-    for node in _walk(root):
-        if not node.is_error:
-            continue
-        kinds = [child.type for child in node.children]
-        if kinds == ["param_block"]:
-            places.add(node.end_byte)
-        parent = node.parent
-        if parent is not None and parent.type.startswith("switch"):
-            places |= {child.end_byte for child in node.children if child.type == "statement_block"}
-    return [(place, ";") for place in sorted(places)]
-
-
-def _goes_on(root: tree_sitter.Node) -> bool:
-    """Whether the mistake is that the text ends too early: something open, or an operator at its end."""
-    depth, last = 0, ""
-    for node in _walk(root):
-        if node.child_count or node.type in _DROPPED:
-            continue
-        if node.is_missing:
-            if node.type != "command_argument_sep" and node.end_byte == root.end_byte:
-                return True
-            continue
-        text = (node.text or b"").decode("utf-8", "replace").strip()
-        if not text:
-            continue
-        last = text
-        depth += (node.type in _OPENERS) - (node.type in _CLOSERS)
-        if node.type in ("'", '"') and node.parent is not None and node.parent.is_error:
-            return True
-    return depth > 0 or last.lower() in _GOES_ON or last.startswith(("@'", '@"'))
 
 
 class _Reading:
@@ -178,31 +139,56 @@ class _Reading:
         if node.is_missing:
             raise BadSyntax(self._text[max(0, start - 20) : start], incomplete=False, offset=start)
         kind = node.type
+        if kind == "pipeline_chain_tail":
+            raise BadSyntax(text, incomplete=False, offset=start)
         if node.is_error:
-            if [child.type for child in node.children] not in (["break", "simple_name"], ["continue", "simple_name"]):
-                raise BadSyntax(text, incomplete=False, offset=start)
-            kind = "flow_control_statement"
+            kind = self._meant(node, text, start)
         if kind == "variable" or not node.child_count:
             return _leaf(kind, text, start, named=node.is_named)
+        if kind == "function_statement":
+            return self._function(node, text, start)
         return self._branch(node, kind, text, start)
+
+    def _meant(self, node: tree_sitter.Node, text: str, start: int) -> str:
+        """What is right in PowerShell though the grammar has no place for it. Raises BadSyntax for all else."""
+        kinds = [child.type for child in node.children]
+        if node.parent is None and (set(kinds) == {"comment"} or not text.strip()):
+            return "program"
+        if kinds not in (["break", "simple_name"], ["continue", "simple_name"]):
+            raise BadSyntax(text, incomplete=False, offset=start)
+        return "flow_control_statement"
+
+    def _function(self, node: tree_sitter.Node, text: str, start: int) -> Node:
+        """A function is sent again and again among other lines: it is read once."""
+        known = _FUNCTIONS.get(text)
+        if known is None:
+            known = self._branch(node, "function_statement", text, start)
+            if len(_FUNCTIONS) >= _FUNCTIONS_KEPT:
+                _FUNCTIONS.clear()
+            _FUNCTIONS[text] = known
+        return known
 
     def _branch(self, node: tree_sitter.Node, kind: str, text: str, start: int) -> Node:
         kids: list[Node] = []
         fields: dict[str, Node] = {}
+        has_fields = kind in _WITH_FIELDS
         for number, child in enumerate(node.children):
             if child.type in _DROPPED:
                 if child.type == "command_argument_sep" and (child.text or b"").startswith(b":") and kids:
                     kids[-1] = Node(kids[-1].kind, kids[-1].text + ":", kids[-1].start)
                 continue
-            if child.is_missing and child.type in ("", "_statement_terminator"):
+            if child.is_missing and child.type == ";":
                 continue
             kid = self.node(child)
             kids.append(kid)
-            if name := node.field_name_for_child(number):
+            if has_fields and (name := node.field_name_for_child(number)):
                 fields.setdefault(name, kid)
         if kind == "command" and len(kids) == 1 and kids[0].kind == "command_name":
             return _number_or_command(kids[0], text, start) or Node(kind, text, start, tuple(kids), fields)
         return Node(kind, text, start, tuple(kids), fields)
+
+
+_FUNCTIONS: dict[str, Node] = {}
 
 
 def _leaf(kind: str, text: str, start: int, *, named: bool) -> Node:
@@ -213,9 +199,9 @@ def _leaf(kind: str, text: str, start: int, *, named: bool) -> Node:
 
 def _number_or_command(name: Node, text: str, start: int) -> Node | None:
     """What the grammar takes for a command's name though it is a number, or a range of two."""
-    if _NUMBER.fullmatch(name.text):
+    if repairs.NUMBER.fullmatch(name.text):
         return Node("real_literal", text, start)
-    if bounds := _RANGE.fullmatch(name.text):
+    if bounds := repairs.RANGE.fullmatch(name.text):
         ends = [Node("real_literal", part, start) for part in bounds.groups()]
         return Node("range_expression", text, start, (ends[0], Node("..", "..", start, named=False), ends[1]))
     return None

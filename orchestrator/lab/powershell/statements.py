@@ -1,9 +1,11 @@
 """Statements: lists, conditions, loops, switch, try, functions, and the ways out of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.lab.powershell import convert, operators
-from orchestrator.lab.powershell.evaluate import assign, block_of, named_type, pipeline_value, variable_name
+from orchestrator.lab.powershell.evaluate import block_of, named_type, pipeline_value, variable_name
 from orchestrator.lab.powershell.frame import Frame, Sink, Statement
 from orchestrator.lab.powershell.source import Node
 from orchestrator.lab.powershell.types import is_a
@@ -14,11 +16,11 @@ from orchestrator.lab.powershell.values import (
     Leave,
     NetException,
     Return,
-    Table,
     failure,
     unsupported,
 )
 
+_RUNTIME = "System.Management.Automation.RuntimeException"
 _PASSED = frozenset({"empty_statement", "{", "}", ";", "("})
 _WITHOUT_OUTPUT = frozenset(
     {
@@ -40,6 +42,7 @@ async def _list(frame: Frame, node: Node, sink: Sink) -> None:
             continue
         if kid.kind in _PASSED:
             continue
+        frame.session.statement = kid
         try:
             await _labeled(frame, kid, sink, label)
         except Failed as exc:
@@ -225,23 +228,34 @@ async def _caught(frame: Frame, node: Node, clauses: list[Node], sink: Sink) -> 
     finally:
         session.tries -= bool(clauses)
     session.depth = depth
-    clause = next((each for each in clauses if _takes(each, failed.record.exception)), None)
+    clause, record = _handler(clauses, failed.record)
     if clause is None:
         raise failed
-    session.errors.insert(0, failed.record)
+    session.errors.insert(0, record)
     held = frame.get("_")
-    frame.variables["_"] = failed.record
+    frame.variables["_"] = record
     try:
         await _then(frame, clause, sink)
-    except Failed as exc:
-        raise Failed(failed.record, fatal=True) from exc if exc.record.id == "LabRethrow" else exc
     finally:
         frame.variables["_"] = held
 
 
-def _takes(clause: Node, exception: NetException) -> bool:
+def _handler(clauses: Sequence[Node], record: ErrorRecord) -> tuple[Node | None, ErrorRecord]:
+    """The clause that takes an error, and the error as it sees it: by type what a method threw, else the whole."""
+    inner = record.exception.inner
+    if inner is not None and _RUNTIME in record.exception.bases:
+        for clause in clauses:
+            if _names(clause, inner):
+                return clause, replace(record, exception=inner)
+    for clause in clauses:
+        if clause.kid("catch_type_list") is None or _names(clause, record.exception):
+            return clause, record
+    return None, record
+
+
+def _names(clause: Node, exception: NetException) -> bool:
     types = clause.kid("catch_type_list")
-    return types is None or any(is_a(exception, named_type(kind)) for kind in types.all("type_literal"))
+    return types is not None and any(is_a(exception, named_type(kind)) for kind in types.all("type_literal"))
 
 
 async def _flow(frame: Frame, node: Node, sink: Sink) -> None:
@@ -254,6 +268,8 @@ async def _flow(frame: Frame, node: Node, sink: Sink) -> None:
         if inner is not None:
             await frame.run(inner, sink)
         raise Return
+    if keyword == "throw" and inner is None and isinstance(held := frame.get("_"), ErrorRecord):
+        raise Failed(held, fatal=True)
     value = None if inner is None else await pipeline_value(frame, inner)
     if keyword == "exit":
         raise Exit(int(convert.cast(value, "System.Int32")) if not convert.is_null(value) else 0)
@@ -275,8 +291,7 @@ def thrown(value: Any, id: str = "") -> Failed:
 
 
 def _runtime(said: str, id: str) -> ErrorRecord:
-    record = failure(said, id, category=(14, "OperationStopped")).record
-    return record
+    return failure(said, id, category=(14, "OperationStopped")).record
 
 
 async def _function(frame: Frame, node: Node, sink: Sink) -> None:
@@ -311,7 +326,7 @@ async def _pipeline(frame: Frame, node: Node, sink: Sink) -> None:
         await frame.run(inner, sink)
         return
     if inner.kind in _WITHOUT_OUTPUT:
-        await (assign(frame, inner) if inner.kind == "assignment_expression" else frame.value(inner))
+        await frame.value(inner)
         frame.session.ok = True
         return
     if inner.kind == "expression_with_unary_operator" and inner.kids[0].kind in _WITHOUT_OUTPUT:
@@ -343,4 +358,3 @@ STATEMENTS: dict[str, Statement] = {
     "function_statement": _function,
     "pipeline": _pipeline,
 }
-_ = Table

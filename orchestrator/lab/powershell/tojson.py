@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from orchestrator.lab.powershell import convert, members
-from orchestrator.lab.powershell.types import type_name
 from orchestrator.lab.powershell.values import (
     Char,
     Custom,
@@ -119,6 +118,3 @@ def _objects(value: Any) -> Any:
     if isinstance(value, str) and (found := _DATE.fullmatch(value)):
         return DateTime(int(found[1]) * 10_000 + _UNIX_EPOCH_TICKS, "Utc")
     return convert.fit(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-_ = type_name
