@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncssh
+import pytest
 from asyncssh.packet import UInt32
 
 from orchestrator.adapters.ssh.lines import SshLines
 from orchestrator.domain.connection import Connection, Ssh, Transport
-from orchestrator.domain.errors import AuthRejected
+from orchestrator.domain.errors import AuthRejected, HostError
 from orchestrator.domain.secrets import Secret
 
 PASSWORD = "right"
@@ -101,10 +102,10 @@ class _Server(asyncssh.SSHServer):
         return bool(self._site.keys) or self._site.authority is not None
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key in self._site.keys
+        return key.public_data in [known.public_data for known in self._site.keys]
 
     def validate_ca_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return key == self._site.authority
+        return self._site.authority is not None and key.public_data == self._site.authority.public_data
 
     def password_auth_supported(self) -> bool:
         return self._site.password is not None and not self._site.prompts
@@ -132,7 +133,9 @@ class _Server(asyncssh.SSHServer):
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:
         self._site.forwarded.append((dest_host, dest_port))
-        return self._site.forwards
+        if not self._site.forwards:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "open failed")
+        return True
 
 
 class _Session(asyncssh.SSHServerSession[bytes]):
@@ -272,3 +275,16 @@ async def until(holds: Callable[[], object]) -> None:
     """Wait until *holds* does. The test's own limit bounds it."""
     while not holds():  # noqa: ASYNC110  what is waited for happens in another's objects
         await asyncio.sleep(0.005)
+
+
+async def answers(lines: SshLines, host: str = "h") -> None:
+    """The host runs a command."""
+    assert (await lines.line(host).run("echo on", limit_s=20)).stdout == b"on"
+
+
+async def fails(lines: SshLines, host: str = "h") -> HostError:
+    """What an exchange raises; nothing of it can have been sent."""
+    with pytest.raises(HostError) as raised:
+        await lines.line(host).run("echo", limit_s=20)
+    assert not raised.value.sent
+    return raised.value

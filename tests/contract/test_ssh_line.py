@@ -6,10 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
-from ssh_server import PASSWORD, Site, Tried, lines_to, loopback, run, serving, until
+from ssh_server import PASSWORD, Site, Tried, fails, lines_to, loopback, run, serving, until
 
 from orchestrator.adapters.ssh import channel as channels
-from orchestrator.adapters.ssh.line import SshLine
 from orchestrator.domain.errors import HostError, ProtocolError, QuotaExceeded, Unreachable
 
 LIMIT_S = 20.0
@@ -234,15 +233,7 @@ def test_closing_is_quick_and_may_be_repeated() -> None:
     run(main())
 
 
-async def fails(line: SshLine) -> HostError:
-    """What an exchange raises now; nothing of it can have been sent."""
-    with pytest.raises(HostError) as raised:
-        await line.run("echo", limit_s=LIMIT_S)
-    assert not raised.value.sent
-    return raised.value
-
-
-def nowhere(**given: object) -> Site:
+def nowhere() -> Site:
     site = Site(address=loopback())
     with socket.socket() as free:
         free.bind((site.address, 0))
@@ -254,7 +245,7 @@ def test_a_closed_port_is_unreachable() -> None:
     async def main() -> None:
         site = nowhere()
         async with lines_to(site.way(password=PASSWORD)) as lines:
-            error = await fails(lines.line("h"))
+            error = await fails(lines)
             assert isinstance(error, Unreachable)
             assert f"{site.address}:{site.port}: connection refused" in str(error)
             assert "sshd" in error.hint
@@ -286,10 +277,40 @@ def test_what_answers_and_is_no_ssh_server(says: bytes, kind: type[HostError], t
         credentials = Tried()
         way = site.way(password=PASSWORD, connection_timeout_s=0.3)
         async with server, lines_to(way, credentials=credentials) as lines:
-            error = await fails(lines.line("h"))
+            error = await fails(lines)
             assert isinstance(error, kind), error
             assert text in str(error)
             assert credentials.asked == 0
+
+    run(main())
+
+
+def test_who_waits_for_a_connection_shares_what_became_of_it() -> None:
+    async def main() -> None:
+        accepted = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted.append(writer)
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(answer, loopback(), 0)
+        address, port = server.sockets[0].getsockname()
+        way = Site(address=address, port=port).way(password=PASSWORD, connection_timeout_s=0.3)
+        async with server, lines_to(way) as lines:
+            line = lines.line("h")
+            tasks = [asyncio.create_task(line.run("echo", limit_s=LIMIT_S)) for _ in range(5)]
+            await until(lambda: accepted)
+            tasks[0].cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            assert isinstance(results[0], asyncio.CancelledError)
+            assert all(isinstance(one, Unreachable) and not one.sent for one in results[1:])
+            assert len(accepted) == 1
+            late = asyncio.create_task(line.run("echo", limit_s=LIMIT_S))
+            await until(lambda: len(accepted) == 2)
+            await line.aclose()
+            with pytest.raises(Unreachable):
+                await late
 
     run(main())
 

@@ -64,15 +64,16 @@ class _File(SSHClientConfig):
         if "exec" not in words:
             super()._match(option, args)
             return
-        before = args[: words.index("exec")]
-        if before:
-            super()._match(option, before)
-        if not before or self._matching:
+        first = words.index("exec") == 0
+        if not first:
+            super()._match(option, args[: words.index("exec")])
+        if first or self._matching:
             self._error("`Match exec` is not supported: write the block as Host or Match host")
         args.clear()
 
     _handlers = {
         **SSHClientConfig._handlers,
+        "match": ("Match", _match),
         "stricthostkeychecking": ("StrictHostKeyChecking", SSHClientConfig._set_string),
     }
 

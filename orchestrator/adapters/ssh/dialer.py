@@ -144,13 +144,13 @@ class Dialer:
         client = Client(connection, leave)
         options.waiter = loop.create_future()
         options.protocol_factory = lambda: client
-        peer = Peer(loop, options, connection)
+        peer, made = Peer(loop, options, connection), False
         try:
             with in_our_words(connection, lambda: False, lambda: True):
                 async with asyncio.timeout(limit) as client.deadline:
                     await way.take(peer)
                     await options.waiter
-                return peer
+            made = True
         except TimeoutError as exc:
             text = f"{connection.address}:{connection.port} did not finish the SSH handshake in {limit:g} s"
             raise Unreachable(connection.host, text) from exc
@@ -158,9 +158,11 @@ class Dialer:
             raise _explained(exc, connection, prepared, peer, client, leave) from exc.__cause__
         finally:
             client.deadline = None
-            if not options.waiter.done() or options.waiter.cancelled() or options.waiter.exception():
-                options.waiter.cancel()
+            if not made:
+                if not options.waiter.cancel() and not options.waiter.cancelled():
+                    options.waiter.exception()  # it was told, or came too late to be
                 peer.abort()
+        return peer
 
 
 def _explained(
@@ -179,6 +181,9 @@ def _explained(
             password=leave.given and connection.password is not None,
             expired=client.expired,
         )
+    if prepared.target.proxy and isinstance(error, Unreachable):
+        hint = f"the SSH configuration leads there by its ProxyCommand: {prepared.target.proxy}"
+        return Unreachable(connection.host, error.text, hint=hint)
     return error
 
 

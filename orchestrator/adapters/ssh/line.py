@@ -42,7 +42,8 @@ class SshLine:
         self._connection = connection
         self._dial = dial
         self._peer: Peer | None = None
-        self._turn = asyncio.Lock()
+        self._dialing: asyncio.Task[Peer] | None = None
+        self._waiting = 0
         self._number = 0
         self._doubt: asyncio.Task[None] | None = None
 
@@ -74,8 +75,10 @@ class SshLine:
 
     async def aclose(self) -> None:
         """End the connection. Never raises; takes CLOSE_S at most."""
-        if self._doubt is not None:
-            self._doubt.cancel()
+        for task in (self._doubt, self._dialing):
+            if task is not None:
+                task.cancel()
+        self._dialing = None
         peer, self._peer = self._peer, None
         if peer is not None:
             await peer.hang_up(CLOSE_S)
@@ -96,18 +99,47 @@ class SshLine:
             raise Unreachable(self._connection.host, text, sent=channel.opened) from exc
 
     async def _ready(self) -> "Peer":
-        async with self._turn:
-            if self._doubt is not None:
-                await asyncio.wait([self._doubt])
-                self._doubt = None
-            if self._peer is None or self._peer.is_closed():
-                self._peer = None
-                self._peer = await self._dial(self._connection)
-                self._number += 1
+        """The connection, or a new one: made once for all who wait for it, and given up when nobody does any longer."""
+        if self._doubt is not None:
+            await asyncio.wait([self._doubt])
+        if self._peer is not None and not self._peer.is_closed():
             return self._peer
+        if self._dialing is None:
+            self._dialing = asyncio.create_task(self._connect())
+            self._dialing.add_done_callback(_retrieve)
+        dialing = self._dialing
+        self._waiting += 1
+        try:
+            return await asyncio.shield(dialing)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if dialing.cancelled() and task is not None and not task.cancelling():
+                raise Unreachable(self._connection.host, "the connection was closed while it was made") from None
+            raise
+        finally:
+            self._waiting -= 1
+            if not self._waiting and self._dialing is dialing:
+                self._dialing = None
+                dialing.cancel()
+
+    async def _connect(self) -> "Peer":
+        try:
+            peer = await self._dial(self._connection)
+        finally:
+            if self._dialing is asyncio.current_task():
+                self._dialing = None
+        self._peer = peer
+        self._number += 1
+        return peer
 
     def distrust(self, channel: Channel) -> None:
         """A host that did not answer in time may be slow or gone: ask the connection, and drop it if it is mute."""
         peer = self._peer
-        if peer is not None and channel.generation == self.generation and self._doubt is None:
+        asked = self._doubt is not None and not self._doubt.done()
+        if peer is not None and channel.generation == self.generation and not asked:
             self._doubt = asyncio.create_task(peer.drop_if_mute(DOUBT_S))
+
+
+def _retrieve(task: "asyncio.Task[Peer]") -> None:
+    if not task.cancelled():
+        task.exception()  # those who wait are told; nobody may be left

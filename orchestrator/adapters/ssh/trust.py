@@ -10,7 +10,7 @@ import hmac
 import ipaddress
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +23,7 @@ DEFAULT_FILES = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_know
 DEFAULT_PORT = 22
 _HASHED = "|1|"
 _PATTERN_SIGNS = frozenset("*?!/")
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 _REVOKED, _AUTHORITY = "@revoked", "@cert-authority"
 
 
@@ -97,17 +98,18 @@ class _Index:
             return
         self.hashed.append(_Hash(salt, digest, line))
 
-    def lines(self, names: Sequence[str]) -> list[Line]:
-        """All lines that speak of one of *names*. The first time a name is asked for costs a hash for each hashed
-        line; one that was found is no riddle any more, and is not hashed again."""
+    def lines(self, names: Sequence[str], ip: _Ip | None) -> list[Line]:
+        """All lines that speak of one of *names*, or of *ip*.
+
+        The first time a name is asked for costs a hash for each hashed line; a line that was found is no riddle any
+        more, and is not hashed again.
+        """
         for name in names:
             if self.hashed and name not in self.tested:
                 self._solve(name)
         found = [line for name in names for line in self.exact.get(name, ())]
         if self.patterns:
             host, address = names[0], names[-1] if len(names) > 1 else ""
-            ip = _ip(address or host)
-            # asyncssh's annotation leaves out that there may be no address, which its own code allows.
             found += [line for pattern, line in self.patterns if pattern.matches(host, address, ip)]
         return found
 
@@ -159,14 +161,19 @@ class TrustStore:
         index = self._indexes[files]
         plain = tuple(dict.fromkeys(name for name in (host, address) if name))
         names = plain if port == DEFAULT_PORT else tuple(f"[{name}]:{port}" for name in plain)
-        known = self._parsed(names, index)
-        if names != plain and not known.keys and not known.authorities:
-            known = self._parsed(plain, index)
-        return known
+        ip = _ip(address or host)
+        known = self._parsed(names, ip, index)
+        if names == plain:
+            return known
+        without_port = self._parsed(plain, ip, index)
+        revoked = [*known.revoked, *without_port.revoked]  # a bad key is bad on any port
+        if known.keys or known.authorities or not (without_port.keys or without_port.authorities):
+            return replace(known, revoked=revoked)
+        return replace(without_port, revoked=revoked)
 
-    def _parsed(self, names: tuple[str, ...], index: _Index) -> Known:
+    def _parsed(self, names: tuple[str, ...], ip: _Ip | None, index: _Index) -> Known:
         groups: dict[str, list[tuple[asyncssh.SSHKey, Line]]] = {"": [], _AUTHORITY: [], _REVOKED: []}
-        for line in dict.fromkeys(index.lines(names)):
+        for line in dict.fromkeys(index.lines(names, ip)):
             if line.data not in self._keys:
                 self._keys[line.data] = _key(line.data)
             key = self._keys[line.data]
@@ -195,7 +202,7 @@ def _key(data: str) -> asyncssh.SSHKey | None:
         return None
 
 
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip(text: str) -> _Ip | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
