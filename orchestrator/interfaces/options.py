@@ -90,14 +90,12 @@ GraphFormat = Annotated[
         "--format",
         "-f",
         metavar="text|mermaid|dot",
-        help="For the terminal, for Mermaid, or for Graphviz. Default: text.",
+        help="For the terminal, for Mermaid, or for Graphviz.",
     ),
 ]
 GraphAction = Annotated[
     str,
-    typer.Option(
-        "--action", metavar="start|stop", help="Whose order, durations and critical path are drawn. Default: start."
-    ),
+    typer.Option("--action", metavar="start|stop", help="Whose order, durations and critical path are drawn."),
 ]
 Live = Annotated[bool, typer.Option("--live", help="Read the hosts, and say of each service how many units run.")]
 

@@ -18,7 +18,7 @@ FORBIDDEN = (
     "asyncio", "asyncssh", "httpx", "keyring", "networkx", "psrpcore", "pypsrp", "requests", "rich.live", "spnego",
     "sqlite3",
 )  # fmt: skip
-"""What neither `orch --help` nor `orch validate` has any use for."""
+"""What `orch --help`, `orch validate` and `orch schema` have no use for."""
 WITH_TYPER = {"annotated_doc", "annotated_types", "pydantic", "pydantic_core", "rich", "shellingham", "typer",
               "typing_extensions", "typing_inspection", "markdown_it", "mdurl", "pygments"}  # fmt: skip
 MOST = 1.5
@@ -42,7 +42,7 @@ def loaded(*arguments: str, libraries: bool) -> list[str]:
     return list(json.loads(ended.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [("--help",), VALIDATE], ids=["help", "validate"])
+@pytest.mark.parametrize("arguments", [("--help",), VALIDATE, ("schema",)], ids=["help", "validate", "schema"])
 def test_nothing_heavy_is_loaded(arguments: Sequence[str]) -> None:
     modules = loaded(*arguments, libraries=False)
     assert "typer" in modules

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -280,3 +282,8 @@ def test_defaults_are_those_that_hold() -> None:
     gate = SCHEMA["$defs"]["GateShape"]["properties"]
     assert set(gate) == {*KINDS, "from", "initial_delay", "period", "timeout", "success_threshold", "deadline"}
     assert SCHEMA["properties"]["poll"]["default"] == seconds("2s") == Gate.__dataclass_fields__["period_s"].default
+
+
+def test_the_command_prints_it() -> None:
+    ended = subprocess.run([sys.executable, "-m", "orchestrator", "schema"], capture_output=True, text=True, check=True)
+    assert (json.loads(ended.stdout), ended.stderr) == (SCHEMA, "")

@@ -157,7 +157,7 @@ def _members(graph: EntryGraph, shown: Mapping[str, Hosts]) -> Iterator[tuple[st
 
 
 def _units(instance: Instance) -> Iterator[Unit]:
-    names = [asked.name for asked in instance.asked]
+    names: list[str | None] = [asked.name for asked in instance.asked]
     for name in names or [None]:
         unit = instance.id if name is None or len(names) == 1 else named(instance, name)
         yield Unit(id=unit, service=instance.service, host=instance.host, scm_name=name, instance=instance.id)
