@@ -58,8 +58,8 @@ class Fleet:
 
 
 @contextlib.contextmanager
-def fleet(wire: str, hosts: int, *, stop_s: float = 0.0, public_key: str = "") -> Iterator[Fleet]:
-    """*hosts* hosts whose service takes *stop_s* to stop, for the length of a `with`. *public_key* is let in, too."""
+def fleet(wire: str, hosts: int, *, stop_s: float = 0.0, key: Path | None = None) -> Iterator[Fleet]:
+    """*hosts* hosts whose service takes *stop_s* to stop, for the length of a `with`. Who has *key* is let in."""
     folder = Path(tempfile.mkdtemp(prefix="orch-bench-"))
     net = f"127.{secrets.randbelow(150) + 80}"
     names = [f"h{number:04}" for number in range(hosts)]
@@ -72,22 +72,25 @@ def fleet(wire: str, hosts: int, *, stop_s: float = 0.0, public_key: str = "") -
         "transports": ["http" if wire == "winrm" else "ssh"],
         "hosts": [{"name": name, "address": addresses[name], "services": [service]} for name in names],
     }
-    if public_key:  # whoever comes with a key brings a shell as Unix has it along
-        described["authorized_keys"] = [public_key.strip()]
+    if key:  # for tools that need a shell as Unix has it
+        described["authorized_keys"] = [key.with_suffix(".pub").read_text(encoding="ascii").strip()]
         described["hosts"] = [{**host, "default_shell": "sh"} for host in described["hosts"]]
     try:
         with client.start(described) as lab:
-            _write(folder, wire, addresses)
+            _write(folder, wire, addresses, key)
             yield Fleet(wire, folder, lab, tuple(addresses.values()))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(folder: Path, wire: str, addresses: dict[str, str]) -> None:
+def _write(folder: Path, wire: str, addresses: dict[str, str], key: Path | None) -> None:
     known_hosts = str(folder / "lab" / "known_hosts")
     variables: dict[str, object] = {"ansible_user": USER, "ansible_password": PASSWORD, **_VARIABLES[wire]}
     if wire == "ssh":
         variables["ansible_ssh_common_args"] = f"-F none -o UserKnownHostsFile={known_hosts} -o IdentityAgent=none"
+    if key:
+        del variables["ansible_password"]
+        variables["ansible_ssh_private_key_file"] = str(key)
     inventory = {"all": {"vars": variables, "hosts": {name: {"ansible_host": at} for name, at in addresses.items()}}}
     (folder / "inventory.yaml").write_text(json.dumps(inventory), encoding="utf-8")
     (folder / "playbook.yaml").write_text(
