@@ -275,7 +275,7 @@ def test_what_is_cheapest_comes_first() -> None:
     [
         ("  Port many\n", "line 4"),
         ('Match exec "true"\n  User x\n', "`Match exec` is not supported"),
-        ("Match host alias exec true\n  User x\n", "`Match exec` is not supported"),
+        ("Match originalhost alias exec true\n  User x\n", "`Match exec` is not supported"),
         ("  CanonicalizeHostname yes\n", "CanonicalizeHostname"),
         ("  ProxyJump host:port\n", "ProxyJump host:port"),
     ],
