@@ -1,12 +1,13 @@
 """A run over inventories of several forms, the password in a vault: what people have for Ansible, used as it is."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from asking_ansible import encrypted
-from cli_lab import PAIR, PAIR_GROUPS, PASSWORD, Site, site
+from cli_lab import PAIR, PAIR_GROUPS, PASSWORD, Site, finish, interrupt, site
 
 VAULT_PASSWORD = "correct horse"
 
@@ -72,3 +73,19 @@ def test_a_wrong_vault_password_ends_before_any_host_is_asked(shared: Site, tmp_
     assert "vault.yml can't be decrypted: none of the vault passwords fits" in ended.said
     assert shared.untouched()
     assert shared.log("command") == []
+
+
+def test_ctrl_c_ends_a_program_that_does_not_end(shared: Site, tmp_path: Path) -> None:
+    shared.reset(tmp_path / "state")
+    os.mkfifo(tmp_path / "begun")
+    program = tmp_path / "hosts.sh"
+    program.write_text(f"#!/bin/sh\nhead -c 200000 /dev/zero\necho $$ > '{tmp_path / 'begun'}'\nexec sleep 300\n")
+    program.chmod(0o755)
+    process = shared.begin("stop", "--yes", "--inventory", str(program))
+    # More than a pipe holds has been read by now: the program is waited for.
+    number = int((tmp_path / "begun").read_text())
+    interrupt(process)
+    ended = finish(process)
+    assert ended.code == 130, ended.said
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)

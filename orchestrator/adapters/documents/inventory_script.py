@@ -48,17 +48,17 @@ def output(path: Path, *arguments: str, shown_as: str) -> bytes:
         right = "its first line names the interpreter: #!/usr/bin/env python3"
         wrong = f"this inventory can't be started: {error.strerror or error}"
         raise Mistakes([Mistake(mark, wrong, right)]) from None
-    printed, said = _Stream(process, process.stdout, LARGEST), _Stream(process, process.stderr, LONGEST_STDERR)
     late = False
     try:
+        printed, said = _Stream(process, process.stdout, LARGEST), _Stream(process, process.stderr, LONGEST_STDERR)
         process.wait(TIMEOUT_S)
     except subprocess.TimeoutExpired:
         late = True
     finally:
         _kill(process)  # what it started may hold the pipes open
         process.wait()
-        printed.join()
-        said.join()
+    printed.join()
+    said.join()
     if late:
         wrong = f"this inventory did not end within {TIMEOUT_S:g} s"
     elif printed.too_much:

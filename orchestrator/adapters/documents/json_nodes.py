@@ -84,13 +84,13 @@ class _Builder:
         self._mistakes: list[Mistake] = []
         self._line = 1
         self._line_began = 0
+        self._count = 0
         self._stack: list[tuple[Node, str | None]] = []
         self._root: Node | None = None
         self._key: str | None = None
 
     def build(self, text: str) -> Node:
         after_colon = False
-        count = 0
         for found in _TOKEN.finditer(text):
             token = found[0]
             first = token[0]
@@ -101,9 +101,6 @@ class _Builder:
             elif first in "]}":
                 self._end()
             elif first != ",":
-                count += 1
-                if count > MOST_VALUES:
-                    self._stop(f"more than {MOST_VALUES} values")
                 self._value(token, found.start() - self._line_began + 1, after_colon=after_colon)
                 after_colon = False
         if self._mistakes:
@@ -154,6 +151,9 @@ class _Builder:
         self._place(self._meant(node))
 
     def _place(self, node: Node) -> None:
+        self._count += 1
+        if self._count > MOST_VALUES:
+            self._stop(f"more than {MOST_VALUES} values")
         if not self._stack:
             self._root = node
             return
