@@ -207,9 +207,12 @@ def judge(site: Site, edges: Iterable[Edge], before: Mapping[str, str]) -> dict[
 
 
 def inventory_text(
-    groups: Mapping[str, Sequence[str]], addresses: Mapping[str, str], variables: Mapping[str, object]
+    groups: Mapping[str, Sequence[str]],
+    addresses: Mapping[str, str],
+    variables: Mapping[str, object],
+    own: Mapping[str, Mapping[str, object]],
 ) -> str:
-    """An Ansible inventory: NTLM over HTTP with encrypted messages, unless *variables* say otherwise."""
+    """An Ansible inventory: NTLM over HTTP with encrypted messages, unless *variables* or hosts' *own* say otherwise."""
     given = {
         "ansible_connection": "psrp",
         "ansible_psrp_protocol": "http",
@@ -219,7 +222,8 @@ def inventory_text(
         **variables,
     }
     children = {
-        group: {"hosts": {host: {"ansible_host": addresses[host]} for host in hosts}} for group, hosts in groups.items()
+        group: {"hosts": {host: {"ansible_host": addresses[host], **own.get(host, {})} for host in hosts}}
+        for group, hosts in groups.items()
     }
     return json.dumps({"all": {"vars": given, "children": children}}, indent=1) + "\n"
 
@@ -231,6 +235,7 @@ def site(
     groups: Mapping[str, Sequence[str]] = PAIR_GROUPS,
     *,
     variables: Mapping[str, object] = MappingProxyType({}),
+    own: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
     adjust: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> Iterator[Site]:
     """A lab of *groups*, quick services, and the files that lead orch to it; *adjust* changes the lab's description."""
@@ -239,7 +244,7 @@ def site(
     addresses = {host: f"{net}.{number}" for number, host in enumerate(hosts, 1)}
     (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
     given = {"ansible_password": f"{{{{ secret('file:{folder / 'password'}') }}}}", **variables}
-    (folder / "hosts.yaml").write_text(inventory_text(groups, addresses, given), encoding="utf-8")
+    (folder / "hosts.yaml").write_text(inventory_text(groups, addresses, given, own), encoding="utf-8")
     (folder / "playbook.yaml").write_text(playbook, encoding="utf-8")
     project = wiring.load(folder / "playbook.yaml", None, answers={})
     fleet: dict[str, Any] = lab_fleet(
