@@ -212,7 +212,7 @@ def inventory_text(
     variables: Mapping[str, object],
     own: Mapping[str, Mapping[str, object]],
 ) -> str:
-    """An Ansible inventory: NTLM over HTTP with encrypted messages, unless *variables* or hosts' *own* say otherwise."""
+    """An Ansible inventory: NTLM over HTTP with encrypted messages, unless *variables* or *own* say otherwise."""
     given = {
         "ansible_connection": "psrp",
         "ansible_psrp_protocol": "http",

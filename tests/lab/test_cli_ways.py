@@ -1,4 +1,4 @@
-"""Hosts over SSH, by both controls, beside WinRM; and hosts with two ways, the first of which fails. Judged by the lab."""
+"""Hosts over SSH, by both controls, beside WinRM; and hosts with two ways, one of which fails. Judged by the lab."""
 
 import json
 import signal
