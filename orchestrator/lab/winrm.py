@@ -17,6 +17,7 @@ from orchestrator.lab.shells import Faulted, Shells
 from orchestrator.lab.wsman import RSP, Envelope
 
 _COMMAND = re.compile(rb'<S N="Cmd">([^<]*)</S>')
+_SC_VERB = re.compile(rb'N="Cmd">sc(?:\.exe)?</S>.*?N="V">([a-z]+)</S>', re.IGNORECASE | re.DOTALL)
 _GARBAGE = b"<html><body>\xff\xfe this is no SOAP at all</body>"
 
 
@@ -128,7 +129,8 @@ class WinRm:
 
 
 def _commands(envelope: Envelope) -> str:
-    """The names of the commands that a Command request brings, a line each; faults are aimed by them."""
+    """The names of the commands, and verbs of `sc.exe`, that a Command request brings, a line each; faults are aimed by
+    them."""
     content = envelope.body.findtext(f"{RSP}CommandLine/{RSP}Arguments")
     if not content:
         return ""
@@ -136,4 +138,4 @@ def _commands(envelope: Envelope) -> str:
         data = base64.b64decode(content)
     except binascii.Error:
         return ""
-    return "\n".join(name.decode("utf-8", "replace") for name in _COMMAND.findall(data))
+    return "\n".join(name.decode("utf-8", "replace") for name in (*_COMMAND.findall(data), *_SC_VERB.findall(data)))
