@@ -19,8 +19,8 @@ from orchestrator.domain.templates import Render
 class Reach:
     """How hosts are reached. `made` has the ways of each host that was asked for, by name, in that order.
 
-    *ask*: a way without a password of its own gets a reference to the one that was typed (`--ask-pass`). *reveal* resolves
-    secret references: addresses and users may be values that ansible-vault has encrypted.
+    *ask*: a way without a password of its own gets a reference to the one that was typed (`--ask-pass`). *reveal*
+    resolves secret references: addresses and users may be values that ansible-vault has encrypted.
     """
 
     def __init__(

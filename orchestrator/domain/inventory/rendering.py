@@ -24,7 +24,8 @@ class Rendered(Mapping[str, object]):
     """The variables of one host, and Ansible's `inventory_hostname`, `inventory_hostname_short` and `group_names`.
 
     Looking one up raises VariableError if it can't be rendered. Cost: looking at the text; a rendered value is kept.
-    *reveal* resolves secret references, for `opened`. `leaned_on` are the names that templates have asked for so far, whether there are such variables or not.
+    *reveal* resolves secret references, for `opened`. `leaned_on` are the names that templates have asked for so far,
+    whether there are such variables or not.
     """
 
     def __init__(self, host: InventoryHost, render: Render, reveal: Callable[[str], str] | None = None) -> None:
