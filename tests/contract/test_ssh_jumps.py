@@ -261,6 +261,17 @@ def test_algorithms_of_the_configuration_are_used(home: Path) -> None:
     run(main())
 
 
+def test_ways_to_sign_in_of_the_configuration_are_used(home: Path) -> None:
+    async def main() -> None:
+        async with serving(keys=[KEY]) as site:
+            ssh = configured(home, site, "  PubkeyAuthentication no\n")
+            async with lines_to(site.way(address="alias", port=22, password=PASSWORD, ssh=ssh)) as lines:
+                await answers(lines)
+                assert site.passwords == [PASSWORD]
+
+    run(main())
+
+
 def test_what_is_cheapest_comes_first() -> None:
     async def main() -> None:
         async with serving(keys=[KEY]) as site, lines_to(site.way()) as lines:

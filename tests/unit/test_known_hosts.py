@@ -3,7 +3,9 @@
 import base64
 import hmac
 import os
+from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -111,19 +113,18 @@ def test_hashes_are_computed_once_for_each_name(tmp_path: Path, monkeypatch: pyt
     file = tmp_path / "known_hosts"
     file.write_text("".join(f"{hashed(name)} {text(KEYS[0])}\n" for name in names))
     count = 0
-    digest = hmac.digest
 
-    def counted(*given: object) -> bytes:
+    def counted(*given: Any, **named: Any) -> Any:
         nonlocal count
         count += 1
-        return digest(*given)  # type: ignore[arg-type]
+        return sha1(*given, **named)
 
-    monkeypatch.setattr(hmac, "digest", counted)
+    monkeypatch.setattr("orchestrator.adapters.ssh.trust.sha1", counted)
     store = TrustStore()
     for _ in range(3):
         for name in names:
             assert trusted(store.known((str(file),), name, "", 22)) == [KEYS[0]]
-    assert count == 50 * 51 // 2  # one that was found is not hashed again
+    assert count == 50 * 51  # two for each line; one that was found is not hashed again
     assert store.at_once((str(file),), "host7", "", 22) is not None
     assert trusted(store.known((str(file),), "host7", "10.0.0.1", 22)) == [KEYS[0]]
 
@@ -151,7 +152,7 @@ LINES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     lines=LINES,
     host=st.sampled_from(["web", "db.example.com", "x"]),
@@ -172,7 +173,9 @@ def test_the_index_finds_what_asyncssh_finds(
     known = ask(tmp_path_factory.mktemp("kh"), written, host, address, port)
     theirs = asyncssh.import_known_hosts("\n".join(written)).match(host, address, None if port == 22 else port)
     for ours, found in zip((known.keys, known.authorities), theirs[:2], strict=True):
-        assert {key.public_data for key, _ in ours} == {key.public_data for key in found}
+        keys, all_keys = {key.public_data for key, _ in ours}, {key.public_data for key in found}
+        # Hashes of an address are not looked for once the name has a key.
+        assert keys == all_keys or (keys < all_keys and known.keys and any(hide for *_, hide in lines))
     assert {key.public_data for key, _ in known.revoked} >= {key.public_data for key in theirs[2]}
 
 

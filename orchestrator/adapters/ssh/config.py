@@ -26,20 +26,24 @@ _INSTEAD = {
     "PKCS11Provider": "load the token into an agent: ssh-add -s PROVIDER",
 }
 """What is refused if it is set, and what to do instead."""
-ALGORITHMS = {
+OPTIONS = {
     "KexAlgorithms": "kex_algs",
     "Ciphers": "encryption_algs",
     "MACs": "mac_algs",
     "HostKeyAlgorithms": "server_host_key_algs",
     "CASignatureAlgorithms": "signature_algs",
+    "PreferredAuthentications": "preferred_auth",
+    "PubkeyAuthentication": "public_key_auth",
+    "PasswordAuthentication": "password_auth",
+    "KbdInteractiveAuthentication": "kbdint_auth",
 }
-"""What chooses algorithms, with the name that asyncssh's options have for it."""
+"""What is taken over as it stands, with the name that asyncssh's options have for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a connection leads, all said: `alias` is the name under which the host's key is known, if not its address;
-    `jumps` and `proxy` (a command) lead there. `algorithms` are those options of ALGORITHMS that are set."""
+    `jumps` and `proxy` (a command) lead there. `options` are those of OPTIONS that are set."""
 
     address: str
     port: int
@@ -52,7 +56,7 @@ class Target:
     alone: bool
     jumps: tuple[Jump, ...]
     proxy: str
-    algorithms: tuple[tuple[str, str], ...]
+    options: tuple[tuple[str, Any], ...]
 
 
 class _File(SSHClientConfig):
@@ -112,7 +116,7 @@ class Configurations:
             alone=bool(file.get("IdentitiesOnly")) and not ssh.key_file,
             jumps=ssh.jumps or _jumps(connection, str(file.get("ProxyJump") or "")),
             proxy="" if ssh.jumps else str(file.get("ProxyCommand") or ""),
-            algorithms=_algorithms(file),
+            options=tuple((option, value) for option in OPTIONS if (value := file.get(option)) is not None),
         )
 
     def _file(self, connection: Connection) -> SSHConfig:
@@ -191,10 +195,6 @@ def _jump(connection: Connection, text: str) -> Jump:
         text = f"the SSH configuration can't be used: ProxyJump {text}"
         raise HostError(connection.host, text, hint="write [USER@]HOST[:PORT]")
     return Jump(address=address, port=int(port or 0), user=user)
-
-
-def _algorithms(file: SSHConfig) -> tuple[tuple[str, str], ...]:
-    return tuple((option, str(file.get(option))) for option in ALGORITHMS if file.get(option))
 
 
 def _texts(value: object) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import asyncssh
 
-from orchestrator.adapters.ssh.config import ALGORITHMS, Configurations, Target
+from orchestrator.adapters.ssh.config import OPTIONS, Configurations, Target
 from orchestrator.adapters.ssh.errors import in_our_words, is_rejection, rejected, said
 from orchestrator.adapters.ssh.jumps import Hop, Jumps
 from orchestrator.adapters.ssh.keys import KeyProblem, KeyRing
@@ -134,7 +134,7 @@ class Dialer:
 
     def _shared(self, target: Target, connection: Connection) -> asyncssh.SSHClientConnectionOptions:
         """Options that connections have in common: asyncssh takes a third of a millisecond to work them out."""
-        key = target.algorithms, connection.ssh.keepalive_s
+        key = target.options, connection.ssh.keepalive_s
         if key not in self._options:
             self._options[key] = _options(target, connection)
         return self._options[key]
@@ -188,7 +188,8 @@ def _explained(
 
 
 def _options(target: Target, connection: Connection) -> asyncssh.SSHClientConnectionOptions:
-    """What the configuration says of algorithms is read as asyncssh reads it there: unknown names are left out."""
+    """Ours, and what the configuration says instead, read as asyncssh reads it there: unknown algorithms are left
+    out."""
     made = asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=None,
@@ -206,9 +207,9 @@ def _options(target: Target, connection: Connection) -> asyncssh.SSHClientConnec
         keepalive_interval=connection.ssh.keepalive_s,
         keepalive_count_max=KEEPALIVES,
     )
-    if target.algorithms:
+    if target.options:
         config: Any = made.config
-        config._options.update(dict(target.algorithms))
-        unset: dict[str, Any] = {ALGORITHMS[option]: () for option, _ in target.algorithms}
+        config._options.update(dict(target.options))
+        unset: dict[str, Any] = {OPTIONS[option]: () for option, _ in target.options}
         made = asyncssh.SSHClientConnectionOptions(made, **unset)
     return made

@@ -1,5 +1,6 @@
 """asyncssh's errors in our words: what happened, whether the host may have been asked, and what to type next."""
 
+import errno
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +43,8 @@ def ours(connection: Connection, exc: BaseException, *, sent: bool, broken: bool
         return Unreachable(host, f"the name {connection.address} leads to no address", hint=hint)
     if isinstance(exc, OSError):
         reason = (os.strerror(exc.errno) if exc.errno else said(exc)).lower()
-        hint = "is sshd running there, and the port open?"
+        ours_alone = exc.errno in (errno.EMFILE, errno.ENFILE)
+        hint = "raise the limit here: ulimit -n" if ours_alone else "is sshd running there, and the port open?"
         return Unreachable(host, f"{connection.address}:{connection.port}: {reason}", sent=sent, hint=hint)
     return ProtocolError(host, f"the answer can't be read ({type(exc).__name__}: {said(exc)})", sent=sent)
 
