@@ -9,7 +9,7 @@ from orchestrator.domain.powershell_words import start_type
 from orchestrator.domain.service import BY_NUMBER, ServiceStatus, StartType, State
 
 _FAILED = re.compile(r"\s*\[SC\].*?\b(\d+)\s*:")
-_NUMBER = re.compile(r"0x[0-9a-fA-F]+|\d+")
+_NUMBER = re.compile(r"0x([0-9a-fA-F]+)|([0-9]+)")
 _ACCEPTS = re.compile(r"\s+\((NOT_)?STOPPABLE\b")
 _AUTOMATIC = re.compile(r"(\d+)\s+\S+(\s+\()?")
 _SDDL = re.compile(r"\s*((?:O:|G:|D:|S:)\S.*)")
@@ -96,8 +96,7 @@ def rows(lines: Iterable[str]) -> dict[str, ScmRow]:
 
 def _row(block: _Block) -> ScmRow | None:
     """TYPE, STATE, two exit codes, CHECKPOINT, WAIT_HINT, PID. TYPE is hexadecimal without saying so."""
-    numbers = [_NUMBER.match(value) for _, value in block.fields[1:7]]
-    values = [int(number[0], 0) for number in numbers if number is not None]
+    values = [number for _, value in block.fields[1:7] if (number := _number(value)) is not None]
     if len(values) < 6 or values[0] not in BY_NUMBER:
         return None
     return ScmRow(
@@ -112,10 +111,18 @@ def _row(block: _Block) -> ScmRow | None:
     )
 
 
+def _number(value: str) -> int | None:
+    """The number that *value* begins with."""
+    found = _NUMBER.match(value)
+    if found is None:
+        return None
+    return int(found[1], 16) if found[1] else int(found[2])
+
+
 def accepted(lines: Iterable[str]) -> bool:
     """Whether a service with a state was printed, as `start`, `stop` and `continue` do when the control was taken."""
-    values = (block.fields[1][1] for block in _blocks(lines) if block.name and len(block.fields) > 1)
-    return any((number := _NUMBER.match(value)) and int(number[0], 0) in BY_NUMBER for value in values)
+    blocks = (block for block in _blocks(lines) if block.name and len(block.fields) > 1)
+    return any(_number(block.fields[1][1]) in BY_NUMBER for block in blocks)
 
 
 def config(lines: Iterable[str]) -> ScmConfig | None:

@@ -7,16 +7,12 @@ from orchestrator.adapters.winrm.answers import (
     Failure,
     Item,
     Output,
-    ScmRow,
     complete,
     descriptors,
     for_sc,
     moment,
     native_code,
     readings,
-    sc_rows,
-    sids,
-    wildcard,
 )
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.service import Asked, Control, ServiceStatus, StartType, State
@@ -33,58 +29,6 @@ SERVICE_NAME: MSSQLSERVER
         PID                : 4711
         FLAGS              :
 """
-GERMAN = """
-DIENSTNAME: Spooler
-        TYP                : 110  WIN32_OWN_PROCESS  (interactive)
-        STATUS             : 1  STOPPED
-        WIN32_EXITCODE     : 1067  (0x42b)
-        DIENST_EXITCODE    : 0  (0x0)
-        PRÜFPUNKT          : 0x0
-        WARTEHINWEIS       : 0x0
-        PID                : 0
-        MARKIERUNGEN       :
-"""
-
-
-def test_sc_is_read_by_position() -> None:
-    rows = sc_rows([*ENGLISH.splitlines(), *GERMAN.splitlines()], ["mssqlserver", "SPOOLER"])
-    assert rows == {
-        "mssqlserver": ScmRow(
-            state=State.STOP_PENDING,
-            win32_exit_code=0,
-            service_exit_code=42,
-            checkpoint=28,
-            wait_hint_s=30.0,
-            pid=4711,
-        ),
-        "spooler": ScmRow(
-            state=State.STOPPED, win32_exit_code=1067, service_exit_code=0, checkpoint=0, wait_hint_s=0.0, pid=0
-        ),
-    }
-
-
-@pytest.mark.parametrize("kept", range(10))
-def test_half_a_block_is_no_block(kept: int) -> None:
-    lines = ENGLISH.splitlines()[:kept]
-    assert sc_rows(lines, ["MSSQLSERVER"]) == {}
-
-
-def test_what_was_not_asked_for_is_passed_over() -> None:
-    lines = ["[SC] EnumQueryServicesStatus:OpenService FEHLER 1060:", "", "Blah: 3", *ENGLISH.splitlines()]
-    assert sc_rows(lines, ["Other"]) == {}
-
-
-@pytest.mark.parametrize(
-    ("asked", "sent"),
-    [
-        (Asked("Web"), "Web"),
-        (Asked("a[b]c*d?e`f"), "a`[b`]c`*d`?e``f"),
-        (Asked("Orders.*", pattern=True), "Orders.*"),
-        (Asked("[ab]?*`", pattern=True), "`[ab`]?*``"),
-    ],
-)
-def test_wildcards_mean_what_was_asked(asked: Asked, sent: str) -> None:
-    assert wildcard(asked) == sent
 
 
 @pytest.mark.parametrize(
@@ -223,9 +167,7 @@ def test_descriptors_that_do_not_add_up_are_nobodys() -> None:
     assert all(isinstance(answer, Problem) and answer.kind is ProblemKind.PROTOCOL for answer in answers)
 
 
-def test_sids_and_moments() -> None:
-    lines = ['"corp\\jürgen","S-1-5-21-1-2-3-500"', '"JEDER","Bekannte Gruppe","S-1-1-0","..."', '"x","S-1-1-0"']
-    assert sids(lines) == ("S-1-5-21-1-2-3-500", "S-1-1-0")
+def test_moments() -> None:
     assert moment("2026-11-21T09:30:00.1234567+01:00") == pytest.approx(1795249800.123456)
     assert moment("2026-11-21T08:30:00Z") == 1795249800.0
     assert moment("2026-11-21T08:30:00") is None

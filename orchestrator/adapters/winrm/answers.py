@@ -5,34 +5,25 @@ library that brought the data.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestrator.domain import sc_output
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus, StartType, State
+from orchestrator.domain.powershell_words import (
+    COMMAND_NOT_FOUND,
+    NO_SUCH_SERVICE,
+    code_of,
+    start_type,
+    told_by_state,
+    wildcard,
+)
+from orchestrator.domain.sc_output import ScmRow
+from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus, StartType
 
-NO_SUCH_SERVICE, DEPENDENTS_RUNNING, NOT_STARTED = 1060, 1051, 1062
-_CODES = {
-    "NoServiceFoundForGivenName": NO_SUCH_SERVICE,
-    "ServiceHasDependentServices": DEPENDENTS_RUNNING,
-    "ServiceHasDependentServicesNoForce": DEPENDENTS_RUNNING,
-    "CouldNotResumeServiceNotRunning": NOT_STARTED,
-    "CouldNotResumeServiceNotSupported": 1052,
-    "CommandNotFoundException": 2,
-}
-"""Ids of PowerShell's error records that say which Win32 error it was."""
-COMMAND_NOT_FOUND = "CommandNotFoundException"
-START_TYPES = {0: "Boot", 1: "System", 2: "Automatic", 3: "Manual", 4: "Disabled"}
-_NEVER_STARTED = 1077
 _NATIVE = re.compile(r"Win32Exception \((\d{1,5})\)")
 """How .NET 5 and later print a Win32Exception: the number in brackets. .NET Framework prints none."""
-_SPECIAL = re.compile(r"[`\[\]]")
-_SPECIAL_LITERAL = re.compile(r"[`\[\]*?]")
-_FIELD = re.compile(r"\s[^:]*?:\s*(0x[0-9a-fA-F]+|\d+)?")
-_SC_FAILED = re.compile(r"\[SC\].*?\b(\d+)\s*:")
-_SDDL = re.compile(r"\s*((?:O:|G:|D:|S:)\S.*)")
-_SID = re.compile(r"\bS-1-\d+(?:-\d+)+\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +46,7 @@ class Failure:
 
     def problem(self, code: int | None = None) -> Problem:
         """The failure as data; *code* is used where the record tells none."""
-        known = self.native or _CODES.get(self.id)
+        known = code_of(self.id, self.native)
         return Problem(ProblemKind.REFUSED, self.text, known if known is not None else code)
 
 
@@ -85,63 +76,15 @@ class Output:
         return any(failure.id == COMMAND_NOT_FOUND and failure.target.lower() == named for failure in self.failures)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScmRow:
-    """What `sc.exe queryex` tells of one service."""
-
-    state: State
-    win32_exit_code: int
-    service_exit_code: int
-    checkpoint: int
-    wait_hint_s: float
-    pid: int
-
-
 def native_code(text: str) -> int | None:
     """The Win32 number in the text of an exception chain, where .NET prints one."""
     found = _NATIVE.search(text)
     return int(found[1]) if found else None
 
 
-def wildcard(asked: Asked) -> str:
-    """The question as PowerShell's -Name takes it: a literal name matches itself alone, a pattern by * and ? alone."""
-    return (_SPECIAL if asked.pattern else _SPECIAL_LITERAL).sub(lambda found: "`" + found[0], asked.name)
-
-
 def for_sc(name: str) -> bool:
-    """Whether *name* reaches sc.exe as it is: Windows PowerShell mangles quotes, and sc.exe takes `x=` as an option."""
-    return bool(name) and not set('"=') & set(name) and not name.startswith("\\")
-
-
-def sc_rows(lines: Iterable[str], names: Iterable[str]) -> dict[str, ScmRow]:
-    """The blocks of `sc.exe queryex`, by name in lower case.
-
-    A block begins with an unindented line that ends with one of *names*. Its numbers stand in the order TYPE, STATE,
-    two exit codes, CHECKPOINT, WAIT_HINT, PID. Incomplete blocks are left out.
-    """
-    wanted = {name.lower() for name in names}
-    blocks: dict[str, list[int]] = {}
-    current: list[int] | None = None
-    for line in lines:
-        if line[:1].strip():
-            name = line.partition(":")[2].strip().lower()
-            current = blocks.setdefault(name, []) if name in wanted else None
-        elif current is not None and (found := _FIELD.match(line)) and found[1]:
-            current.append(int(found[1], 0))
-    return {name: row for name, block in blocks.items() if (row := _row(block)) is not None}
-
-
-def _row(numbers: Sequence[int]) -> ScmRow | None:
-    if len(numbers) < 7 or numbers[1] not in BY_NUMBER:
-        return None
-    return ScmRow(
-        state=BY_NUMBER[numbers[1]],
-        win32_exit_code=numbers[2],
-        service_exit_code=numbers[3],
-        checkpoint=numbers[4],
-        wait_hint_s=numbers[5] / 1000,
-        pid=numbers[6],
-    )
+    """Whether *name* reaches sc.exe as it is: Windows PowerShell mangles quotes."""
+    return '"' not in name and sc_output.for_sc(name)
 
 
 def status(item: Item, row: ScmRow | None) -> ServiceStatus | None:
@@ -161,16 +104,12 @@ def status(item: Item, row: ScmRow | None) -> ServiceStatus | None:
         pid=(row.pid or None) if row else None,
         checkpoint=row.checkpoint if row else 0,
         wait_hint_s=row.wait_hint_s if row else 0.0,
-        win32_exit_code=_exit_code(row),
+        win32_exit_code=row.exit_code if row else 0,
         service_exit_code=row.service_exit_code if row else 0,
         can_stop=can_stop if isinstance(can_stop, bool) else None,
         requires=_names(seen.get("RequiredServices") or seen.get("ServicesDependedOn")),
         required_by=_names(seen.get("DependentServices")),
     )
-
-
-def _exit_code(row: ScmRow | None) -> int:
-    return row.win32_exit_code if row and row.win32_exit_code != _NEVER_STARTED else 0
 
 
 def _number(value: object) -> int:
@@ -180,10 +119,7 @@ def _number(value: object) -> int:
 
 
 def _start_type(seen: Mapping[str, object]) -> StartType | None:
-    if seen.get("DelayedAutoStart") is True:
-        return StartType.AUTOMATIC_DELAYED
-    word = START_TYPES.get(_number(seen.get("StartType")))
-    return StartType(word) if word else None
+    return start_type(_number(seen.get("StartType")), delayed=seen.get("DelayedAutoStart") is True)
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -199,7 +135,7 @@ def _name(value: object) -> str:
 
 def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
     """Each question with what *output* of Get-Service and of sc.exe says to it."""
-    rows = sc_rows(output.lines, [question.name for question in asked if not question.pattern])
+    rows = sc_output.rows(output.lines)
     found: dict[str, ServiceStatus] = {}
     for item in output.items:
         name = str(item.properties.get("Name") or item.properties.get("ServiceName") or "").lower()
@@ -224,47 +160,22 @@ def _reading(question: Asked, found: Mapping[str, ServiceStatus], refusals: Mapp
 
 
 def complete(control: Control, failure: Failure, before: ServiceStatus | None, after: ServiceStatus | None) -> Problem:
-    """The refusal of a control, with its number taken from the service where the error record tells none.
-
-    Windows PowerShell 5.1 serialises no number of the inner exception. What the service shows right after is one:
-    Disabled and stopped (1058), pending (1061), not stoppable (1052), or the exit code of a start, if the start set
-    it: it differs from the one *before*, or the service began to start and fell back.
-    """
+    """The refusal of a control, with its number taken from the service where the error record tells none: Windows
+    PowerShell 5.1 serialises no number of the inner exception."""
     problem = failure.problem()
     if problem.code is not None or after is None:
         return problem
-    return Problem(problem.kind, problem.text, _told(control, failure, before, after))
-
-
-def _told(control: Control, failure: Failure, before: ServiceStatus | None, after: ServiceStatus) -> int | None:
-    if control is Control.START:
-        if after.state is State.STOPPED and after.start_type is StartType.DISABLED:
-            return 1058
-        fresh = failure.id == "StartServiceFailed" or (before and before.win32_exit_code != after.win32_exit_code)
-        return after.win32_exit_code or None if fresh else None
-    if after.state.pending:
-        return 1061
-    return 1052 if control is Control.STOP and after.state is State.RUNNING and after.can_stop is False else None
+    return Problem(problem.kind, problem.text, told_by_state(control, failure.id, before, after))
 
 
 def descriptors(names: Sequence[str], output: Output) -> list[str | Problem]:
     """The answers of one `sc.exe sdshow` per name: an SDDL line or a line with an error number, in order."""
-    answers: list[str | Problem] = []
-    for line in output.lines:
-        if failed := _SC_FAILED.match(line):
-            answers.append(Problem(ProblemKind.REFUSED, line.strip(), int(failed[1])))
-        elif sddl := _SDDL.match(line):
-            answers.append(sddl[1].strip())
+    answers = sc_output.descriptors(output.lines)
     if len(answers) == len(names):
         return answers
     said = output.failures[0].text if output.failures else "sc.exe sdshow gave no answer that can be read"
     kind = ProblemKind.REFUSED if output.failures else ProblemKind.PROTOCOL
     return [Problem(kind, said)] * len(names)
-
-
-def sids(lines: Iterable[str]) -> tuple[str, ...]:
-    """The SIDs in the output of `whoami.exe /user /groups /fo csv /nh`, in order, each once."""
-    return tuple(dict.fromkeys(sid for line in lines for sid in _SID.findall(line)))
 
 
 def moment(text: str) -> float | None:

@@ -1,39 +1,46 @@
 """Services driven by sc.exe over WinRM: what is asked, and what its lines mean, by numbers and positions alone.
 
 sc.exe is a command of a structured pipeline, one statement per call, so no name crosses a shell. It hands a control
-over and returns, with the Win32 number of a refusal: no cmdlet waits on the host.
+over and returns, with the Win32 number of a refusal: no cmdlet waits on the host. A name that can't be handed to
+sc.exe as it is (with a quote or `=` in it) is driven by the cmdlets all the same.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
-from orchestrator.adapters.winrm.answers import Output
+from orchestrator.adapters.winrm import answers, statements
+from orchestrator.adapters.winrm.answers import Output, for_sc
 from orchestrator.adapters.winrm.statements import SC, Statement
 from orchestrator.domain import sc_output
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.sc_output import ScmConfig, ScmRow
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 
-VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
+_VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
 _EVERYTHING = Statement(SC, arguments=("queryex", "type=", "service", "state=", "all", "bufsize=", "262144"))
-UNASKABLE = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
+_ALREADY = {Control.START: 1056, Control.STOP: 1062}
+"""Errors that say that it is so already; the cmdlets keep quiet about them."""
 _UNREAD = Problem(ProblemKind.PROTOCOL, "sc.exe gave no answer that can be read")
-
-
-def askable(name: str) -> bool:
-    """Whether *name* reaches sc.exe as it is: Windows PowerShell mangles quotes."""
-    return '"' not in name and sc_output.for_sc(name)
 
 
 def states(asked: Sequence[Asked]) -> list[Statement]:
     """Everything asked in one pipeline: state and configuration of each name; all services if there is a pattern."""
     parts = [Statement(SC, arguments=(verb, name)) for name in _literal(asked) for verb in ("queryex", "qc")]
-    return [*parts, _EVERYTHING] if any(question.pattern for question in asked) else parts
+    if any(question.pattern for question in asked):
+        parts.append(_EVERYTHING)
+    odd = _odd(asked)
+    return [*parts, *statements.states(odd, with_sc=False)] if odd else parts
 
 
 def control(name: str, wanted: Control) -> list[Statement]:
     """One control of one service, whose name is taken literally."""
-    return [Statement(SC, arguments=(VERBS[wanted], name))]
+    return [Statement(SC, arguments=(_VERBS[wanted], name))] if for_sc(name) else statements.control(name, wanted)
+
+
+def refusal(wanted: Control, output: Output) -> Problem | None:
+    """Why sc.exe did not take a control, if that is so."""
+    problem = sc_output.refusal(output.lines)
+    return problem if problem is not None and problem.code != _ALREADY.get(wanted) else None
 
 
 def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
@@ -44,7 +51,15 @@ def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
     rows, configs = sc_output.rows(output.lines), sc_output.configs(output.lines)
     refused = sc_output.refusals(output.lines)
     told = {name.lower(): _literally(name, rows, configs, refused) for name in _literal(asked)}
-    return [_matching(one, rows, configs) if one.pattern else _of(one, told) for one in asked]
+    odd = iter(answers.readings(_odd(asked), output))
+    return [
+        _matching(one, rows, configs)
+        if one.pattern
+        else _of(one, told[one.name.lower()])
+        if for_sc(one.name)
+        else next(odd)
+        for one in asked
+    ]
 
 
 def _literally(
@@ -57,8 +72,7 @@ def _literally(
     return problem if row is None else _status(row, config)  # type: ignore[return-value] # one of the two is there
 
 
-def _of(question: Asked, told: dict[str, ServiceStatus | Problem]) -> Reading:
-    answer = told.get(question.name.lower(), UNASKABLE)
+def _of(question: Asked, answer: ServiceStatus | Problem) -> Reading:
     if isinstance(answer, Problem):
         return Reading(question, problem=answer)
     return Reading(question, (answer,))
@@ -78,4 +92,8 @@ def _status(row: ScmRow, config: ScmConfig | None) -> ServiceStatus:
 
 def _literal(asked: Sequence[Asked]) -> list[str]:
     names = {question.name.lower(): question.name for question in asked if not question.pattern}
-    return [name for name in names.values() if askable(name)]
+    return [name for name in names.values() if for_sc(name)]
+
+
+def _odd(asked: Sequence[Asked]) -> list[Asked]:
+    return [question for question in asked if not question.pattern and not for_sc(question.name)]

@@ -27,6 +27,7 @@ SLICE_S = 1.0
 WAITING_MOST = 15
 """Controls that may wait on a host beside each other: one runspace fewer than the shell has, for the reader."""
 OUTPUT_MOST = 64 * 1024
+_UNASKABLE = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class WinrmServices:
 
     async def _read_by_sc(self, asked: Sequence[Asked]) -> list[Reading]:
         output = await self._run(sc.states(asked))
-        if output.failed and not output.lines:
+        if output.failed and not output.lines and not output.items:
             raise Refused(self._host, output.failures[-1].problem())
         return sc.readings(asked, output)
 
@@ -105,8 +106,6 @@ class WinrmServices:
         ours = [one for one in self._controls.values() if one.session is self._lane.session]
         if sum(one.may_wait for one in ours) >= WAITING_MOST:
             raise QuotaExceeded(self._host, f"{WAITING_MOST} controls still wait on this host")
-        if self._by_sc and not sc.askable(name):
-            raise Refused(self._host, sc.UNASKABLE)
         sent = sc.control(name, control) if self._by_sc else statements.control(name, control)
         before = self._last.get(name.lower())
 
@@ -146,7 +145,7 @@ class WinrmServices:
         if askable:
             output = await self._run(statements.descriptors(askable))
             told = dict(zip(askable, answers.descriptors(askable, output), strict=True))
-        return [told.get(name, sc.UNASKABLE) for name in names]
+        return [told.get(name, _UNASKABLE) for name in names]
 
     async def facts(self) -> HostFacts:
         """See HostServices. Each command may be missing at a constrained endpoint: then its facts are."""
@@ -170,7 +169,7 @@ class WinrmServices:
             computer_name=next((line.strip() for line in hostname.lines if line.strip()), ""),
             version=version,
             clock_skew_s=None if when is None else when - (began_at + ended_at) / 2,
-            sids=answers.sids(whoami.lines),
+            sids=sc_output.sids(whoami.lines),
         )
 
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
@@ -228,7 +227,7 @@ class WinrmServices:
         return ControlAnswer(ended=True, problem=Problem(ProblemKind.UNREACHABLE, text))
 
     async def _refusal(self, name: str, control: _Control, output: answers.Output) -> Problem | None:
-        if self._by_sc and (refused := sc_output.refusal(output.lines)) is not None:
+        if self._by_sc and (refused := sc.refusal(control.wanted, output)) is not None:
             return refused
         if not output.failures:
             return None

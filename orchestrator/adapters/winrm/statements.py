@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.adapters.winrm.answers import for_sc, wildcard
+from orchestrator.adapters.winrm.answers import for_sc
+from orchestrator.domain.powershell_words import wildcard
 from orchestrator.domain.service import Asked, Control
 
 SC, GET_SERVICE = "sc.exe", "Get-Service"
