@@ -31,6 +31,7 @@ from orchestrator.lab.powershell.values import (
 _NUMBER = re.compile(
     r"\s*([+-]?)(?:0[xX]([0-9a-fA-F]+)|([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+\.))([lLdD]?)([kKmMgGtTpP][bB])?\s*"
 )
+_LAST_TICK = 3_155_378_976_000_000_000
 _MULTIPLES = {"kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40, "pb": 2**50}
 _EPOCH = datetime.datetime(1, 1, 1)  # noqa: DTZ001  a DateTime of .NET has no zone either
 ENUMS: dict[str, dict[str, int]] = {
@@ -60,7 +61,11 @@ def is_null(value: Any) -> bool:
 
 
 def datetime_of(value: DateTime) -> datetime.datetime:
-    """To the microsecond."""
+    """To the microsecond; a moment out of .NET's range is its last."""
+    if not 0 <= value.ticks < _LAST_TICK:
+        raise failure(
+            "The added or subtracted value results in an un-representable DateTime.", "ArgumentOutOfRangeException"
+        )
     return _EPOCH + datetime.timedelta(microseconds=value.ticks // 10)
 
 
@@ -321,7 +326,7 @@ def _bool(value: Any) -> bool:
 def _date(value: Any) -> DateTime:
     if isinstance(value, DateTime):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LAST_TICK:
         return DateTime(int(value))
     raise unsupported(f"a [datetime] of {type_name(value) or 'null'}")
 

@@ -149,9 +149,9 @@ def _own(value: Any, key: str) -> Any:
 
 def get(session: "Session", value: Any, name: str) -> Any:
     """`value.name`: null where there is no such property; of an array, that of each element."""
-    if is_null(value):
-        return None
     key = folded(name)
+    if is_null(value):
+        return 0 if key in ("count", "length") else None
     found = _own(value, key)
     if found is not _ABSENT:
         return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.lab.powershell import convert
 from orchestrator.lab.powershell.convert import fit, is_null, items, number, text
-from orchestrator.lab.powershell.types import full_name, is_a, type_name
+from orchestrator.lab.powershell.types import INT32, full_name, is_a, type_name
 from orchestrator.lab.powershell.values import (
     Custom,
     Enum,
@@ -274,7 +274,15 @@ def no_operation(left: Any, name: str) -> Failed:
 
 def _arithmetic(work: Callable[[Any, Any], Any], left: Any, right: Any) -> int | float:
     one, other = number(left), number(right)
-    return fit(work(one, other), wide=isinstance(one, Int64) or isinstance(other, Int64))
+    return _result(work(one, other), one, other)
+
+
+def _result(value: int | float, one: int | float, other: int | float) -> int | float:
+    """What Int32 can't hold becomes a double, unless an Int64 took part."""
+    if isinstance(value, float):
+        return value
+    wide = any(isinstance(each, Int64) for each in (one, other))
+    return fit(value, wide=wide) if wide or INT32[0] <= value <= INT32[1] else float(value)
 
 
 def subtract(left: Any, right: Any) -> Any:
@@ -313,7 +321,7 @@ def divide(left: Any, right: Any) -> Any:
             return float("nan") if one == 0 else float("inf") * (1 if one > 0 else -1)
         raise _by_zero()
     if isinstance(one, int) and isinstance(other, int) and one % other == 0:
-        return fit(one // other, wide=isinstance(one, Int64) or isinstance(other, Int64))
+        return _result(one // other, one, other)
     return one / other
 
 
@@ -325,7 +333,7 @@ def remainder(left: Any, right: Any) -> Any:
             return float("nan")
         raise _by_zero()
     left_over = abs(one) % abs(other)
-    return fit(-left_over if one < 0 else left_over, wide=isinstance(one, Int64) or isinstance(other, Int64))
+    return _result(-left_over if one < 0 else left_over, one, other)
 
 
 def _by_zero() -> Failed:

@@ -374,9 +374,9 @@ async def _chain(frame: Frame, node: Node, sink: Sink) -> None:
         await _run(frame, commands, None, sink)
         return
     if redirections is not None and not commands:
-        values = convert.items(await frame.value(first))
-        if not any(each.text.strip().startswith((">", "1>", "*>")) for each in redirections.kids):
-            for value in values:
+        _, given = await read(frame, redirections.kids)
+        for value in convert.items(await frame.value(first)):
+            if given.streams.get("1") != "null":
                 await sink(value)
         return
     await _run(frame, commands, first, sink)

@@ -83,7 +83,7 @@ async def run(where: Where, arguments: Sequence[str], console: Console) -> int:
             session.writer.error_text(line)
         return _BAD_ARGUMENTS
     frame = Frame(session)
-    frame.variables.update(DEFAULTS)
+    frame.variables.update(DEFAULTS, args=[])
     session.writer.errors_as_xml = asked.encoded and not asked.format_given
     try:
         if asked.script is None:

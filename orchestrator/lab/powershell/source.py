@@ -132,7 +132,7 @@ class _Reading:
         return self._starts[byte] if self._starts else byte
 
     def node(self, node: tree_sitter.Node) -> Node:
-        while node.type in _LEVELS and node.child_count == 1 and not node.has_error:
+        while node.type in _LEVELS and node.child_count == 1:
             node = node.child(0)
         start, end = self._at(node.start_byte), self._at(node.end_byte)
         text = self._text[start:end]
@@ -180,6 +180,8 @@ class _Reading:
             if child.is_missing and child.type == ";":
                 continue
             kid = self.node(child)
+            if kids and kids[-1].kind == "label":
+                kid = kid._replace(fields={**kid.fields, "label": kids.pop()})
             kids.append(kid)
             if has_fields and (name := node.field_name_for_child(number)):
                 fields.setdefault(name, kid)

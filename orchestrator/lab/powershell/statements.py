@@ -35,22 +35,17 @@ _WITHOUT_OUTPUT = frozenset(
 
 async def _list(frame: Frame, node: Node, sink: Sink) -> None:
     """One statement after the other: an error that nothing catches ends its own statement only."""
-    label = ""
     for kid in node.kids:
-        if kid.kind == "label":
-            label = kid.text.strip(": ").casefold()
-            continue
         if kid.kind in _PASSED:
             continue
         frame.session.statement = kid
         try:
-            await _labeled(frame, kid, sink, label)
+            await frame.run(kid, sink)
         except Failed as exc:
             if exc.fatal or frame.session.tries or _stops(frame):
                 raise
             exc.record.at = exc.record.at or kid.text
             _report(frame, exc.record)
-        label = ""
 
 
 def _stops(frame: Frame) -> bool:
@@ -63,14 +58,6 @@ def _report(frame: Frame, record: ErrorRecord) -> None:
         frame.session.errors.insert(0, record)
     else:
         frame.session.put_error(record)
-
-
-async def _labeled(frame: Frame, node: Node, sink: Sink, label: str) -> None:
-    try:
-        await frame.run(node, sink)
-    except Leave as exc:
-        if not label or exc.label != label or exc.goes_on:
-            raise
 
 
 async def _block(frame: Frame, node: Node, sink: Sink) -> None:
@@ -106,10 +93,20 @@ async def _turn(frame: Frame, node: Node, sink: Sink) -> bool:
     try:
         await _then(frame, node, sink)
     except Leave as exc:
-        if exc.label:
-            raise
-        return exc.goes_on
+        return _stays(node, exc)
     return True
+
+
+def _stays(node: Node, leave: Leave) -> bool:
+    """Whether the loop *node* goes on. Raises Leave if another loop is meant."""
+    label = node.fields.get("label")
+    if leave.label and (label is None or leave.label != _label(label)):
+        raise leave
+    return leave.goes_on
+
+
+def _label(node: Node) -> str:
+    return node.text.strip(": ").casefold()
 
 
 async def _foreach(frame: Frame, node: Node, sink: Sink) -> None:
@@ -158,12 +155,12 @@ async def _switch(frame: Frame, node: Node, sink: Sink) -> None:
     clauses = [clause for holder in body.all("switch_clauses") for clause in holder.all("switch_clause")]
     for value in [None] if convert.is_null(values) else convert.items(values):
         frame.variables["_"] = value
-        if not await _switch_one(frame, value, clauses, modes, sink):
+        if not await _switch_one(frame, node, clauses, modes, sink):
             break
 
 
-async def _switch_one(frame: Frame, value: Any, clauses: list[Node], modes: set[str], sink: Sink) -> bool:
-    matched = False
+async def _switch_one(frame: Frame, node: Node, clauses: list[Node], modes: set[str], sink: Sink) -> bool:
+    matched, value = False, frame.variables["_"]
     default: Node | None = None
     try:
         for clause in clauses:
@@ -176,9 +173,7 @@ async def _switch_one(frame: Frame, value: Any, clauses: list[Node], modes: set[
         if not matched and default is not None:
             await _then(frame, default, sink)
     except Leave as exc:
-        if exc.label:
-            raise
-        return exc.goes_on
+        return _stays(node, exc)
     return True
 
 
@@ -263,7 +258,7 @@ async def _flow(frame: Frame, node: Node, sink: Sink) -> None:
     keyword = word.text.strip().lower()
     inner = rest[0] if rest else None
     if keyword in ("break", "continue"):
-        raise Leave(inner.text.strip(": ").casefold() if inner else "", goes_on=keyword == "continue")
+        raise Leave(_label(inner) if inner else "", goes_on=keyword == "continue")
     if keyword == "return":
         if inner is not None:
             await frame.run(inner, sink)
