@@ -84,6 +84,7 @@ class Says:
 
 BY_SC = Says(waits=False, details=False, clock=False)
 """sc.exe tells numbers in positions alone."""
+BY_SC_OVER_WINRM = Says(waits=False, details=False)
 
 
 class World(Protocol):
@@ -259,6 +260,7 @@ _MEANS: dict[Fault, tuple[str, dict[str, object]]] = {
     Fault.QUOTA: ("quota", {}),
     Fault.AUTH: ("rejects-credentials", {}),
 }
+_SC_VERBS = {"read": "queryex", "start": "start", "stop": "stop"}
 _CMDLETS = {"read": "Get-Service", "start": "Start-Service", "stop": "Stop-Service"}
 
 
@@ -274,12 +276,13 @@ class Wire:
 
 WIRES = {
     "winrm": Wire(),
+    "winrm-sc": Wire(control=ControlBy.SC, says=BY_SC_OVER_WINRM, verbs=_SC_VERBS),
     "ssh-powershell": Wire(transport=Transport.SSH, verbs={**_CMDLETS, "read": "OrchRead"}),
     "ssh-sc": Wire(
         transport=Transport.SSH,
         control=ControlBy.SC,
         says=BY_SC,
-        verbs={"read": "queryex", "start": "start", "stop": "stop"},
+        verbs=_SC_VERBS,
     ),
 }
 
@@ -319,7 +322,13 @@ class LabWorld:
 
     def reads(self, host: str) -> int:
         if self.wire.transport is Transport.PSRP:
-            return len(self.lab.log(kind="command", host=host, name="Get-Service"))
+            asked = self.lab.log(kind="command", host=host)
+            reads = {
+                line["pipeline"]
+                for line in asked
+                if self.wire.verbs["read"] in (line["name"], *line.get("arguments", ()))
+            }
+            return len(reads)
         lines = [entry["line"] for kind in ("exec", "line") for entry in self.lab.log(kind=kind, host=host)]
         return sum(self.wire.verbs["read"] in line and "function" not in line for line in lines)
 
@@ -367,7 +376,7 @@ class LabSource:
     def by(self, wire: Wire, host: str, **changed: object) -> Connection:
         """How *host* is reached by *wire*."""
         if wire.transport is Transport.PSRP:
-            return self.connection(host, **changed)  # type: ignore[arg-type] # see there
+            return self.connection(host, control=wire.control, **changed)  # type: ignore[arg-type] # see there
         ssh = Ssh(known_hosts=(str(self.lab.known_hosts),), config="none", agent=False)
         settings = {"port": 22, "transport": wire.transport, "control": wire.control, "ssh": ssh, **changed}
         return self.connection(host, **settings)  # type: ignore[arg-type] # see there

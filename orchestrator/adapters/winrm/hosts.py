@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.adapters.winrm.services import WinrmServices
 from orchestrator.adapters.winrm.threads import WinrmThreads
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.engine.ports import Credentials
 
 
@@ -37,6 +37,10 @@ class WinrmHosts:
     def command(self, host: str) -> WinrmServices:
         """The host's programs."""
         return self.services(host)
+
+    def transport(self, host: str) -> Transport:
+        """See Hosts."""
+        return Transport.PSRP
 
     def detour(self, host: str) -> str:
         """See Hosts: WinRM is the one way here."""

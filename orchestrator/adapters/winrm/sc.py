@@ -50,16 +50,15 @@ def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
     """
     rows, configs = sc_output.rows(output.lines), sc_output.configs(output.lines)
     refused = sc_output.refusals(output.lines)
-    told = {name.lower(): _literally(name, rows, configs, refused) for name in _literal(asked)}
+    plain = {name.lower(): _literally(name, rows, configs, refused) for name in _literal(asked)}
     odd = iter(answers.readings(_odd(asked), output))
-    return [
-        _matching(one, rows, configs)
-        if one.pattern
-        else _of(one, told[one.name.lower()])
-        if for_sc(one.name)
-        else next(odd)
-        for one in asked
-    ]
+
+    def reading(question: Asked) -> Reading:
+        if question.pattern:
+            return _matching(question, rows, configs)
+        return _of(question, plain[question.name.lower()]) if for_sc(question.name) else next(odd)
+
+    return [reading(question) for question in asked]
 
 
 def _literally(
