@@ -40,7 +40,7 @@ def framed(said: bytes, nonce: str) -> list[Row] | None:
         raise Garbled("an answer without a beginning")
     try:
         text = base64.b64decode(said[start + len(begin) : end], validate=True).decode()
-        rows = [json.loads(line) for line in text.split("\n") if line]
+        rows = [json.loads(line) for line in lines(text) if line]
     except ValueError as exc:
         raise Garbled(f"an answer that can't be read ({type(exc).__name__})") from exc
     if not all(isinstance(row, dict) for row in rows):
@@ -56,7 +56,12 @@ def sections(said: bytes, nonce: str, count: int) -> list[list[str]]:
     parts = said.decode("ascii", "replace").split(nonce)
     if len(parts) != count + 2:
         raise Garbled(f"{len(parts) - 2} of {count} sections of an answer")
-    return [part.splitlines()[1:] for part in parts[1:-1]]
+    return [lines(part)[1:] for part in parts[1:-1]]
+
+
+def lines(text: str) -> list[str]:
+    """The lines of *text*, however many carriage returns stand at their ends: a line too many would part a block."""
+    return text.replace("\r", "").split("\n")
 
 
 def failure(row: Row) -> Outcome:
@@ -91,7 +96,7 @@ def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:
 def _status(row: Row) -> ServiceStatus:
     """What Get-Service says, completed by sc.exe, which was asked after it. Raises Garbled."""
     number, name = _typed(row, "status", int), _typed(row, "name", str)
-    scm = next(iter(sc_output.rows(_typed(row, "sc", str).splitlines()).values()), None)
+    scm = next(iter(sc_output.rows(lines(_typed(row, "sc", str))).values()), None)
     if number not in BY_NUMBER or not name:
         raise Garbled(f"state {number}")
     started = row.get("type")
@@ -123,27 +128,27 @@ def _typed(row: Row, key: str, kind: type) -> Any:
     return value
 
 
-def scm_row(name: str, lines: Sequence[str], *, named: bool = True) -> sc_output.ScmRow | Problem:
+def scm_row(name: str, said: Sequence[str], *, named: bool = True) -> sc_output.ScmRow | Problem:
     """What `sc.exe queryex` said of *name*. Raises Garbled.
 
     Not *named*: the name may be printed in letters that were lost on the way.
     """
-    refused = sc_output.refusal(lines)
+    refused = sc_output.refusal(said)
     if refused is not None:
         return refused
-    rows = sc_output.rows(lines)
+    rows = sc_output.rows(said)
     row = rows.get(name.lower()) if named else next(iter(rows.values()), None)
     if row is None:
         raise Garbled(f"sc.exe's answer about {name!r} is not whole")
     return row
 
 
-def taken(wanted: Control, lines: Sequence[str]) -> Outcome:
+def taken(wanted: Control, said: Sequence[str]) -> Outcome:
     """What sc.exe said to a control. Raises Garbled if that was neither yes nor no."""
-    refused = sc_output.refusal(lines)
+    refused = sc_output.refusal(said)
     if refused is not None:
         return Outcome() if refused.code == _ALREADY.get(wanted) else Outcome(refused)
-    if not sc_output.accepted(lines):
+    if not sc_output.accepted(said):
         raise Garbled("sc.exe's answer is not whole")
     return Outcome()
 

@@ -56,7 +56,7 @@ class ByPowershell:
             computer_name=str(row.get("name") or ""),
             version=str(row.get("version") or ""),
             clock_skew_s=_skew_s(ticks, began_at, ended_at) if isinstance(ticks, int) else None,
-            sids=sc_output.sids(str(row.get("sids") or "").splitlines()),
+            sids=sc_output.sids(answers.lines(str(row.get("sids") or ""))),
         )
 
     def control(self, nonce: str, name: str, wanted: Control) -> Sentence:
@@ -81,7 +81,7 @@ class ByPowershell:
 
 
 def _descriptor(row: answers.Row) -> str | Problem:
-    told = sc_output.descriptors(str(row.get("sc") or "").splitlines())
+    told = sc_output.descriptors(answers.lines(str(row.get("sc") or "")))
     return told[0] if told else Problem(ProblemKind.PROTOCOL, "sc.exe sdshow gave no answer that can be read")
 
 

@@ -91,7 +91,7 @@ class BySc:
 
         def outcome(said: bytes) -> answers.Outcome | None:
             printed, ended, _ = said.decode("ascii", "replace").partition(f"{nonce} ended")
-            return answers.taken(wanted, printed.splitlines()) if ended else None
+            return answers.taken(wanted, answers.lines(printed)) if ended else None
 
         def odd_outcome(said: bytes) -> answers.Outcome | None:
             rows = answers.framed(said, nonce)
@@ -201,7 +201,7 @@ def _lines(row: answers.Row) -> list[str]:
     """What sc.exe printed. Raises Garbled, also if it could not be run."""
     if "out" not in row:
         raise answers.Garbled(f"nothing: {answers.failure(row).problem}")
-    return answers.program_output(row)[1].splitlines()
+    return answers.lines(answers.program_output(row)[1])
 
 
 def _parted(names: Sequence[str], size: Callable[[str], int], most: int) -> Iterator[list[str]]:

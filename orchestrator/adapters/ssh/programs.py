@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import re
 import secrets
 from collections.abc import Callable, Sequence
 
@@ -83,8 +84,8 @@ async def _by_cmd(channel: Channel, nonce: str) -> tuple[int | None, str]:
         code = int(number)
     except ValueError as exc:
         raise answers.Garbled("an exit code that is none") from exc
-    printed = said[said.index(began) + len(began) : -len(ended)].lstrip(b" ").removeprefix(b"\r").removeprefix(b"\n")
-    return None if code == _NOT_FOUND else code, _text(printed) + _text(channel.errors)
+    _, _, printed = _text(said[said.index(began) : -len(ended)]).partition("\n")
+    return None if code == _NOT_FOUND else code, printed + _text(channel.errors)
 
 
 async def _by_powershell(channel: Channel, nonce: str) -> tuple[int | None, str]:
@@ -99,4 +100,4 @@ async def _by_powershell(channel: Channel, nonce: str) -> tuple[int | None, str]
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+    return re.sub("\r+\n", "\n", data.decode("utf-8", "replace"))
