@@ -47,6 +47,11 @@ class EitherHosts:
         self._ways = ways
         self._either: dict[str, _Either] = {}
 
+    def transport(self, host: str) -> Transport:
+        """See Hosts."""
+        ways = self._ways[host]
+        return ways[self._either[host].kept if host in self._either else 0][1].transport(host)
+
     def detour(self, host: str) -> str:
         """See Hosts."""
         ways = self._ways[host]
@@ -96,6 +101,11 @@ class _Either:
         self._kept = 0
         self._failed: dict[int, str] = {}  # why each way was left, since it last worked
         self._controls: dict[str, int] = {}  # the way that took the last control of a service
+
+    @property
+    def kept(self) -> int:
+        """The way that answered last."""
+        return self._kept
 
     def detour(self) -> str:
         """See Hosts."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.service import Reading
 
@@ -11,13 +12,18 @@ from orchestrator.domain.service import Reading
 class HostSurvey:
     """What one host said: a reading for each question asked of it, or the problem that kept it from answering.
 
-    `detour` says how the host was reached and why, if not by the first of its ways.
+    `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None: not
+    known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as what;
+    `cluster_unread` says why a node does not tell that.
     """
 
     host: str
     readings: tuple[Reading, ...] = ()
     problem: Problem | None = None
     detour: str = ""
+    transport: Transport | None = None
+    clustered: Mapping[str, str] = field(default_factory=dict)
+    cluster_unread: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class Survey:
     def reached(self) -> "Survey":
         """The hosts that gave an answer alone."""
         return Survey({host: found for host, found in self.hosts.items() if found.problem is None})
+
+    @property
+    def clusters_unread(self) -> dict[str, str]:
+        """The hosts that do not tell what a failover cluster owns there, and why."""
+        return {found.host: found.cluster_unread for found in self.hosts.values() if found.cluster_unread}
 
     @property
     def detours(self) -> dict[str, str]:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
+from orchestrator.domain.cluster import RESOURCES, clustered
 from orchestrator.domain.draft import Draft, Instance
-from orchestrator.domain.errors import TRANSIENT, HostError, Problem
+from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
 from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import Asked, Reading, State
 from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import ConductorPorts, HostFacts, Hosts, Journal, LocalCommand, NoteTaker, Order, Probe
 from orchestrator.engine.work.reader import Reader
@@ -24,6 +26,9 @@ from orchestrator.engine.work.work import Work
 
 SURVEY_TRIES = 3
 SURVEY_RETRY_S = 1.0
+CLUSTER_S = 20.0
+OUTPUT_MOST = 64 * 1024
+"""Of a program's output no more is read: see `ports.CommandOutput`."""
 SURVEY_PATIENCE_S = 10.0
 """A try that took longer than this met a silent host: a person waits, and asking again would take as long again."""
 
@@ -65,15 +70,56 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurv
     for attempt in range(1, SURVEY_TRIES + 1):
         began_s = now_s()
         try:
-            readings = await hosts.services(host).read(asked)
+            readings, unread = await _read(host, asked, hosts)
         except HostError as error:
             hopeless = now_s() - began_s > SURVEY_PATIENCE_S or not isinstance(error, TRANSIENT)
             if hopeless or attempt == SURVEY_TRIES:
                 return HostSurvey(host=host, problem=error.problem)
             await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
         else:
-            return HostSurvey(host=host, readings=tuple(readings), detour=hosts.detour(host))
+            owned, unread = ({}, unread) if unread else await _clustered(host, readings, hosts)
+            return HostSurvey(
+                host=host,
+                readings=tuple(readings),
+                detour=hosts.detour(host),
+                transport=hosts.transport(host),
+                clustered=owned,
+                cluster_unread=unread,
+            )
     raise AssertionError("the last try returns")
+
+
+async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequence[Reading], str]:
+    """The readings, and why the host can't be asked about its cluster: a constrained endpoint may refuse a whole
+    exchange for a name that is not on its list."""
+    services = hosts.services(host)
+    try:
+        return await services.read(asked), ""
+    except Refused:
+        without = [question for question in asked if question.name != CLUSTER_SERVICE]
+        if not without or len(without) == len(asked):
+            raise
+    return await services.read(without), f"the endpoint refuses to tell of {CLUSTER_SERVICE}"
+
+
+async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tuple[dict[str, str], str]:
+    """What a failover cluster owns on *host*, as `domain.cluster` has it, and why that can't be told; asked of nodes
+    alone: one program."""
+    node = any(
+        status.name.lower() == CLUSTER_SERVICE.lower() and status.state is State.RUNNING
+        for reading in readings
+        for status in reading.found
+    )
+    if not node:
+        return {}, ""
+    try:
+        said = await hosts.command(host).run("reg.exe", ["query", RESOURCES, "/s"], timeout_s=CLUSTER_S)
+    except HostError as error:
+        return {}, error.text
+    if said.exit_code:
+        return {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
+    cut = len(said.output.encode()) >= OUTPUT_MOST - len("\ufffd".encode())
+    return clustered(said.output), "the cluster has more resources than are read" if cut else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.facts import Fact, Stamped
 from orchestrator.domain.gates import HttpCheck
@@ -165,6 +165,9 @@ class Credentials(Protocol):
 
 class Hosts(Protocol):
     """Everything that leads to hosts, by inventory name. The same object per host for the life of the process."""
+
+    def transport(self, host: str) -> Transport:
+        """The wire by which *host* is reached now. O(1)."""
 
     def detour(self, host: str) -> str:
         """In words how *host* is reached and why, if not by the first of its ways: `ssh, for psrp failed: ...`.

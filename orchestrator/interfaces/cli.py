@@ -67,6 +67,7 @@ def stop(
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
+    allow: options.Allow = None,
     with_dependents: options.WithDependents = False,
     ignore_dependents: options.IgnoreDependents = False,
     ask_pass: options.AskPass = False,
@@ -90,6 +91,7 @@ def start(
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
+    allow: options.Allow = None,
     ask_pass: options.AskPass = False,
     state_dir: options.StateDir = None,
 ) -> None:
@@ -111,6 +113,7 @@ def restart(
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
+    allow: options.Allow = None,
     with_dependents: options.WithDependents = False,
     ignore_dependents: options.IgnoreDependents = False,
     ask_pass: options.AskPass = False,

@@ -65,6 +65,14 @@ WithDependents = Annotated[
 IgnoreDependents = Annotated[
     bool, typer.Option("--ignore-dependents", help="Stop although dependents outside the choice are left running.")
 ]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow",
+        metavar="NAME",
+        help="Act on this service although others need it, or a cluster owns it: DNS, dns@dc-01; may be repeated.",
+    ),
+]
 AskPass = Annotated[
     bool, typer.Option("--ask-pass", "-k", help="Ask once for the password of the hosts that the inventory gives none.")
 ]

@@ -34,7 +34,12 @@ def show(preview: Preview, survey: Survey, *, json: bool, to_person: bool = Fals
     """Print the preview on stdout; *to_person*: on stderr, before a question."""
     if json:
         unreachable = [_unreachable(found) for found in survey.unreachable]
-        told = {**asdict(preview), "unreachable": unreachable, "detours": survey.detours}
+        told = {
+            **asdict(preview),
+            "unreachable": unreachable,
+            "detours": survey.detours,
+            "clusters_unread": survey.clusters_unread,
+        }
         out().print_json(json_module.dumps(told))
         return
     console = err() if to_person else out()
@@ -127,7 +132,18 @@ def _step(step: PathStep) -> str:
 
 
 def _notices(preview: Preview, survey: Survey) -> list[Text]:
-    return [*_without_answer(preview, survey.unreachable), *_by_another_way(survey), *_doubts(preview)]
+    return [
+        *_without_answer(preview, survey.unreachable),
+        *_by_another_way(survey),
+        *_unread_clusters(survey),
+        *_doubts(preview),
+    ]
+
+
+def _unread_clusters(survey: Survey) -> Iterator[Text]:
+    for why, hosts in by_detour(survey.clusters_unread).items():
+        text = "whether a failover cluster owns services can't be told of "
+        yield Text("? ", style="bold magenta").append(text).append_text(_listed(hosts)).append(f": {clean(why)}")
 
 
 def _by_another_way(survey: Survey) -> Iterator[Text]:

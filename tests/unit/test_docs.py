@@ -33,6 +33,7 @@ from orchestrator.domain.results import Outcome, Result, Step
 from orchestrator.domain.runstate import EXIT_CODES, Standing
 from orchestrator.domain.secrets import KINDS
 from orchestrator.domain.service import Asked, Control
+from orchestrator.domain.vital_services import ALWAYS, EVERYBODY, OF_WIRE
 from orchestrator.engine.work import curl
 from orchestrator.interfaces import boundary
 from orchestrator.interfaces.cli import app
@@ -293,6 +294,7 @@ def asked_of_hosts() -> Mapping[str, set[str]]:
         *statements.facts(),
         statements.program(curl.EXE, ()),
         statements.program("netstat.exe", ()),
+        statements.program("reg.exe", ()),
     ]
     sent: dict[str, set[str]] = {}
     for statement in (one for pipeline in pipelines for one in pipeline):
@@ -328,6 +330,12 @@ def test_exit_codes_are_all_listed() -> None:
     assert str(boundary.INTERRUPTED) in section("running.md", "Exit codes")
     epilog = str(app.info.epilog)
     assert {int(number) for number in re.findall(r"\b(\d+) \w", epilog)} == codes
+
+
+def test_what_is_refused_is_listed() -> None:
+    allowed, carrying = tables(section("running.md", "What is never stopped"))
+    assert {code(row[0])[0] for row in carrying} == {*ALWAYS, *(name for own in OF_WIRE.values() for name in own)}
+    assert {code(row[0])[0] for row in allowed} == {*EVERYBODY}
 
 
 def test_kinds_of_facts_and_their_fields_are_listed() -> None:

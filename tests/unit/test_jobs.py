@@ -1,25 +1,26 @@
 """The use cases on virtual time and the in-memory fleet: survey, a whole run, the checkup."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from drafts import READY, draft, entry
 from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryPort, MemoryService
-from orchestrator.adapters.memory.hosts import MemoryHosts
+from orchestrator.adapters.memory.hosts import MemoryHosts, MemoryLink
 from orchestrator.adapters.memory.probes import MemoryLocal, MemoryProbe
 from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.draft import Draft
-from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.errors import Problem, ProblemKind, Refused
 from orchestrator.domain.facts import RunBegan, RunEnded, Stamped, StepEnded
 from orchestrator.domain.gates import CommandCheck, Gate, Origin, PortClosedCheck
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
-from orchestrator.domain.service import StartType, State
+from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.engine import jobs
-from orchestrator.engine.ports import Order
+from orchestrator.engine.ports import CommandOutput, Order
 
 SHOP = draft(entry("sql", "db-01"), entry("orders", "app-01 app-02", "sql"))
 EVERYWHERE = Choice()
@@ -165,3 +166,68 @@ async def test_a_checkup_tells_rights_that_are_missing_when_the_host_tells_who_w
     ]
     assert found.hosts[0].said == "its clock is 900 s behind: Kerberos will refuse it"
     assert found.problems == 2
+
+
+NODE = """
+HKEY_LOCAL_MACHINE\\Cluster\\Resources\\1
+    Type    REG_SZ    Generic Service
+    Name    REG_SZ    The orders
+
+HKEY_LOCAL_MACHINE\\Cluster\\Resources\\1\\Parameters
+    ServiceName    REG_SZ    orders
+"""
+
+
+@in_virtual_time
+async def test_a_node_is_asked_once_what_its_cluster_owns() -> None:
+    fleet = shop_fleet()
+    fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="clussvc", state=State.RUNNING))
+    fleet.add("app-02", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.STOPPED))
+    fleet.hosts["app-01"].commands["reg.exe"] = CommandOutput(0, NODE)
+    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
+    assert [dict(one.clustered) for one in found.hosts.values()] == [{}, {"orders": "The orders"}, {}]
+    assert [line for line in fleet.asked if "reg" in line] == ["run reg.exe@app-01"]
+    assert not found.clusters_unread
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (CommandOutput(1, "FEHLER: Zugriff\nverweigert"), "reg.exe ended with 1: FEHLER: Zugriff verweigert"),
+        (CommandOutput(0, NODE.ljust(64 * 1024)), "the cluster has more resources than are read"),
+        (None, "reg.exe: no such program"),
+    ],
+)
+@in_virtual_time
+async def test_a_node_that_does_not_tell_is_named(answer: CommandOutput | None, why: str) -> None:
+    fleet = shop_fleet()
+    fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.RUNNING))
+    if answer is not None:
+        fleet.hosts["app-01"].commands["reg.exe"] = answer
+    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
+    assert found.clusters_unread == {"app-01": why}
+    assert found.hosts["app-01"].problem is None
+
+
+class Narrow(MemoryHosts):
+    """Endpoints that let nobody ask for other services than the playbook's."""
+
+    def services(self, host: str) -> MemoryLink:
+        link = super().services(host)
+        read = MemoryLink.read
+
+        async def narrow(asked: Sequence[Asked]) -> Sequence[Reading]:
+            if any(question.name == "ClusSvc" for question in asked):
+                raise Refused(host, Problem(ProblemKind.REMOTE, "the argument does not belong to the set"))
+            return await read(link, asked)
+
+        link.read = narrow  # type: ignore[method-assign] # this host alone
+        return link
+
+
+@in_virtual_time
+async def test_an_endpoint_that_refuses_to_tell_of_the_cluster_is_asked_without() -> None:
+    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), Narrow(shop_fleet()))
+    assert not found.unreachable
+    assert set(found.clusters_unread.values()) == {"the endpoint refuses to tell of ClusSvc"}
+    assert [reading.asked.name for reading in found.hosts["app-01"].readings] == ["orders"]

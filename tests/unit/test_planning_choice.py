@@ -98,4 +98,5 @@ def test_a_restart_asks_both_ways_and_a_question_is_asked_once() -> None:
         *("db-01", "db-02", "mq-01", "app-01", "app-02")
     ]
     twice = draft(entry("a", "h", asked=[Asked("X")]), entry("b", "h", asked=[Asked("X"), Asked("Y")]))
-    assert questions(twice, Choice(), Action.STOP) == {"h": (Asked("X"), Asked("Y"))}
+    assert questions(twice, Choice(), Action.STOP) == {"h": (Asked("X"), Asked("Y"), Asked("ClusSvc"))}
+    assert questions(twice, Choice(), Action.STATUS) == {"h": (Asked("X"), Asked("Y"))}

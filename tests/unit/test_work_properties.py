@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtual
 from working import GOALS, Bench, node
 
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import (
     AuthRejected,
     HostError,
@@ -88,6 +89,9 @@ class Anything:
 
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         raise AssertionError("never asked")
+
+    def transport(self, host: str) -> Transport:
+        return Transport.PSRP
 
     def detour(self, host: str) -> str:
         return ""

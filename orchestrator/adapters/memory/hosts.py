@@ -7,6 +7,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryHost, MemoryService, dependents, refused
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import (
     AuthRejected,
     HostError,
@@ -38,6 +39,10 @@ class MemoryHosts:
     def command(self, host: str) -> "MemoryLink":
         """The host's programs."""
         return self.services(host)
+
+    def transport(self, host: str) -> Transport:
+        """See Hosts."""
+        return Transport.PSRP
 
     def detour(self, host: str) -> str:
         """See Hosts: there is one way in memory."""

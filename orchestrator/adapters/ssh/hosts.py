@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.adapters.ssh.lines import SshLines
 from orchestrator.adapters.ssh.services import SshServices
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Connection, Transport
 from orchestrator.engine.ports import Credentials
 
 
@@ -33,6 +33,10 @@ class SshHosts:
     def command(self, host: str) -> SshServices:
         """The host's programs."""
         return self.services(host)
+
+    def transport(self, host: str) -> Transport:
+        """See Hosts."""
+        return Transport.SSH
 
     def detour(self, host: str) -> str:
         """See Hosts: SSH is the one way here."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain.draft import Draft, Entry, Instance
 from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
-from orchestrator.domain.planning import refusals
+from orchestrator.domain.planning import refusals, vital
 from orchestrator.domain.planning.census import DOWN, Census
 from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose
 from orchestrator.domain.planning.graph import (
@@ -29,16 +29,22 @@ Members = dict[str, dict[str, Member]]
 
 
 def build(
-    draft: Draft, choice: Choice, action: Action, survey: Survey, *, excluded: AbstractSet[str] = frozenset()
+    draft: Draft,
+    choice: Choice,
+    action: Action,
+    survey: Survey,
+    *,
+    excluded: AbstractSet[str] = frozenset(),
+    controller: AbstractSet[str] = frozenset(),
 ) -> Plan:
     """The plan of a stop, start or restart, with the live state frozen into it.
 
     *excluded* are the unreachable hosts that the run does without: they and what cannot do without them are left alone.
-    A restart acts on what was running (pending starts and paused ones count) and on nothing else; what was not running
-    before is not needed after.
+    *controller* are the hosts that are the machine that we run on. A restart acts on what was running (pending starts
+    and paused ones count) and on nothing else; what was not running before is not needed after.
 
     Raises:
-        BadInput: as `choice.chosen`.
+        BadInput: as `choice.chosen`; or `--allow` names nothing that was chosen.
         PlanRefused: the live state does not allow it; carries every reason.
     Cost: O(instances + edges).
     """
@@ -47,7 +53,8 @@ def build(
     graph = entry_graph(draft)
     picked = choose(graph, choice, action)
     kept = keep_off(graph, picked, choice, action, excluded)
-    work = _Work(graph, choice, action, picked, kept, excluded, Census(survey))
+    work = _Work(graph, choice, action, picked, kept, excluded, controller, Census(survey))
+    work.check_allowed()
     work.find_acting()
     work.find_needed()
     if action in STOPPING and not choice.ignore_dependents:
@@ -79,6 +86,7 @@ class _Work:
     picked: HostsOf
     kept: dict[str, Why]
     excluded: AbstractSet[str]
+    controller: AbstractSet[str]
     census: Census
     reasons: list[Reason] = field(default_factory=list)
     acting: HostsOf = field(default_factory=dict)
@@ -100,6 +108,7 @@ class _Work:
                 self._refuse_claimed(units, owners)
             if restart:
                 units = self._that_ran(units)
+            self._refuse_vital(units)
             if units:
                 self.members.setdefault(entry.key, {})[instance.id] = (Role.ACT, units)
             if self.action is not Action.STOP:
@@ -185,6 +194,25 @@ class _Work:
             owner = owners.setdefault((unit.host, unit.scm_name), unit.id)
             if owner != unit.id:
                 self.reasons.append(refusals.claimed_twice(owner, unit))
+
+    def check_allowed(self) -> None:
+        """Raises BadInput if `--allow` names nothing that was chosen."""
+        if self.choice.allow:
+            known: set[str] = set()
+            for _, instance in self.graph.instances(self.picked):
+                known |= {instance.id.casefold(), *(asked.name.casefold() for asked in instance.asked)}
+                if instance.host not in self.excluded:
+                    known |= {name for unit in self.census.units(instance) for name in vital.names_of(unit)}
+            vital.check_allowed(self.choice.allow, known)
+
+    def _refuse_vital(self, units: tuple[Unit, ...]) -> None:
+        allowed = {name.casefold() for name in self.choice.allow}
+        for unit in units:
+            if unit.host is not None:
+                host = self.census.host(unit.host)
+                self.reasons += vital.vital_reasons(
+                    unit, self.action, host, allowed=allowed, controller=self.controller
+                )
 
     def _refuse_disabled(self, units: tuple[Unit, ...]) -> None:
         for unit in units:

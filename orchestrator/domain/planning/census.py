@@ -7,7 +7,7 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Unit
 from orchestrator.domain.planning.refusals import Reason
 from orchestrator.domain.service import Asked, Reading, ServiceStatus, State
-from orchestrator.domain.survey import Survey
+from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.win32 import in_words
 
 NO_SUCH_SERVICE = 1060
@@ -41,6 +41,10 @@ class Census:
         if known is None:
             known = self._units[instance.id] = self._look_up(instance)
         return known
+
+    def host(self, name: str) -> HostSurvey:
+        """What the host *name* said."""
+        return self._survey.hosts.get(name) or HostSurvey(host=name, problem=_NOT_READ)
 
     def troubles(self, instance: Instance) -> list[Trouble]:
         """What could not be found or read of an instance that was looked up."""

@@ -1,6 +1,7 @@
 """What a command line chooses of a playbook: the instances to act on, and what must be read for that."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -9,6 +10,7 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.graph import NOWHERE, EntryGraph, HostsOf, downstream, entry_graph, upstream
 from orchestrator.domain.service import Asked
+from orchestrator.domain.vital_services import CLUSTER_SERVICE
 
 STOPPING = (Action.STOP, Action.RESTART)
 STARTING = (Action.START, Action.RESTART)
@@ -19,7 +21,8 @@ class Choice:
     """The options that choose. Host patterns are resolved to inventory names before they come here.
 
     `hosts` is what `--limit` leaves (None: all), `exclude` what `--exclude` takes away, `services` the keys of
-    `--service` (None: all). What `--exclude` names stays outside even with `with_dependents`.
+    `--service` (None: all). What `--exclude` names stays outside even with `with_dependents`. `allow` are SCM names and
+    unit ids that may be moved although others are likely to need them.
     """
 
     hosts: frozenset[str] | None = None
@@ -27,6 +30,7 @@ class Choice:
     services: tuple[str, ...] | None = None
     with_dependents: bool = False
     ignore_dependents: bool = False
+    allow: tuple[str, ...] = ()
 
 
 def chosen(draft: Draft, choice: Choice, action: Action) -> tuple[Instance, ...]:
@@ -44,7 +48,8 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
     """What to ask which host before a plan can be built: host -> questions, in playbook order.
 
     Asked are the hosts of the chosen instances; for a start also of all that they need, for a stop also of all that
-    needs them. A host that is asked at all is asked for every service that the playbook has on it, in one go.
+    needs them. A host that is asked at all is asked for every service that the playbook has on it, in one go. One that
+    would be acted on is also asked whether it is a node of a failover cluster.
 
     Raises: as `chosen`.
     """
@@ -58,6 +63,16 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
     hosts = {
         host for group in groups for key, here in group.items() if not graph.entries[key].external for host in here
     }
+    asked = _of_hosts(draft, hosts)
+    acting = set() if action is Action.STATUS else {host for here in picked.values() for host in here}
+    for host, of_host in asked.items():
+        if host in acting:
+            of_host.setdefault((CLUSTER_SERVICE, False), Asked(CLUSTER_SERVICE))
+    return {host: tuple(of_host.values()) for host, of_host in asked.items()}
+
+
+def _of_hosts(draft: Draft, hosts: AbstractSet[str | None]) -> dict[str, dict[tuple[str, bool], Asked]]:
+    """All that the playbook has on *hosts*, each question once."""
     asked: dict[str, dict[tuple[str, bool], Asked]] = {}
     for entry in draft.entries:
         for instance in entry.instances:
@@ -65,7 +80,7 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
                 of_host = asked.setdefault(instance.host, {})
                 for question in instance.asked:
                     of_host[question.name, question.pattern] = question
-    return {host: tuple(of_host.values()) for host, of_host in asked.items()}
+    return asked
 
 
 def choose(graph: EntryGraph, choice: Choice, action: Action) -> HostsOf:

@@ -57,6 +57,43 @@ def claimed_twice(owner: str, unit: Unit) -> Reason:
     )
 
 
+def on_the_controller(unit: Unit) -> Reason:
+    """Moving something on the machine that orch runs on."""
+    return Reason(
+        (unit.id,),
+        f"{unit.host} is the very machine that orch runs on, so the run could end itself",
+        f"run orch from another machine, or add --exclude {unit.host}",
+    )
+
+
+def carries_us(unit: Unit, how: str) -> Reason:
+    """Stopping what our own connection to the host goes through."""
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} carries our own connection to {unit.host} ({how}): nobody could start it again from here",
+        f"take it out of the playbook, or add --exclude {unit.host}; nothing lifts this",
+    )
+
+
+def needed_by_everybody(unit: Unit, what: str) -> Reason:
+    """Stopping what others than the playbook's services are likely to need."""
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} on {unit.host} is {what}",
+        f"add --allow {_quoted(unit)} if that is what you want, or --allow {unit.id} for this unit alone",
+    )
+
+
+def clustered(unit: Unit, role: str, action: Action) -> Reason:
+    """Moving what a failover cluster owns behind its back."""
+    does = "stop it again" if action is Action.START else "start it again or move it to another node"
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} on {unit.host} belongs to the failover cluster, as {role!r}: the cluster may {does}",
+        f"{action} the role with the cluster's own tools; or add --allow {_quoted(unit)}, or --allow {unit.id}",
+    )
+
+
 def would_pull_from_under(units: Sequence[Unit], stopped: Sequence[str], choice: Choice, action: Action) -> Reason:
     """A stop of what running units outside the choice need."""
     states = sorted({str(unit.seen.state) for unit in units if unit.seen})

@@ -42,6 +42,7 @@ class Options:
     yes: bool = False
     json: bool = False
     unreachable: str | None = None
+    allow: Sequence[str] | None = None
     with_dependents: bool = False
     ignore_dependents: bool = False
     ask_pass: bool = False
@@ -70,6 +71,7 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
         services=tuple(options.service) if options.service else None,
         with_dependents=options.with_dependents,
         ignore_dependents=options.ignore_dependents,
+        allow=tuple(options.allow or ()),
     )
     asked = questions(project.draft, choice, action)
     asker = Asker()
@@ -80,7 +82,7 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
         except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
             raise Declined("interrupted while the live state was read; nothing was touched") from None
         excluded = _excluded(project, choice, action, survey, policy, dry_run=options.dry_run)
-        plan = build(project.draft, choice, action, survey, excluded=excluded)
+        plan = build(project.draft, choice, action, survey, excluded=excluded, controller=world.controller)
         if options.dry_run:
             preview_view.show(preview(plan), survey, json=options.json)
             return 1 if survey.unreachable and policy is not OnUnreachable.EXCLUDE else 0

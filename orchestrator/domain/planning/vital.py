@@ -1,0 +1,60 @@
+"""Whether a run may move a unit at all: not what carries it, not the machine that it runs on, and what others need only
+if it was allowed by name."""
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.plan import Action, Unit
+from orchestrator.domain.planning import refusals
+from orchestrator.domain.planning.refusals import Reason
+from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.survey import HostSurvey
+from orchestrator.domain.vital_services import carriers, needed_by_everybody
+
+
+def vital_reasons(
+    unit: Unit, action: Action, host: HostSurvey, *, allowed: AbstractSet[str], controller: AbstractSet[str]
+) -> Iterator[Reason]:
+    """Why *action* must not move *unit*, which *host* has. *allowed* are names in folded case, *controller* the hosts
+    that are the machine that we run on. A unit that is already where it should be is not moved."""
+    there = State.RUNNING if action is Action.START else State.STOPPED
+    if unit.seen is None or unit.scm_name is None or unit.seen.state is there:
+        return
+    if unit.host in controller:
+        yield refusals.on_the_controller(unit)
+    how = "" if action is Action.START else _carrying(unit.scm_name, unit.seen, host)
+    if how:
+        yield refusals.carries_us(unit, how)
+    if not allowed.isdisjoint(names_of(unit)):
+        return
+    what = "" if action is Action.START else needed_by_everybody(unit.scm_name)
+    if what:
+        yield refusals.needed_by_everybody(unit, what)
+    role = host.clustered.get(unit.scm_name.lower())
+    if role is not None:
+        yield refusals.clustered(unit, role, action)
+
+
+def _carrying(name: str, seen: ServiceStatus, host: HostSurvey) -> str:
+    """How a service carries our connection to *host*, by itself or by what needs it there; "" if it doesn't."""
+    carried = carriers(host.transport)
+    if name.lower() in carried:
+        return carried[name.lower()]
+    above = next((other for other in seen.required_by if other.lower() in carried), None)
+    return "" if above is None else f"{above} needs it, and {carried[above.lower()]}"
+
+
+def names_of(unit: Unit) -> tuple[str, ...]:
+    """What `--allow` may call *unit*: its id, or its SCM name; in folded case."""
+    return unit.id.casefold(), (unit.scm_name or "").casefold()
+
+
+def check_allowed(typed: Iterable[str], known: AbstractSet[str]) -> None:
+    """Raises BadInput for names of `--allow` that are none of the *known* ones, so that no slip of the pen passes."""
+    wrong = [name for name in typed if name.casefold() not in known]
+    if wrong:
+        raise BadInput(
+            f"--allow {', '.join(wrong)}: nothing that was chosen is named so",
+            hint="it takes the SCM name of a service (DNS) or a unit (dns@dc-01) as a refusal names it; no patterns",
+        )

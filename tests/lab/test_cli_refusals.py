@@ -1,0 +1,91 @@
+"""What orch refuses to move, by way of the command line, and what `--allow` lifts. Judged by the lab's log."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_lab import Site, service_of, site
+
+PLAYBOOK = """
+name: house
+inventory: hosts.yaml
+defaults: { timeout: 20s }
+poll: 200ms
+services:
+  names: { service: DNS, hosts: dc }
+  wire: { service: WinRM, hosts: dc }
+  sensor: { service: Sensor, hosts: dc }
+  orders: { service: Orders, hosts: app }
+  batch: { service: Batch, hosts: app }
+"""
+GROUPS = {"dc": ["dc-01"], "app": ["app-01"]}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    def clustered(fleet: dict[str, Any]) -> None:
+        orders = service_of(fleet, "Orders@app-01")
+        (node,) = [host for host in fleet["hosts"] if host["name"] == "app-01"]
+        node["services"].append({**orders, "name": "ClusSvc", "display_name": "Cluster Service", "ports": []})
+        orders["cluster_role"] = "Orders of the shop"
+        service_of(fleet, "WinRM@dc-01")["requires"] = ["Sensor"]
+
+    with site(tmp_path_factory.mktemp("house"), PLAYBOOK, GROUPS, adjust=clustered) as made:
+        yield made
+
+
+@pytest.fixture
+def house(shared: Site, tmp_path: Path) -> Site:
+    shared.reset(tmp_path / "state")
+    return shared
+
+
+def test_all_that_must_not_be_stopped_is_named_in_one_refusal(house: Site) -> None:
+    for words in (("stop", "--yes"), ("restart", "--yes"), ("stop", "--dry-run")):
+        ended = house.orch(*words)
+        assert (ended.code, house.untouched()) == (2, True), ended.said
+        for said in (
+            "names@dc-01: DNS on dc-01 is a DNS server",
+            "add --allow DNS if that is what you want, or --allow names@dc-01",
+            "wire@dc-01: WinRM carries our own connection to dc-01 (it is what answers us)",
+            "sensor@dc-01: Sensor carries our own connection to dc-01 (WinRM needs it, and it is what answers us)",
+            "orders@app-01: Orders on app-01 belongs to the failover cluster, as 'Orders of the shop'",
+            "nothing was touched",
+        ):
+            assert said in ended.said
+        assert "batch@app-01" not in ended.said
+
+
+def test_what_carries_us_is_stopped_for_no_word(house: Site) -> None:
+    ended = house.orch("stop", "--yes", "--service", "wire", "--allow", "WinRM", "--allow", "wire@dc-01")
+    assert (ended.code, house.untouched()) == (2, True), ended.said
+    assert "nothing lifts this" in ended.said
+
+
+@pytest.mark.parametrize("allow", ["DNS", "dns", "names@dc-01"])
+def test_what_others_need_is_stopped_if_it_is_allowed_by_name(house: Site, allow: str) -> None:
+    ended = house.orch("stop", "--yes", "--service", "names", "--allow", allow)
+    assert (ended.code, house.controls()) == (0, ["stop DNS@dc-01"]), ended.said
+
+
+def test_what_a_cluster_owns_is_moved_if_it_is_allowed_by_name(house: Site) -> None:
+    ended = house.orch("stop", "--yes", "--service", "orders", "--allow", "Orders", "--service", "batch")
+    assert ended.code == 0, ended.said
+    assert sorted(house.controls()) == ["stop Batch@app-01", "stop Orders@app-01"]
+    ended = house.orch("start", "--yes", "--service", "orders")
+    assert ended.code == 2, ended.said
+    assert "the cluster may stop it again" in ended.said
+    assert house.orch("start", "--yes", "--service", "orders", "--allow", "orders@app-01").code == 0
+
+
+def test_a_slip_of_the_pen_allows_nothing(house: Site) -> None:
+    ended = house.orch("stop", "--yes", "--service", "names", "--allow", "DNS", "--allow", "D*")
+    assert (ended.code, house.untouched()) == (2, True), ended.said
+    assert "--allow D*: nothing that was chosen is named so" in ended.said
+
+
+def test_the_cluster_costs_one_program_on_a_node_and_nothing_elsewhere(house: Site) -> None:
+    assert house.orch("stop", "--dry-run", "--service", "batch", "--service", "names", "--allow", "DNS").code == 0
+    programs = [(line["host"], line["name"]) for line in house.log("command") if line["name"] == "reg.exe"]
+    assert programs == [("app-01", "reg.exe")]
