@@ -213,7 +213,7 @@ def test_pages_are_short_enough_to_be_read(page: str) -> None:
 
 # Inventory
 
-VARIABLES = tables(section("inventory.md", "Connection variables"))[0]
+VARIABLES = tables(section("connections.md", "WinRM"))[0]
 
 
 def test_the_connection_variables_are_those_that_count() -> None:
@@ -224,22 +224,22 @@ def test_the_connection_variables_are_those_that_count() -> None:
     of_winrm = {names(row[0] if row[1] == "the same" else row[1]) for row in VARIABLES} - {()}
     assert of_psrp == {getattr(known.PSRP, field) for field in known.Names.__annotations__} - {()}
     assert of_winrm == {getattr(known.WINRM, field) for field in known.Names.__annotations__} - {()}
-    assert {name for name in known.KNOWN if f"`{name}`" not in PAGES["inventory.md"]} == set()
+    assert {name for name in known.KNOWN if f"`{name}`" not in PAGES["connections.md"]} == set()
 
 
 def test_the_connection_variables_of_ssh_are_those_that_count() -> None:
-    variables, arguments = tables(section("inventory.md", "SSH"))
+    variables, arguments = tables(section("connections.md", "SSH"))
     assert {tuple(code(row[0])) for row in variables} == {names for names in known.SSH if names}
     said = " ".join(row[0] for row in arguments)
     assert [name for name in ssh_arguments.OPTIONS if f"-o {name}=" not in said] == []
     assert [letter for letter in ssh_arguments.LETTERS if f"`{letter}`" not in said] == []
-    without = section("inventory.md", "SSH").rpartition("|")[2]
+    without = section("connections.md", "SSH").rpartition("|")[2]
     names = (*ssh_arguments.WITHOUT_EFFECT, *ssh_arguments.LETTERS_WITHOUT_EFFECT)
     assert [name for name in names if f"`{name}`" not in without] == []
 
 
 def test_the_ways_to_sign_in_are_listed() -> None:
-    said = section("inventory.md", "Connection variables")
+    said = section("connections.md", "WinRM")
     assert {word for word in (*known.AUTH, *known.WINRM_AUTH) if f"`{word}`" not in said} == set()
 
 
@@ -263,10 +263,12 @@ def test_what_is_said_to_be_the_default_is(row: list[str], tmp_path: Path) -> No
 
 
 def test_what_has_no_effect_and_what_is_refused_is_listed() -> None:
-    accepted = {name for row in tables(section("inventory.md", "Accepted, without effect"))[0] for name in code(row[0])}
+    accepted = {
+        name for row in tables(section("connections.md", "Accepted, without effect"))[0] for name in code(row[0])
+    }
     assert accepted == set(known.IGNORED)
     refused = {
-        name for row in tables(section("inventory.md", "Refused, with file and line"))[0] for name in code(row[0])
+        name for row in tables(section("connections.md", "Refused, with file and line"))[0] for name in code(row[0])
     }
     assert refused == set(known.REFUSED)
 
