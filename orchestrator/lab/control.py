@@ -108,6 +108,7 @@ def _picture(host: Host) -> dict[str, Any]:
     return {
         "host": host.spec.name,
         "address": host.spec.address,
+        "ssh_port": host.spec.ssh_port if "ssh" in host.transports else None,
         "faults": shown,
         "auth_failures": host.auth_failures,
         "services": services,

@@ -169,6 +169,7 @@ def test_a_lab_of_the_command_line_says_where_its_host_keys_are(tmp_path: Path) 
         known_hosts = pair.state / "lab" / "known_hosts"
         assert f"its SSH host keys are in {known_hosts}" in said[2]
         assert known_hosts.exists()
+        assert f"db-01 {pair.addresses['db-01']}, ssh {PORT}" in pair.orch("lab", "ps").said
         unknown = pair.orch("status", "--limit", "db-01")
         assert unknown.code == 1, unknown.said
         assert "the host's key has changed" in unknown.said  # known_hosts is of the lab before

@@ -43,7 +43,7 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
             return
         table = Table("host", "address", "service", "state", "pid", "fault", box=None, pad_edge=False)
         for host in answer["hosts"]:
-            table.add_row(Text(host["host"], style="bold"), Text(host["address"]), "", "", "", _faults(host["faults"]))
+            table.add_row(Text(host["host"], style="bold"), Text(_address(host)), "", "", "", _faults(host["faults"]))
             for service in host["services"]:
                 now, pid = Text(service["state"]), Text(str(service["pid"] or ""))
                 table.add_row("", "", Text(service["name"]), now, pid, _faults(service["faults"]))
@@ -73,6 +73,11 @@ def clear(*, target: str | None, state_dir: Path | None) -> None:
     with boundary(state):
         lab_wiring.order(state, {"op": "clear", **(_target(target, state) if target else {})})
         say(f"{target or 'everything'}: no faults")
+
+
+def _address(host: Mapping[str, object]) -> str:
+    """The address, and where SSH is served there, if it is."""
+    return f"{host['address']}" + (f", ssh {host['ssh_port']}" if host["ssh_port"] else "")
 
 
 def _faults(faults: Mapping[str, object]) -> Text:
