@@ -192,15 +192,33 @@ async def resume_service(call: Call) -> None:
     """Resume-Service."""
     for service in call.chosen():
         code = call.control(service, "continue", call.host.scm.resume)
-        if code == win32.SERVICE_NOT_ACTIVE:
-            call.fail_service(service, "CouldNotResumeServiceNotRunning", _CLOSE_ERROR, ("cannot resume", code))
-        elif code == win32.INVALID_SERVICE_CONTROL and not service.can_pause:
-            call.fail_service(service, "CouldNotResumeServiceNotSupported", _CLOSE_ERROR, ("cannot resume", code))
-        elif code:
-            what = "cannot open" if code == win32.ACCESS_DENIED else "cannot resume"
-            call.fail_service(service, "CouldNotResumeService", _CLOSE_ERROR, (what, code))
-        elif await _resumed(call, service) and call.on("passthru"):
+        if await _turned(call, service, code, "Resume") and call.on("passthru"):
             call.show(service)
+
+
+async def suspend_service(call: Call) -> None:
+    """Suspend-Service."""
+    for service in call.chosen():
+        code = call.control(service, "pause", call.host.scm.pause)
+        if await _turned(call, service, code, "Suspend") and call.on("passthru"):
+            call.show(service)
+
+
+async def _turned(call: Call, service: Service, code: int, verb: str) -> bool:
+    """Whether a service was resumed or suspended, after a control that gave *code*."""
+    what = "cannot resume" if verb == "Resume" else "cannot pause"
+    if code == win32.SERVICE_NOT_ACTIVE:
+        call.fail_service(service, f"CouldNot{verb}ServiceNotRunning", _CLOSE_ERROR, (what, code))
+    elif code == win32.INVALID_SERVICE_CONTROL and not service.can_pause:
+        call.fail_service(service, f"CouldNot{verb}ServiceNotSupported", _CLOSE_ERROR, (what, code))
+    elif code:
+        denied = code == win32.ACCESS_DENIED
+        call.fail_service(service, f"CouldNot{verb}Service", _CLOSE_ERROR, ("cannot open" if denied else what, code))
+    elif verb == "Resume":
+        return await call.wait(service, State.Running, State.ContinuePending, "resuming", "ResumeServiceFailed")
+    else:
+        return await call.wait(service, State.Paused, State.PausePending, "suspending", "SuspendServiceFailed")
+    return False
 
 
 async def set_service(call: Call) -> None:
@@ -242,10 +260,6 @@ async def _start(call: Call, service: Service) -> bool:
         call.fail_service(service, "CouldNotStartService", _OPEN_ERROR, (what, code))
         return False
     return await call.wait(service, State.Running, State.StartPending, "starting", "StartServiceFailed")
-
-
-async def _resumed(call: Call, service: Service) -> bool:
-    return await call.wait(service, State.Running, State.ContinuePending, "resuming", "ResumeServiceFailed")
 
 
 async def _stop(call: Call, service: Service, *, force: bool) -> bool:
@@ -303,6 +317,7 @@ SERVICE_CMDLETS: tuple[tuple[str, Callable[[Call], Awaitable[None]], frozenset[s
     ("Start-Service", start_service, frozenset({"name", "passthru"})),
     ("Stop-Service", stop_service, frozenset({"name", "passthru", "force", "nowait"})),
     ("Resume-Service", resume_service, frozenset({"name", "passthru"})),
+    ("Suspend-Service", suspend_service, frozenset({"name", "passthru"})),
     ("Set-Service", set_service, frozenset({"name", "startuptype", "status", "passthru", "force"})),
 )
 """Each by its name, with the parameters that are understood, in lower case."""

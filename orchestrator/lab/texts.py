@@ -37,6 +37,36 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
         'Der Dienst "{1} ({0})" kann nicht fortgesetzt werden, da er das Anhalten und Fortsetzen nicht unterstützt.',
         "Le service «\u00a0{1} ({0})\u00a0» ne peut pas être repris, car il ne prend pas en charge la reprise.",
     ),
+    "CouldNotSuspendService": (
+        "Service '{1} ({0})' cannot be suspended due to the following error: {2}",
+        'Der Dienst "{1} ({0})" kann aufgrund des folgenden Fehlers nicht angehalten werden: {2}',
+        "Le service «\u00a0{1} ({0})\u00a0» ne peut pas être interrompu en raison de l’erreur suivante\u00a0: {2}",
+    ),
+    "CouldNotSuspendServiceNotRunning": (
+        "Service '{1} ({0})' cannot be suspended because it is not currently running.",
+        'Der Dienst "{1} ({0})" kann nicht angehalten werden, da er zurzeit nicht ausgeführt wird.',
+        "Le service «\u00a0{1} ({0})\u00a0» ne peut pas être interrompu car il n’est pas en cours d’exécution.",
+    ),
+    "CouldNotSuspendServiceNotSupported": (
+        "Service '{1} ({0})' cannot be suspended because the service does not support being suspended or resumed.",
+        'Der Dienst "{1} ({0})" kann nicht angehalten werden, da er das Anhalten und Fortsetzen nicht unterstützt.',
+        "Le service «\u00a0{1} ({0})\u00a0» ne peut pas être interrompu, car il ne prend pas en charge l’interruption.",
+    ),
+    "SuspendServiceFailed": (
+        "Failed to suspend service '{1} ({0})'.",
+        'Der Dienst "{1} ({0})" kann nicht angehalten werden.',
+        "Échec de l’interruption du service «\u00a0{1} ({0})\u00a0».",
+    ),
+    "suspending": (
+        "Waiting for service '{1} ({0})' to pause...",
+        'Warten auf Anhalten des Diensts "{1} ({0})"...',
+        "Attente de l’interruption du service «\u00a0{1} ({0})\u00a0»...",
+    ),
+    "cannot pause": (
+        "Cannot pause {0} service on computer '.'.",
+        'Der Dienst {0} auf dem Computer "." kann nicht angehalten werden.',
+        "Impossible d’interrompre le service {0} sur l’ordinateur '.'.",
+    ),
     "StartServiceFailed": (
         "Failed to start service '{1} ({0})'.",
         'Der Dienst "{1} ({0})" kann nicht gestartet werden.',

@@ -155,6 +155,7 @@ ERRORS = [
     ("if (", "IncompleteParse"),
     ("'x' > file.txt", "LabNotSupported"),
     ("trap { 1 }", "LabNotSupported"),
+    ("Get-WmiObject Win32_Service", "LabNotSupported"),
     ("[System.IO.File]::ReadAllText('x')", "TypeNotFound"),
     ("function f { f } f", "CallDepthOverflow"),
 ]

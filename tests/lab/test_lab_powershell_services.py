@@ -42,6 +42,7 @@ def test_the_registry_tells_a_delayed_start(tmp_path: Path) -> None:
 
 FAILURES = [
     ("Start-Service Off -ErrorAction Stop", 1058, "System.InvalidOperationException"),
+    ("Suspend-Service Web -ErrorAction Stop", 1052, "System.InvalidOperationException"),
     ("Resume-Service Off -ErrorAction Stop", 1062, "System.InvalidOperationException"),
 ]
 
@@ -60,6 +61,11 @@ def test_controls_wait_and_warn_every_two_seconds(tmp_path: Path) -> None:
     assert ended.lines == ['WARNUNG: Warten auf Start des Diensts "Slow one (Slow)"...'] * 2 + ["Running"]
     quiet = script(tmp_path, "Start-Service Slow -WarningAction SilentlyContinue; (Get-Service Slow).Status")
     assert quiet.lines == ["Running"]
+
+
+def test_a_service_is_suspended_and_resumed(tmp_path: Path) -> None:
+    text = "Suspend-Service Later; (Get-Service Later).Status; Resume-Service Later; (Get-Service Later).Status"
+    assert script(tmp_path, text).lines == ["Paused", "Running"]
 
 
 def test_dependents_need_force(tmp_path: Path) -> None:

@@ -42,3 +42,22 @@ ALIASES: dict[str, str] = {
     "icm": "Invoke-Command",
 }
 """Those of 5.1 that matter here: `sc` and `curl` are not the programs of that name."""
+ABSENT = frozenset(
+    {
+        *(name.casefold() for name in ALIASES.values() if name.casefold() not in CMDLETS),
+        *(
+            "compare-object",
+            "convertto-csv",
+            "copy-item",
+            "export-csv",
+            "format-list",
+            "format-table",
+            "get-ciminstance",
+        ),
+        *("get-command", "get-eventlog", "get-help", "get-member", "get-module", "get-winevent", "get-wmiobject"),
+        *("import-csv", "import-module", "move-item", "new-item", "new-service", "out-file", "read-host"),
+        *("remove-item", "restart-computer", "restart-service", "select-string", "set-item", "set-itemproperty"),
+        *("start-job", "tee-object", "test-netconnection", "wait-process", "write-information"),
+    }
+)
+"""Cmdlets of 5.1 that the lab has not: asking for one is told as that."""

@@ -199,11 +199,8 @@ def bad_cast(value: Any, wanted: str, why: str = "") -> Failed:
     else:
         said = f'Cannot convert the "{text(value)}" value of type "{own}" to type "{wanted}".'
     kind = {"System.String": "InvalidCastFromStringToInteger"}.get(own, "ConvertToFinalInvalidCastException")
-    error = "System.Management.Automation.PSInvalidCastException"
     message = f'{said} Error: "{why}"' if why else said
-    return failure(
-        message, kind if why else "ConvertToFinalInvalidCastException", exception=error, category=(5, "InvalidArgument")
-    )
+    return failure(message, kind if why else "ConvertToFinalInvalidCastException", category=(5, "InvalidArgument"))
 
 
 def items(value: Any) -> list[Any]:

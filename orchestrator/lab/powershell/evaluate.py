@@ -113,6 +113,7 @@ async def text_value(frame: Frame, node: Node) -> str:
         out.append(joined(frame, await frame.value(kid)))
         start = kid.end
     literal(end)
+    operators.check_length(out)
     return "".join(out)
 
 
@@ -130,10 +131,6 @@ def joined(frame: Frame, value: Any) -> str:
 
 async def _string(frame: Frame, node: Node) -> Any:
     return await frame.value(node.kids[0])
-
-
-async def _first(frame: Frame, node: Node) -> Any:
-    return await frame.value(node.named_kids()[0])
 
 
 async def _parenthesized(frame: Frame, node: Node) -> Any:

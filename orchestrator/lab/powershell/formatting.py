@@ -74,10 +74,6 @@ class Writer:
         for line in error_lines(record, self.language):
             self.error_text(line)
 
-    def through_console(self, text: str) -> str:
-        """What is left of *text* when it goes through this console's code page."""
-        return codepages.decode(codepages.encode(text, self.code_page), self.code_page)
-
 
 def error_lines(record: ErrorRecord, language: str) -> list[str]:
     """An error record as PowerShell shows it: the message, where it came from, and what kind it is."""

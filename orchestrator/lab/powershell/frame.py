@@ -40,6 +40,7 @@ _TURN = 500
 """After so many nodes the other hosts of the lab get their turn."""
 _DEEPEST = 60
 """Calls within calls; Windows allows more, Python's own stack does not."""
+_ERRORS_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Session:
         """Static properties that were assigned, by full name in lower case."""
         self.statement: Node | None = None
         """The statement that runs, for who asks where an error came from."""
-        self._steps = 0
+        self.steps = 0
 
     @property
     def oem(self) -> int:
@@ -92,20 +93,19 @@ class Session:
 
     def refill(self) -> None:
         """A new line of the session: it may take as many steps as one may."""
-        self._steps = 0
+        self.steps = 0
 
-    async def step(self) -> None:
-        """Count one node; let others run now and then. Raises Failed when there were too many."""
-        self._steps += 1
-        if self._steps % _TURN == 0:
-            await asyncio.sleep(0)
-            if self._steps > BUDGET:
-                raise Failed(failure("The lab's PowerShell stops a script that never ends.").record, fatal=True)
+    async def turn(self) -> None:
+        """Let others run. Raises Failed when the script took too many steps."""
+        await asyncio.sleep(0)
+        if self.steps > BUDGET:
+            raise Failed(failure("The lab's PowerShell stops a script that never ends.").record, fatal=True)
 
     def put_error(self, record: ErrorRecord) -> None:
         """An error that ends nothing: into $Error, and to where the error stream leads."""
         self.ok = False
         self.errors.insert(0, record)
+        del self.errors[_ERRORS_KEPT:]
         if not record.at and self.statement is not None:
             record.at = self.statement.text
         if self.error_stream.merged:
@@ -216,7 +216,9 @@ class Frame:
 
     async def value(self, node: Node) -> Any:
         """What the expression *node* gives. Raises Failed."""
-        await self.session.step()
+        self.session.steps += 1
+        if self.session.steps % _TURN == 0:
+            await self.session.turn()
         language = self.session.language
         if quick := language.quick.get(node.kind):
             return quick(self, node)
@@ -233,7 +235,9 @@ class Frame:
 
     async def run(self, node: Node, sink: Sink) -> None:
         """Run the statement *node*. Raises Failed, Leave, Return, Exit."""
-        await self.session.step()
+        self.session.steps += 1
+        if self.session.steps % _TURN == 0:
+            await self.session.turn()
         if statement := self.session.language.statements.get(node.kind):
             await statement(self, node, sink)
             return
@@ -253,7 +257,7 @@ class Frame:
         """One call deeper. Raises Failed."""
         if self.session.depth >= _DEEPEST:
             said = "The script failed due to call depth overflow."
-            raise failure(said, "CallDepthOverflow", category=(7, "InvalidOperation"))
+            raise Failed(failure(said, "CallDepthOverflow").record, fatal=True)
         self.session.depth += 1
 
     def leave(self) -> None:

@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from orchestrator.lab.powershell import convert
@@ -13,6 +13,7 @@ from orchestrator.lab.powershell.values import (
     Enum,
     Failed,
     Int64,
+    NetException,
     NetList,
     Table,
     TimeSpan,
@@ -175,7 +176,7 @@ def _shifted(left: Any, right: Any) -> int | float:
 _CASELESS: dict[str, Callable[[Any, Any], Any]] = {
     "is": is_type,
     "isnot": lambda left, right: not is_type(left, right),
-    "join": lambda left, right: text(right).join(text(item) for item in items(left)),
+    "join": lambda left, right: bounded(text(right).join(text(item) for item in items(left))),
     "as": _as,
     "shl": _shifted,
     "shr": lambda left, right: _whole_number(left) >> (_whole_number(right) & 31),
@@ -228,9 +229,9 @@ def add(left: Any, right: Any) -> Any:
     """+"""
     if isinstance(left, (list, bytes)):
         joined = [*left, *(items(right) if not is_null(right) else [None])]
-        return _bounded(Typed(joined, left.element) if isinstance(left, Typed) and _fits(left, right) else joined)
+        return bounded(Typed(joined, left.element) if isinstance(left, Typed) and _fits(left, right) else joined)
     if isinstance(left, str):
-        return _bounded(left + text(right))
+        return bounded(left + text(right))
     if isinstance(left, Table) and isinstance(right, Table):
         return _merged(left, right)
     if is_null(left):
@@ -250,7 +251,14 @@ def _fits(left: Typed, right: Any) -> bool:
     return all(type_name(item) == left.element for item in items(right))
 
 
-def _bounded(value: Any) -> Any:
+def check_length(parts: Sequence[str]) -> None:
+    """Whether a text of *parts* may be made. Raises Failed."""
+    if sum(map(len, parts)) > _LONGEST:
+        raise failure("Exception of type 'System.OutOfMemoryException' was thrown.", "OutOfMemoryException")
+
+
+def bounded(value: Any) -> Any:
+    """*value*, unless it is longer than a script of the lab may make anything. Raises Failed."""
     if len(value) > _LONGEST:
         raise failure("Exception of type 'System.OutOfMemoryException' was thrown.", "OutOfMemoryException")
     return value
@@ -337,7 +345,9 @@ def remainder(left: Any, right: Any) -> Any:
 
 
 def _by_zero() -> Failed:
-    return failure("Attempted to divide by zero.", "RuntimeException", category=(0, "NotSpecified"))
+    failed = failure("Attempted to divide by zero.", "RuntimeException", category=(0, "NotSpecified"))
+    failed.record.exception.inner = NetException("System.DivideByZeroException", "Attempted to divide by zero.")
+    return failed
 
 
 def span(left: Any, right: Any) -> list[Any]:

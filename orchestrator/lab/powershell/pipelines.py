@@ -1,6 +1,7 @@
 """Pipelines: commands found by name, their streams led where redirections say, objects handed on one by one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from orchestrator.lab import texts
@@ -15,7 +16,7 @@ from orchestrator.lab.powershell.binding import (
     no_place,
     read,
 )
-from orchestrator.lab.powershell.cmdlets import ALIASES, CMDLETS
+from orchestrator.lab.powershell.cmdlets import ABSENT, ALIASES, CMDLETS
 from orchestrator.lab.powershell.evaluate import block_of, named_type, text_value
 from orchestrator.lab.powershell.frame import ErrorStream, Frame, Session, Sink, Statement
 from orchestrator.lab.powershell.invocation import CmdletStage
@@ -315,19 +316,32 @@ def no_command(session: Session, name: str) -> Failed:
     )
 
 
-async def _stage(frame: Frame, node: Node, sink: Sink) -> Stage:
-    """The command of *node*, its arguments bound, putting out into *sink*."""
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A command with its arguments evaluated: what it means is looked up when it is put into the pipeline."""
+
+    target: Any
+    arguments: list[Argument]
+    redirections: Redirections
+    dotted: bool
+
+    def stage(self, frame: Frame, sink: Sink) -> Stage:
+        """The command at work, putting out into *sink*. Raises Failed."""
+        if not self.redirections.streams:
+            return _find(frame, self.target, self.arguments, sink, dotted=self.dotted)
+        redirected = Redirected(frame.session, self.redirections, sink)
+        redirected.inner = _find(frame, self.target, self.arguments, redirected.out, dotted=self.dotted)
+        return redirected
+
+
+async def _prepare(frame: Frame, node: Node) -> _Prepared:
     operator = node.kid("command_invokation_operator")
     name_node = node.fields["command_name"]
     target = await _command_target(frame, name_node)
     elements = node.kid("command_elements")
     arguments, redirections = await read(frame, elements.kids if elements else ())
     dotted = operator is not None and operator.text.strip() == "."
-    if not redirections.streams:
-        return _find(frame, target, arguments, sink, dotted=dotted)
-    redirected = Redirected(frame.session, redirections, sink)
-    redirected.inner = _find(frame, target, arguments, redirected.out, dotted=dotted)
-    return redirected
+    return _Prepared(target, arguments, redirections, dotted)
 
 
 _NAMES = frozenset({"command_name", "command_name_expr", "path_command_name", "path_command_name_token"})
@@ -355,6 +369,8 @@ def _find(frame: Frame, target: Any, arguments: list[Argument], sink: Sink, *, d
         return BlockStage(frame, function, arguments, sink, dotted=dotted)
     if cmdlet := CMDLETS.get(name.casefold()):
         return CmdletStage(frame, cmdlet, arguments, sink)
+    if name.casefold() in ABSENT:
+        raise unsupported(f"the cmdlet {name}")
     if not processes.exists(name):
         raise no_command(frame.session, name)
     return ProgramStage(frame, name, arguments, sink)
@@ -391,9 +407,8 @@ async def _run(frame: Frame, commands: Sequence[Node], source: Node | None, sink
     values = None if source is None else convert.items(await frame.value(source))
     session.ok = True
     stages: list[Stage] = []
-    for command in reversed(commands):
-        stages.insert(0, await _stage(frame, command, stages[0].put if stages else sink))
-    before = len(session.errors)
+    for prepared in reversed([await _prepare(frame, command) for command in commands]):
+        stages.insert(0, prepared.stage(frame, stages[0].put if stages else sink))
     try:
         for value in values or ():
             await stages[0].put(value)
@@ -405,8 +420,8 @@ async def _run(frame: Frame, commands: Sequence[Node], source: Node | None, sink
         after = [getattr(stage, "inner", stage) for stage in stages].index(exc.stage) + 1
         for stage in stages[after:]:
             await stage.end()
-    if isinstance(stages[-1], (CmdletStage, BlockStage)):
-        session.ok = len(session.errors) == before
+    if isinstance(stages[-1], BlockStage):
+        session.ok = True
 
 
 STATEMENTS: dict[str, Statement] = {"pipeline_chain": _chain, "command": _one}

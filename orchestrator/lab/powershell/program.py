@@ -19,7 +19,6 @@ _LANGUAGE = Language(
     {**evaluate.EXPRESSIONS, **assignments.EXPRESSIONS},
     {**statements.STATEMENTS, **pipelines.STATEMENTS},
 )
-_FLAGS = ("nologo", "noprofile", "noninteractive", "noexit", "sta", "mta")
 _WITH_VALUE = ("executionpolicy", "outputformat", "inputformat", "windowstyle", "version")
 _SHORTEST = {
     "nologo": 3,

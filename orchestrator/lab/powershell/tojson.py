@@ -10,7 +10,6 @@ from orchestrator.lab.powershell.values import (
     Custom,
     DateTime,
     Enum,
-    Static,
     Table,
     Type,
     failure,
@@ -45,7 +44,7 @@ def _plain(value: Any, depth: int) -> Any:
         return value.number
     if isinstance(value, DateTime):
         return _Raw(f'"\\/Date({(value.ticks - _UNIX_EPOCH_TICKS) // 10_000})\\/"')
-    if isinstance(value, (Type, Static)):
+    if isinstance(value, Type):
         return convert.text(value)
     if depth < 0:
         return convert.text(value)

@@ -11,8 +11,6 @@ from orchestrator.lab.powershell.values import (
     ErrorRecord,
     Int64,
     NetException,
-    NetList,
-    Static,
     Table,
     TimeSpan,
     Type,
@@ -148,12 +146,7 @@ def type_name(value: Any) -> str:
         return _SHORT["ordered" if value.ordered else "hashtable"]
     if isinstance(value, Typed):
         return f"{value.element}[]"
-    return value.type_name if isinstance(value, (Enum, NetException, NetList, Static)) else _of_object(value)
-
-
-def _of_object(value: Any) -> str:
-    name = getattr(value, "type_name", "")
-    return str(name)
+    return str(getattr(value, "type_name", ""))
 
 
 def is_a(value: Any, wanted: str) -> bool:

@@ -117,14 +117,6 @@ class Type:
 
 
 @dataclass(frozen=True, slots=True)
-class Static:
-    """A .NET object without state of its own worth keeping: an encoding, a console stream, by type and name."""
-
-    type_name: str
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class DateTime:
     """A DateTime: ticks of 100 ns since year 1; *kind* is Utc, Local or Unspecified."""
 
