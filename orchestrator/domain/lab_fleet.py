@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft, Instance
+from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
 from orchestrator.domain.service import Asked
 
@@ -42,7 +43,8 @@ def lab_fleet(
     *,
     folder: str,
 ) -> dict[str, object]:
-    """The lab's JSON for every host of *connections*, each served by all its ways, at the address of the first.
+    """The lab's JSON for every host of *connections*, each served by all its ways. Raises BadInput if their addresses
+    differ.
 
     *reveal* gives the password for a text with references, *public_key* the public line for a private key's file.
 
@@ -78,6 +80,10 @@ def lab_units(draft: Draft) -> dict[str, list[str]]:
 
 
 def _described(ways: Sequence[Connection], host: _Host, *, ssh: bool) -> dict[str, object]:
+    if len({way.address for way in ways}) > 1:
+        told = " and ".join(way.address for way in ways)
+        hint = "write one ansible_host in place of ansible_psrp_host and ansible_ssh_host"
+        raise BadInput(f"{ways[0].host} has the addresses {told}, and a host of the lab has one", hint=hint)
     services = list(host.services.values())
     for port, described in host.extra_ports.items():
         services.append({**_service(f"LabPort{port}"), "ports": [described]})

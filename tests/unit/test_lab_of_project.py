@@ -1,10 +1,13 @@
 """The lab's fleet as it is made of a project: every host by all its ways, and who is let in."""
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from drafts import draft, entry
 
 from orchestrator.domain.connection import Connection, Ssh, Transport
+from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Gate, Origin, TcpCheck
 from orchestrator.domain.lab_fleet import lab_fleet
 from orchestrator.domain.secrets import Secret
@@ -50,6 +53,13 @@ def test_hosts_are_served_by_all_their_ways_and_keys_are_let_in_once() -> None:
     assert (db["https_port"], db["ssh_port"]) == (5986, 2223)  # 2222 is a gate's
     assert (app["https_port"], app["ssh_port"]) == (15986, 2022)
     parse({**fleet, "authorized_keys": []})
+
+
+def test_a_host_has_one_address() -> None:
+    elsewhere = replace(way("db-01", SSH, 2022), address="127.1.0.9")
+    with pytest.raises(BadInput, match=r"db-01 has the addresses 127\.1\.0\.1 and 127\.1\.0\.9") as caught:
+        made({"db-01": (way("db-01"), elsewhere)})
+    assert "ansible_host" in caught.value.hint
 
 
 def test_keys_alone_let_in_too() -> None:
