@@ -208,6 +208,28 @@ def test_proxy_jump_of_the_configuration_is_gone_through(home: Path) -> None:
     run(main())
 
 
+def test_a_jump_host_takes_its_own_keys_or_those_of_the_host_behind_it(home: Path) -> None:
+    async def main() -> None:
+        mine = asyncssh.generate_private_key("ssh-ed25519")
+        (home / "mine").write_bytes(mine.export_private_key())
+        (home / ".ssh" / "id_ed25519").rename(home / "gate")
+        async with (
+            serving(keys=[KEY]) as jump,
+            serving(keys=[mine]) as other,
+            serving(keys=[mine], password=None) as site,
+        ):
+            (home / ".ssh" / "config").write_text(f"Host {jump.address}\n  IdentityFile {home}/gate\n")
+            ways = [
+                site.way(host=name, ssh=by(each, config="", key_file=str(home / "mine")))
+                for name, each in (("own", jump), ("same", other))
+            ]
+            async with lines_to(*ways) as lines:
+                await answers(lines, "own")
+                await answers(lines, "same")
+
+    run(main())
+
+
 _RELAY = """
 import os, selectors, socket, sys
 far = socket.create_connection((sys.argv[1], int(sys.argv[2])))

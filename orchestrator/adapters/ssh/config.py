@@ -16,6 +16,7 @@ from asyncssh.config import ConfigParseError, SSHClientConfig, SSHConfig
 from orchestrator.adapters.ssh.keys import KeyFile
 from orchestrator.domain.connection import Connection, Jump
 from orchestrator.domain.errors import HostError
+from orchestrator.domain.secrets import Secret
 
 DEFAULT_FILE = "~/.ssh/config"
 DEFAULT_PORT = 22
@@ -43,7 +44,8 @@ OPTIONS = {
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a connection leads, all said: `alias` is the name under which the host's key is known, if not its address;
-    `jumps` and `proxy` (a command) lead there. `options` are those of OPTIONS that are set."""
+    `must` says that each of `keys` must be usable; `jumps` and `proxy` (a command) lead there; `options` are those of
+    OPTIONS that are set."""
 
     address: str
     port: int
@@ -52,6 +54,7 @@ class Target:
     verify: bool
     known_hosts: tuple[str, ...]
     keys: tuple[KeyFile, ...]
+    must: bool
     agent: str
     alone: bool
     jumps: tuple[Jump, ...]
@@ -96,22 +99,24 @@ class Configurations:
             named not in ("", NO_FILE) or (not named and Path(DEFAULT_FILE).expanduser().is_file())
         )
 
-    def target(self, connection: Connection, user: str = "") -> Target:
+    def target(self, connection: Connection, *, behind: str | None = None) -> Target:
         """Where *connection* leads. Its port counts unless it is the usual one, for then the configuration may say
-        another. If nobody says a user, it is *user*, or else who runs this process. Raises HostError if the
-        configuration can't be used."""
+        another. For a jump host, *behind* is the user of the host behind it, who counts there if nobody says another;
+        and the configuration's keys count before those of that host. Raises HostError if it can't be used."""
         ssh, file = connection.ssh, self._file(connection)
         port = connection.port if connection.port != DEFAULT_PORT else _number(file.get("Port")) or DEFAULT_PORT
-        identities = (ssh.key_file,) if ssh.key_file else tuple(_texts(file.get("IdentityFile")))
-        certificates = (ssh.certificate_file,) if ssh.certificate_file else tuple(_texts(file.get("CertificateFile")))
+        configured = _texts(file.get("IdentityFile"))
+        must = bool(ssh.key_file) and not (configured and behind is not None)
+        certificates = [ssh.certificate_file] if ssh.certificate_file else _texts(file.get("CertificateFile"))
         return Target(
             address=str(file.get("Hostname", connection.address)),
             port=port,
-            user=connection.user or str(file.get("User") or user or _ourselves(connection)),
+            user=connection.user or str(file.get("User") or behind or _ourselves(connection)),
             alias=str(file.get("HostKeyAlias") or ""),
             verify=connection.verify and str(file.get("StrictHostKeyChecking") or "").lower() not in _UNVERIFIED,
             known_hosts=ssh.known_hosts or _known_hosts(file),
-            keys=_keys(identities, certificates, connection),
+            keys=_keys([ssh.key_file] if must else configured, certificates, ssh.passphrase),
+            must=must,
             agent=_agent(file) if ssh.agent else "",
             alone=bool(file.get("IdentitiesOnly")) and not ssh.key_file,
             jumps=ssh.jumps or _jumps(connection, str(file.get("ProxyJump") or "")),
@@ -153,11 +158,10 @@ def _ourselves(connection: Connection) -> str:
         raise HostError(connection.host, "no user is set, and this one has no name", hint="set ansible_user") from exc
 
 
-def _keys(identities: Sequence[str], certificates: Sequence[str], connection: Connection) -> tuple[KeyFile, ...]:
+def _keys(paths: Sequence[str], certificates: Sequence[str], passphrase: Secret | None) -> tuple[KeyFile, ...]:
     """Each key with the certificate at the same place in the list, if there are any."""
-    beside = [*certificates, *[""] * len(identities)]
-    passphrase = connection.ssh.passphrase
-    return tuple(KeyFile(path, passphrase, beside[index]) for index, path in enumerate(identities))
+    beside = [*certificates, *[""] * len(paths)]
+    return tuple(KeyFile(path, passphrase, beside[index]) for index, path in enumerate(paths))
 
 
 def _known_hosts(file: SSHConfig) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Dialer:
         return await self._once(connection, hop, leave)
 
     async def _once(self, connection: Connection, hop: Hop | None, leave: Leave) -> Peer:
-        target = await self._target(connection, hop.user if hop else "")
+        target = await self._target(connection, hop.user if hop else None)
         via, places = hop.via if hop else None, self._places
         if target.jumps and hop is None:  # a jump host's own ProxyJump is not followed: all of the way is said at once
             via, places = await self._jumps.last(connection, target)
@@ -107,17 +107,15 @@ class Dialer:
         finally:
             way.close()
 
-    async def _target(self, connection: Connection, user: str) -> Target:
+    async def _target(self, connection: Connection, behind: str | None) -> Target:
         if self._configurations.reads(connection):
-            return await asyncio.to_thread(self._configurations.target, connection, user)
-        return self._configurations.target(connection, user)
+            return await asyncio.to_thread(self._configurations.target, connection, behind=behind)
+        return self._configurations.target(connection, behind=behind)
 
     async def _prepare(self, connection: Connection, target: Target, ip: str) -> _Prepared:
         known = await self._known(target, ip) if target.verify else None
         try:
-            keys = await self._keys.pairs(
-                target.keys, target.agent, alone=target.alone, must=bool(connection.ssh.key_file)
-            )
+            keys = await self._keys.pairs(target.keys, target.agent, alone=target.alone, must=target.must)
         except KeyProblem as exc:
             raise AuthRejected(connection.host, f"{exc}; nothing was sent", hint=exc.hint) from exc
         options: Any = copy.copy(self._shared(target, connection))

@@ -81,14 +81,33 @@ class Known:
 
 
 @dataclass(slots=True)
+class _Riddles:
+    """Hashed lines whose names are not known yet."""
+
+    lines: list[_Hash] = field(default_factory=list)
+    tested: set[str] = field(default_factory=set)
+
+    def solved(self, name: str) -> list[Line]:
+        """Those that speak of *name*, the first time that it is asked for. They are no riddles any more."""
+        if not self.lines or name in self.tested:
+            return []
+        self.tested.add(name)
+        text = name.encode()
+        found = [one for one in self.lines if one.is_of(text)]
+        if found:
+            self.lines = [one for one in self.lines if one not in found]
+        return [one.line for one in found]
+
+
+@dataclass(slots=True)
 class _Index:
     """The lines of some files, by the names of hosts."""
 
     files: tuple[str, ...]
     exact: dict[str, list[Line]] = field(default_factory=dict)
     patterns: list[tuple[HostPatternList, Line]] = field(default_factory=list)
-    hashed: list[_Hash] = field(default_factory=list)
-    tested: set[str] = field(default_factory=set)
+    hashed: _Riddles = field(default_factory=_Riddles)
+    revoked: _Riddles = field(default_factory=_Riddles)
 
     def add(self, file: str, number: int, text: str) -> None:
         """One line as it stands in the file. What can't be read is left out, as OpenSSH does."""
@@ -114,7 +133,7 @@ class _Index:
         except (ValueError, binascii.Error):
             return
         if len(salt) <= _BLOCK:
-            self.hashed.append(_Hash.of(salt, digest, line))
+            (self.revoked if line.marker == _REVOKED else self.hashed).lines.append(_Hash.of(salt, digest, line))
 
     def lines(self, names: Sequence[str], ip: _Ip | None) -> list[Line]:
         """All lines that speak of one of *names*, or of *ip*.
@@ -122,26 +141,21 @@ class _Index:
         The first time a name is asked for costs a hash for each hashed line; a line that was found is no riddle any
         more, and is not hashed again.
         """
+        known = False
         for name in names:
-            if self.hashed and name not in self.tested:
-                self._solve(name)
-            if not all(line.marker for line in self.exact.get(name, ())):
-                break  # a key is known by its first name: a hash of the other is not worth the search
+            self._keep(name, self.revoked.solved(name))
+            if not known:  # once a key is known by the first name, a hash of the other is not worth the search
+                self._keep(name, self.hashed.solved(name))
+            known = known or not all(line.marker for line in self.exact.get(name, ()))
         found = [line for name in names for line in self.exact.get(name, ())]
         if self.patterns:
             host, address = names[0], names[-1] if len(names) > 1 else ""
             found += [line for pattern, line in self.patterns if pattern.matches(host, address, ip)]
         return found
 
-    def _solve(self, name: str) -> None:
-        self.tested.add(name)
-        text, left = name.encode(), []
-        for one in self.hashed:
-            if one.is_of(text):
-                self.exact.setdefault(name, []).append(one.line)
-            else:
-                left.append(one)
-        self.hashed = left
+    def _keep(self, name: str, lines: list[Line]) -> None:
+        if lines:
+            self.exact.setdefault(name, []).extend(lines)
 
 
 class TrustStore:
@@ -169,7 +183,7 @@ class TrustStore:
             return None
         try:
             index = self._indexes.get(key[0])
-            if key not in self._known and index is not None and not index.hashed:
+            if key not in self._known and index is not None and not index.hashed.lines and not index.revoked.lines:
                 self._known[key] = self._look_up(*key)
             return self._known.get(key)
         finally:
