@@ -33,7 +33,7 @@ Expression = Callable[["Frame", Node], Awaitable[Any]]
 Quick = Callable[["Frame", Node], Any]
 Statement = Callable[["Frame", Node, Sink], Awaitable[None]]
 
-BUDGET = 2_000_000
+BUDGET = 1_000_000
 """Nodes that one script or one line of a session may evaluate: an endless loop ends with an error, not with a stuck
 lab."""
 _TURN = 500
