@@ -15,7 +15,7 @@ from virtual_time import run_virtual
 from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, Stamped, StepIntended, Strayed
 from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Note, Outcome, Phase, Step
-from orchestrator.domain.runstate import RunState, Standing
+from orchestrator.domain.runstate import UNREAD, RunState, Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.conductor.conduct import conduct
@@ -179,7 +179,7 @@ def test_the_timeline_of_any_run_tells_what_the_conductor_did(
         for track in timeline.stages[state.stage].tracks.values():
             assert track.standing == state.standing(track.unit)
             if track.role is Role.ACT and not timeline.strayed:
-                assert track.now == state.left[track.unit]
+                assert track.now == (state.left[track.unit] or UNREAD)
 
 
 def test_a_snapshot_is_json() -> None:
