@@ -6,8 +6,8 @@ for it may have been changed meanwhile; when that does not help, one question is
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from orchestrator.domain.connection import Auth, Connection, Transport
@@ -16,6 +16,8 @@ from orchestrator.domain.secrets import Secret, SecretRef, split
 from orchestrator.domain.tries import TRIES, Ticket, Tries, Verdict
 from orchestrator.engine.ports import AskPassword, PasswordQuestion
 
+SETTING_OUT_S = 3.0
+"""Within so long of the first all hosts have set out to sign in, whatever their wires have to load first."""
 _TICKETS = (Auth.NEGOTIATE, Auth.KERBEROS)
 _HINT = "correct ansible_user or ansible_password, or type the password with --ask-pass; then run it again"
 
@@ -71,9 +73,12 @@ class SharedCredentials:
         self._accounts: dict[tuple[str, str], _Account] = {}
         self._tries: dict[tuple[str, str], Tries] = {}
         self._waiters: dict[Ticket, asyncio.Future[Verdict]] = {}
+        self._changed: dict[Tries, asyncio.Event] = {}
         self._connections = tuple(connections)
-        hosts = {(one.host, *_key(one, one.password)) for one in self._connections if one.password is not None}
-        self._hosts = Counter((user, text) for _, user, text in hosts)
+        self._expected: dict[tuple[str, str], set[str]] = {}
+        for one in self._connections:
+            if one.password is not None:
+                self._expected.setdefault(_key(one, one.password), set()).add(one.host)
 
     async def prepare(self) -> None:
         """Resolve all secrets, side by side, before any host is asked. Raises SecretError: the first."""
@@ -105,7 +110,9 @@ class SharedCredentials:
     async def _allowed(self, connection: Connection, secret: Secret, *, looks: bool) -> tuple[str, Tries]:
         """Wait until a secret may be tried; which one, and the queue that it was taken from."""
         host, account = connection.host, self._account(connection, secret)
-        account.hosts.add(host)
+        now_s = asyncio.get_running_loop().time()
+        account.wanted_by(host, now_s)
+        ends_s = now_s + connection.connection_timeout_s
         while True:
             try:
                 newest = await account.resolved()
@@ -117,21 +124,23 @@ class SharedCredentials:
             verdict = await self._verdict(tries, Ticket(host, looks=looks))
             if verdict is Verdict.TRY:
                 return value, tries
+            if verdict is Verdict.OWN and await self._may_learn_more(account, tries, ends_s):
+                continue
             if verdict is Verdict.OWN or not await account.moved_on(value, tries):
                 raise _refused(connection, tries)
 
     def _account(self, connection: Connection, secret: Secret) -> "_Account":
         key = _key(connection, secret)
         if key not in self._accounts:
-            self._accounts[key] = _Account(connection.user, secret, self._fetch, self._put)
+            expected = self._expected.get(key, set())
+            self._accounts[key] = _Account(connection.user, secret, expected, self._fetch, self._put)
         return self._accounts[key]
 
     def _of(self, account: "_Account", value: str) -> Tries:
         """The tries of one user with one secret, whatever references lead to it."""
         key = account.user.casefold(), value
         if key not in self._tries:
-            hosts = self._hosts.get((key[0], account.secret.text), TRIES)
-            self._tries[key] = Tries(min(TRIES, hosts))
+            self._tries[key] = Tries(min(TRIES, len(account.expected) or TRIES))
         return self._tries[key]
 
     async def _verdict(self, tries: Tries, ticket: Ticket) -> Verdict:
@@ -151,7 +160,24 @@ class SharedCredentials:
         finally:
             del self._waiters[ticket]
 
+    async def _may_learn_more(self, account: "_Account", tries: Tries, ends_s: float) -> bool:
+        """Wait while others are on their way, who will find out whether a secret is wrong for all; until one of them
+        has, or *ends_s*. False: nobody is on the way."""
+        now_s = asyncio.get_running_loop().time()
+        if not tries.open_among(account.hosts):
+            ends_s = min(ends_s, account.began_s + SETTING_OUT_S) if tries.open_among(account.expected) else 0.0
+        if now_s >= ends_s:
+            return False
+        changed = self._changed.setdefault(tries, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(ends_s):
+                await changed.wait()
+        return True
+
     def _ended(self, tries: Tries, host: str, accepted: bool | None) -> None:
+        changed = self._changed.pop(tries, None)
+        if changed is not None:
+            changed.set()
         for ticket, verdict in tries.ended(host, accepted=accepted):
             waiter = self._waiters[ticket]
             if not waiter.done():
@@ -168,7 +194,8 @@ class SharedCredentials:
 
 
 class _Account:
-    """One user with one secret text: the hosts that wanted it, and the secrets that it stood for so far, oldest first.
+    """One user with one secret text: the hosts that are expected to want it and those that did, and the secrets that it
+    stood for so far, oldest first.
 
     What is fetched or asked for it is done once for all who wait, and goes on when those who wait are cancelled.
     """
@@ -177,6 +204,7 @@ class _Account:
         self,
         user: str,
         secret: Secret,
+        expected: AbstractSet[str],
         fetch: Fetch,
         put: Callable[[Callable[[], PasswordQuestion]], Awaitable[str | None]],
     ) -> None:
@@ -184,12 +212,20 @@ class _Account:
         self.secret = secret
         self.values: list[str] = []
         self.hosts: set[str] = set()
+        self.expected = expected
+        self.began_s = 0.0
         self.tasks: set[asyncio.Task[None]] = set()
         self._fetch = fetch
         self._put = put
         self._first: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self._renewed = self._closed = False
+
+    def wanted_by(self, host: str, now_s: float) -> None:
+        """*host* has set out to sign in."""
+        if not self.hosts:
+            self.began_s = now_s
+        self.hosts.add(host)
 
     async def resolved(self) -> str:
         """The newest secret. Raises OrchError if it leads nowhere; that too is found out once."""

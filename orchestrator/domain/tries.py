@@ -4,6 +4,7 @@ Windows counts wrong passwords by account, whichever host they were tried on: a 
 spend all tries of a domain account in one moment. So an unproven secret is tried by few, and they vouch for the rest.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,6 +60,10 @@ class Tries:
     def trusted_by(self, host: str) -> bool:
         """Whether *host* accepted it, and no such host has rejected it since."""
         return host in self._trusted
+
+    def open_among(self, hosts: Iterable[str]) -> bool:
+        """Whether nobody has accepted it, and some of *hosts* have not said yet what they think of it."""
+        return not self._trusted and any(host not in self._barred for host in hosts)
 
     def barred(self, host: str) -> bool:
         """Whether *host* rejected it."""

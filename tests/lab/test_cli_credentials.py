@@ -70,6 +70,21 @@ def test_without_the_right_answer_the_hosts_are_unreachable_and_nobody_asks_agai
     assert sign_ins(pair) == [False] * tries
 
 
+def test_both_wires_share_the_two_tries_and_the_answer(tmp_path: Path) -> None:
+    trusted = f"-F none -o UserKnownHostsFile={tmp_path / 'lab' / 'known_hosts'}"
+    ssh = {"ansible_connection": "ssh", "ansible_port": 2022, "ansible_ssh_common_args": trusted}
+    own = {"db-01": {**ssh, "orch_control": "sc"}, "app-02": ssh}
+    with site(tmp_path, PAIR, own=own) as pair:
+        (pair.folder / "password").write_text(WRONG + "\n", encoding="utf-8")
+        code, seen = in_terminal(pair, "stop", "--yes", answers={QUESTION: PASSWORD})
+        assert code == 0, seen
+        assert seen.count(QUESTION) == 1
+        tried = [line for line in pair.log("auth") if line.get("method", "password") != "none"]
+        assert [line["ok"] for line in tried] == [False, False, True, True, True], tried
+        assert {line["host"] for line in tried if line.get("wire") == "ssh"} == {"db-01", "app-02"}
+        assert set(pair.states().values()) == {"Stopped"}
+
+
 def test_nobody_is_asked_where_there_is_no_terminal(pair: Site) -> None:
     (pair.folder / "password").write_text(WRONG + "\n", encoding="utf-8")
     ended = pair.orch("stop", "--yes")

@@ -1,5 +1,6 @@
 """What orch refuses to move, by way of the command line, and what `--allow` lifts. Judged by the lab's log."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,41 @@ def test_the_cluster_costs_one_program_on_a_node_and_nothing_elsewhere(house: Si
     assert house.orch("stop", "--dry-run", "--service", "batch", "--service", "names", "--allow", "DNS").code == 0
     programs = [(line["host"], line["name"]) for line in house.log("command") if line["name"] == "reg.exe"]
     assert programs == [("app-01", "reg.exe")]
+
+
+def test_nothing_is_moved_on_the_machine_that_orch_runs_on(tmp_path: Path) -> None:
+    """By whatever name or address it is in the inventory; a lab next door on loopback is another machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"app-01": {"ansible_host": "localhost", "ansible_port": port}}
+    playbook = PLAYBOOK.replace("hosts: dc", "hosts: app")
+    with site(tmp_path, playbook, {"dc": ["dc-01"], "app": ["app-01"]}, own=own, adjust=on_loopback) as here:
+        ended = here.orch("stop", "--yes", "--service", "batch")
+        assert (ended.code, here.untouched()) == (2, True), ended.said
+        assert "batch@app-01: app-01 is the very machine that orch runs on" in ended.said
+        assert here.orch("status", "--service", "batch").code == 0
+
+
+def on_loopback(fleet: dict[str, Any]) -> None:
+    for host in fleet["hosts"]:
+        host["address"] = host["address"].replace("localhost", "127.0.0.1")
+
+
+def test_over_ssh_the_server_carries_us_and_winrm_does_not(tmp_path: Path) -> None:
+    trusted = f"-F none -o UserKnownHostsFile={tmp_path / 'lab' / 'known_hosts'}"
+    ssh = {"ansible_connection": "ssh", "ansible_port": 2022, "ansible_ssh_common_args": trusted, "orch_control": "sc"}
+    playbook = PLAYBOOK.replace("Sensor", "sshd")
+
+    def clustered(fleet: dict[str, Any]) -> None:
+        node, batch = fleet["hosts"][-1], service_of(fleet, "Batch@app-01")
+        node["services"].append({**batch, "name": "ClusSvc", "display_name": "Cluster Service"})
+        batch["cluster_role"] = "Nightly work"
+
+    with site(tmp_path, playbook, GROUPS, own={"dc-01": ssh, "app-01": ssh}, adjust=clustered) as house:
+        ended = house.orch("stop", "--yes", "--allow", "DNS")
+        assert (ended.code, house.untouched()) == (2, True), ended.said
+        assert "sensor@dc-01: sshd carries our own connection to dc-01" in ended.said
+        assert "Batch on app-01 belongs to the failover cluster, as 'Nightly work'" in ended.said
+        assert "wire@dc-01" not in ended.said
+        assert "names@dc-01" not in ended.said

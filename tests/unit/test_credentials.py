@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 
-from orchestrator.adapters.credentials import SharedCredentials
+from orchestrator.adapters.credentials import SETTING_OUT_S, SharedCredentials
 from orchestrator.domain.connection import Auth, Connection, Transport
 from orchestrator.domain.errors import AuthRejected, HostError, SecretError
 from orchestrator.domain.secrets import Secret, SecretRef, embed
@@ -194,6 +194,32 @@ async def test_the_only_host_of_a_secret_is_asked_about_after_one_rejection() ->
     scene = Scene(fleet(1), [WRONG], answers=[RIGHT])
     assert await scene.all() == [RIGHT]
     assert [question.rejected_by for question in scene.questions] == [("h-00",)]
+
+
+@in_virtual_time
+async def test_one_who_is_early_waits_for_those_who_are_on_their_way() -> None:
+    """SSH takes longer than WinRM to come to the password."""
+    scene = Scene(fleet(3), [STALE, RIGHT])
+    early = asyncio.create_task(scene.sign_in(scene.connections[0]))
+    await asyncio.sleep(2)
+    await scene.credentials.check(scene.connections[1])
+    await asyncio.sleep(5)
+    assert len(scene.rejections(STALE)) == 1
+    assert await asyncio.gather(early, *map(scene.sign_in, scene.connections[1:])) == [RIGHT] * 3
+
+
+@in_virtual_time
+async def test_one_who_is_early_waits_no_longer_than_a_connection_may_take() -> None:
+    scene = Scene(fleet(3), [STALE, RIGHT])
+    await scene.credentials.check(scene.connections[1])
+    with pytest.raises(AuthRejected):
+        await scene.sign_in(scene.connections[0])
+    assert asyncio.get_running_loop().time() < 20
+    alone = Scene(fleet(3), [STALE, RIGHT])
+    began_s = asyncio.get_running_loop().time()
+    with pytest.raises(AuthRejected):
+        await alone.sign_in(alone.connections[0])
+    assert asyncio.get_running_loop().time() == began_s + SETTING_OUT_S, "nobody else has set out"
 
 
 @in_virtual_time
