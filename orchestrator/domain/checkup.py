@@ -4,12 +4,14 @@ Pure: `jobs.check` asks the world, this judges the answers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.sddl import may_control
 from orchestrator.domain.service import Reading, ServiceStatus, StartType
+from orchestrator.domain.vital_services import carriers, needed_by_everybody
 
 SKEW_LIMIT_S = 300.0
 """Kerberos refuses tickets past five minutes (RFC 4120's usual setting, and Windows' default policy)."""
@@ -69,7 +71,11 @@ class Checkup:
 
 
 def unit_checks(
-    instance: Instance, readings: Sequence[Reading], security: dict[str, str | Problem], sids: Sequence[str]
+    instance: Instance,
+    readings: Sequence[Reading],
+    security: dict[str, str | Problem],
+    sids: Sequence[str],
+    transport: Transport | None = None,
 ) -> list[UnitCheck]:
     """A row for each SCM service that *instance* names, and one for each question that found none.
 
@@ -77,6 +83,7 @@ def unit_checks(
         readings: the answers to the instance's questions.
         security: SCM name in lower case -> its SDDL, or why it can't be read.
         sids: the account's own SID and its groups'.
+        transport: the wire by which the host was reached.
     """
     rows: list[UnitCheck] = []
     host = instance.host or ""
@@ -85,11 +92,19 @@ def unit_checks(
             said = reading.problem.text if reading.problem else f"no service matches {reading.asked.name}"
             rows.append(UnitCheck(unit=instance.id, host=host, ok=False, said=said))
         alone = len(readings) == 1 and not reading.asked.pattern
-        rows += [
-            _unit_check(_unit_id(instance, found, alone=alone), host, found, security.get(found.name.lower()), sids)
-            for found in reading.found
-        ]
+        for found in reading.found:
+            unit = _unit_id(instance, found, alone=alone)
+            row = _unit_check(unit, host, found, security.get(found.name.lower()), sids)
+            said = "; ".join(filter(None, (row.said, _stop_refused(found.name, transport))))
+            rows.append(replace(row, said=said))
     return rows
+
+
+def _stop_refused(name: str, transport: Transport | None) -> str:
+    """What a stop of the service *name* would be refused for; no reason to worry if it is never to be stopped."""
+    if name.lower() in carriers(transport):
+        return "a stop is refused: it carries our own connection"
+    return f"a stop is refused without --allow {name}: others need it" if needed_by_everybody(name) else ""
 
 
 def _unit_id(instance: Instance, found: ServiceStatus, *, alone: bool) -> str:

@@ -58,6 +58,13 @@ def test_all_that_must_not_be_stopped_is_named_in_one_refusal(house: Site) -> No
         assert "batch@app-01" not in ended.said
 
 
+def test_check_says_the_afternoon_before_what_would_be_refused(house: Site) -> None:
+    ended = house.orch("check")
+    assert ended.code == 0, ended.said
+    assert "a stop is refused without --allow DNS: others need it" in ended.said
+    assert "a stop is refused: it carries our own connection" in ended.said
+
+
 def test_what_carries_us_is_stopped_for_no_word(house: Site) -> None:
     ended = house.orch("stop", "--yes", "--service", "wire", "--allow", "WinRM", "--allow", "wire@dc-01")
     assert (ended.code, house.untouched()) == (2, True), ended.said
