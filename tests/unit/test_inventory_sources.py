@@ -1,7 +1,9 @@
 """INI, listings, programs and folders: every mistake with its place, and nothing that a program does holds us up."""
 
 import json
+import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.adapters.documents import inventory_script, json_nodes
-from orchestrator.adapters.documents.ini_inventory import declare_ini
+from orchestrator.adapters.documents.ini_inventory import declare_ini, split_words
 from orchestrator.adapters.documents.inventory_files import load
 from orchestrator.domain.errors import Mistakes
 from orchestrator.domain.inventory.declaring import Declaration
@@ -68,7 +70,7 @@ def test_every_mistake_in_an_ini_inventory_has_its_place(tmp_path: Path) -> None
         "hosts:7:1: 'just words' is no variable | write NAME=VALUE",
         "hosts:9:3: [prod:children] names 'nowhere', a group that is nowhere | write [nowhere], or take it out",
         "hosts:10:1: 'two names' is no group name | one name of a group in a line",
-        "hosts:12:1: this line can't be split into words: No closing quotation | close the quotation",
+        "hosts:12:1: a quotation that begins here is not closed | close it; a quote that is text is \\' or \\\"",
         "hosts:13:1: 99999 is no port; a port is a number from 1 to 65535",
         "hosts:14:7: this looks like a Python literal and is none | put it in quotes",
         "hosts:16:7: U+E000 and U+E001 are not allowed in text | remove the invisible character",
@@ -82,6 +84,40 @@ def test_a_value_of_an_ini_inventory_knows_its_place(tmp_path: Path) -> None:
     host = load(path).hosts["web-1"]
     assert dict(host.variables) == {"role": "front", "text": "two words", "x": 5}
     assert [tuple(host.marks[name])[1:] for name in ("role", "text", "x")] == [(2, 8), (2, 20), (4, 7)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[web] front\na-1\n", ["1:1: text behind [web] | remove it; a comment begins with #"]),
+        ("a-1\n[all:vars] ; note\nx=1\n", ["2:1: text behind [all:vars] | remove it; a comment begins with #"]),
+        ("a-1 x={{ y }}\n", ["1:10: 'y' is no variable | a value with blanks stands in quotes", "1:12: '}}' is no"]),
+        ("a-1 x=C:\\\n", ["1:1: this line ends in a backslash | write \\\\ for one that is text"]),
+        ("a-1\n[all:vars]\nx='\\ud800'\n", ["3:3: half of a character | remove"]),
+        ("a-1\n[all:vars]\nx=b'\\xff'\n", ["3:3: half of a character | remove"]),
+        ("a-1\n[all:vars]\nx='\\ue001'\n", ["3:3: U+E000 and U+E001 are not allowed in text | remove"]),
+    ],
+)
+def test_an_ini_mistake_is_told_once_and_says_what_to_write(tmp_path: Path, text: str, said: list[str]) -> None:
+    found = told(written(tmp_path, "h", text), below=tmp_path)
+    assert [one.startswith(f"h:{begin}") for one, begin in zip(found, said, strict=True)] == [True] * len(said), found
+
+
+def test_backslashes_that_only_look_like_escapes_are_text(tmp_path: Path) -> None:
+    path = written(tmp_path, "h", "a-1\n[all:vars]\nx='C:\\\\ue000\\\\ud800'\n")
+    assert dict(load(path).hosts["a-1"].variables) == {"x": r"C:\ue000\ud800"}
+
+
+@given(st.text(alphabet="ab=[1, ]#'\"\\\t{}\u00a0ü\x0c", max_size=30))
+@settings(deadline=None, max_examples=1000)
+def test_host_lines_are_split_as_a_shell_would(line: str) -> None:
+    def outcome(split: Callable[[str], list[str]]) -> object:
+        try:
+            return split(line)
+        except ValueError as error:
+            return str(error)
+
+    assert outcome(split_words) == outcome(lambda text: shlex.split(text, comments=True))
 
 
 @pytest.mark.parametrize(

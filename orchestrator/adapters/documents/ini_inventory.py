@@ -13,10 +13,23 @@ from orchestrator.domain.tree import Node
 
 _SECTION = re.compile(r"\[([^:\]\s]+)(?::(\w+))?\]\s*(?:#.*)?")
 _CHILD = re.compile(r"([^:\]\s]+)\s*(?:#.*)?")
-_WITHOUT_QUOTES = re.compile(r"[!$-&(-\[\]-~ \t]+")
-"""Printable ASCII without quotes, backslash and comment: words are parted by blanks, and shlex, which is slow, is not
-asked."""
+_WORDS = re.compile(r"""([^\s'"\\#]+)(?:'([^']*)'|"([^"\\]*)")?(?![^ \t])|(?P<other>[^ \t])""")
+"""Words that are plain, or end in one quotation without a backslash. For all others shlex, which is slow, is asked."""
+_SECTION_AND_MORE = re.compile(r"\[([^:\]\s]+)(?::(hosts|children|vars))?\]\s")
+_NOT_SPLIT = {
+    "No closing quotation": (
+        "a quotation that begins here is not closed",
+        r"close it; a quote that is text is \' or \"",
+    ),
+    "No escaped character": (
+        "this line ends in a backslash",
+        r"write \\ for one that is text; no line goes on in the next",
+    ),
+}
+"""What shlex says, in our words."""
 _KINDS = ("hosts", "children", "vars")
+_UNFIT = re.compile(r"(?<!\\)(?:\\\\)*\\u(e00[01]|d[89a-f])")
+"""What no text may hold, as the repr of a value spells it out."""
 LONGEST_LINE = 64 << 10
 
 _Take = Callable[[str, str, int], None]
@@ -80,6 +93,9 @@ class _Reader:
             self._wrong(raw, OPEN if OPEN in raw else CLOSE, number, wrong, "remove the invisible character")
         elif line[0] == "[" and (header := _SECTION.fullmatch(line)):
             self._section(header[1], header[2] or "hosts", self._mark(raw, line, number))
+        elif line[0] == "[" and (header := _SECTION_AND_MORE.match(line)):
+            self._wrong(raw, line, number, f"text behind {header[0].strip()}", "remove it; a comment begins with #")
+            self._section(header[1], header[2] or "hosts", self._mark(raw, line, number))
         elif line[0] == "[" and line[-1] == "]":
             right = "write [GROUP], [GROUP:children] or [GROUP:vars], without blanks"
             self._wrong(raw, line, number, f"{line[:80]!r} is no section", right)
@@ -139,9 +155,9 @@ class _Reader:
 
     def _hosts(self, raw: str, line: str, number: int) -> None:
         try:
-            words = line.split() if _WITHOUT_QUOTES.fullmatch(line) else shlex.split(line, comments=True)
+            words = split_words(line)
         except ValueError as error:
-            self._wrong(raw, line, number, f"this line can't be split into words: {error}", "close the quotation")
+            self._wrong(raw, line, number, *_NOT_SPLIT[str(error)])
             return
         if not words:
             self._wrong(raw, line, number, "a line without a host", "write a name, then NAME=VALUE")
@@ -160,6 +176,8 @@ class _Reader:
                 variables[name] = node
             elif not sign:
                 right = "write NAME=VALUE, without blanks around the =; a comment begins with #"
+                if "{{" in line:
+                    right = 'a value with blanks stands in quotes: NAME="{{ other }}"'
                 self._wrong(raw, word, number, f"{word[:80]!r} is no variable", right)
         self._into.entry(self._into.declared.groups[self._group], entry, variables, mark)
 
@@ -170,8 +188,8 @@ class _Reader:
         except ValueError as error:
             self._into.wrong(Mark(self._file, number, column), str(error), "put it in quotes")
             return None
-        if "\\" in text and _holds_private(node):
-            wrong = "U+E000 and U+E001 are not allowed in text"
+        if "\\" in text and (unfit := _UNFIT.search(repr(node.plain()))):
+            wrong = "U+E000 and U+E001 are not allowed in text" if unfit[1][0] == "e" else "half of a character"
             self._into.wrong(node.mark, wrong, "remove the invisible character")
             return None
         return node
@@ -191,6 +209,11 @@ def _nothing(raw: str, line: str, number: int) -> None:
     """Takes the lines of a section that is a mistake itself."""
 
 
-def _holds_private(node: Node) -> bool:
-    shown = repr(node.plain())
-    return any(one in shown or repr(one)[1:-1] in shown for one in (OPEN, CLOSE))
+def split_words(line: str) -> list[str]:
+    """*line* as a shell would split it, up to its comment. Raises ValueError, as shlex does."""
+    words = []
+    for found in _WORDS.finditer(line):
+        if found["other"]:
+            return shlex.split(line, comments=True)
+        words.append(found[1] + (found[2] or found[3] or ""))
+    return words

@@ -49,7 +49,7 @@ def _scalar(given: object) -> Scalar:
     if given is None or isinstance(given, bool | int | float | str):
         return given
     if isinstance(given, bytes):
-        return given.decode("utf-8", "replace")
+        return given.decode("utf-8", "surrogateescape")
     return "..." if given is ... else str(given)
 
 
