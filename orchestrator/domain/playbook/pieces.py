@@ -4,9 +4,9 @@ A piece is validated when it is read, templates aside. One without templates is 
 templates is rendered and validated again for each.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, get_args
+from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -146,6 +146,32 @@ def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, st
                 "write [ ..., ... ] or one item a line after a dash",
             )
     return node.mark, f"{key!r}: {detail['msg']}", ""
+
+
+def refuse_empty(node: Node, annotation: Any, found: Findings) -> None:
+    """Tell of the unknown keys in *node*, an *annotation* by its form, that were left empty.
+
+    What is left empty counts as not given, so no shape ever sees it.
+    """
+    if isinstance(node.value, list):
+        for item in node.value:
+            refuse_empty(item, annotation, found)
+    if not isinstance(node.value, dict):
+        return
+    known = _forms(node.value, annotation)
+    for key, child in node.value.items():
+        if key in known:
+            refuse_empty(child, known[key], found)
+        elif known and child.value is None:
+            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, list(known)))
+
+
+def _forms(keys: Iterable[str], annotation: Any) -> dict[str, Any]:
+    """What the keys of a mapping hold, an *annotation* by its form; empty if any key may hold anything."""
+    if get_origin(annotation) is dict:
+        return dict.fromkeys(keys, get_args(annotation)[1])
+    model = next(models_in(annotation), None)
+    return {info.alias or name: info.annotation for name, info in model.model_fields.items()} if model else {}
 
 
 def keys_of(model: type[BaseModel] | None) -> list[str]:

@@ -12,7 +12,7 @@ from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.playbook import including, longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.order import check_order
-from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, salvage_piece
+from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, refuse_empty, salvage_piece
 from orchestrator.domain.playbook.shapes import (
     DEFAULT_TIMEOUT_S,
     EntryShape,
@@ -30,6 +30,7 @@ from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.items()}
 NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "order")
 """What an external service can't say, for it is never acted on."""
 
@@ -91,6 +92,9 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
     top = longhand.given(node)
     files = [*including.readable(fragments, found), node]
     whole = not missing and len(files) == len(fragments) + 1
+    for file in files:
+        for key, child in longhand.given(file).items():
+            refuse_empty(child, _FORMS.get(key), found)
     defaults = including.defaults(files, found)
     variables = including.variables(files, found)
     services = list(including.services(files, found))
