@@ -8,6 +8,7 @@ from rich.text import Text
 
 from orchestrator.domain.connection import Auth, Connection, Jump, Transport
 from orchestrator.domain.inventory.model import Inventory
+from orchestrator.interfaces.theme import safe
 
 Row = dict[str, object]
 
@@ -44,7 +45,7 @@ def groups(inventory: Inventory) -> list[Row]:
 
 
 def table(shown: Sequence[Row]) -> Table:
-    """The rows of `rows`, drawn. Text of the inventory is never taken as markup."""
+    """The rows of `rows`, drawn. Text of the inventory is made harmless, and never taken as markup."""
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for key, head in _HEADS.items():
         drawn.add_column(head, no_wrap=key == "host", overflow="fold")
@@ -54,7 +55,7 @@ def table(shown: Sequence[Row]) -> Table:
         assert isinstance(ways, list)
         for way in ways:
             cells = {"host": "", "groups": "", **first, **way, "reached": _reached(way)}
-            drawn.add_row(*(Text(str(cells[key])) for key in _HEADS))
+            drawn.add_row(*(safe(str(cells[key])) for key in _HEADS))
             first = {}
     return drawn
 
@@ -66,7 +67,7 @@ def group_table(shown: Sequence[Row]) -> Table:
         drawn.add_column(head, overflow="fold", justify="right" if head == "HOSTS" else "left")
     for row in shown:
         count = len(_texts(row["hosts"]))
-        drawn.add_row(Text(str(row["group"])), Text(str(count)), Text(", ".join(_texts(row["children"]))))
+        drawn.add_row(safe(str(row["group"])), Text(str(count)), safe(", ".join(_texts(row["children"]))))
     return drawn
 
 

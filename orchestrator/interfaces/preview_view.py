@@ -16,7 +16,7 @@ from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import by_detour
-from orchestrator.interfaces.terminal import err, out
+from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 
 WORDS = {
@@ -40,7 +40,7 @@ def show(preview: Preview, survey: Survey, *, json: bool, to_person: bool = Fals
             "detours": survey.detours,
             "clusters_unread": survey.clusters_unread,
         }
-        out().print_json(json_module.dumps(told))
+        print_json(json_module.dumps(told))
         return
     console = err() if to_person else out()
     console.print(render(preview, survey, console))

@@ -20,6 +20,11 @@ def out() -> Console:
     return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
+def print_json(text: str) -> None:
+    """The JSON *text*, indented, on stdout. All but ASCII is escaped, as some of it would steer a terminal."""
+    out().print_json(text, ensure_ascii=True, highlight=sys.stdout.isatty())
+
+
 def err() -> Console:
     """The console for what is said to the person who typed."""
     return Console(stderr=True, markup=False, highlight=False)

@@ -118,3 +118,11 @@ def test_groups() -> None:
     shown = inventory_view.groups(INVENTORY)
     assert shown[1] == {"group": "web", "children": [], "hosts": list(HOSTS)}
     assert "web" in drawn(inventory_view.group_table(shown))
+
+
+def test_nothing_of_an_inventory_moves_the_cursor() -> None:
+    user = "a\x9b31m\u202e\x1b]0;title\x07b"
+    ways = {"a": (Connection(host="a", address="a", port=5986, user=user),)}
+    shown = drawn(inventory_view.table(inventory_view.rows(INVENTORY, ways, ["a"])))
+    assert "a\\u202eb" in shown
+    assert not {"\x9b", "\x1b", "\u202e", "\x07"} & set(shown)

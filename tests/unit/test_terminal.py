@@ -1,17 +1,27 @@
 """What is said to a person, and who that person is."""
 
 import getpass
+import json
 import sys
 
 import pytest
 
 from orchestrator.adapters.requester import requester
-from orchestrator.interfaces.terminal import say
+from orchestrator.interfaces.terminal import print_json, say
 
 
 def test_what_a_host_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     say("2 hosts:\n  a: \x1b[2J\x1b]0;title\x07refused\r\n  b: \u202egnol")
     assert capsys.readouterr().err == "2 hosts:\n  a: refused\n  b: \\u202egnol\n"
+
+
+def test_json_moves_no_cursor_and_keeps_its_values(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"user": "\x9b31m\u202egnol\x1b]0;t\x07 ü"}
+    print_json(json.dumps(value))
+    shown = capsys.readouterr().out
+    assert shown.isascii()
+    assert shown.replace("\n", "").isprintable()
+    assert json.loads(shown) == value
 
 
 def test_saying_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:

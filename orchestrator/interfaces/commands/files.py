@@ -31,11 +31,11 @@ def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool
             raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
         hosts, connections = load_hosts(plan, inventory, pattern)
         from orchestrator.interfaces.inventory_view import group_table, groups, rows, table  # noqa: PLC0415 - draws
-        from orchestrator.interfaces.terminal import out  # noqa: PLC0415 - draws
+        from orchestrator.interfaces.terminal import out, print_json  # noqa: PLC0415 - draws
 
         chosen, grouped = rows(hosts, connections, connections), groups(hosts)
         if json:
-            out().print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
+            print_json(json_module.dumps({"hosts": chosen, "groups": grouped}))
         else:
             out().print(table(chosen), group_table(grouped))
 

@@ -23,7 +23,7 @@ from orchestrator.interfaces.graph_markup import dot, mermaid
 from orchestrator.interfaces.graph_view import render
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
-from orchestrator.interfaces.terminal import out
+from orchestrator.interfaces.terminal import out, print_json
 
 MARKUP = {"mermaid": mermaid, "dot": dot}
 
@@ -69,7 +69,7 @@ async def _survey(project: wiring.Project, choice: Choice, *, quiet: bool) -> Su
 
 def _show(found: Picture, format: str, *, json: bool) -> None:
     if json:
-        out().print_json(json_module.dumps(asdict(found)))
+        print_json(json_module.dumps(asdict(found)))
     elif format in MARKUP:
         sys.stdout.write(MARKUP[format](found))
     else:

@@ -9,7 +9,7 @@ from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show_json
 from orchestrator.interfaces.runs_view import show as show_tables
-from orchestrator.interfaces.terminal import out
+from orchestrator.interfaces.terminal import out, print_json
 from orchestrator.interfaces.theme import marks_of
 
 
@@ -20,7 +20,7 @@ def runs(*, limit: int, json: bool, state_dir: Path | None) -> None:
         found = asyncio.run(_runs(state, limit))
         console = out()
         if json:
-            console.print_json(runs_json(found))
+            print_json(runs_json(found))
         else:
             console.print(runs_table(found, marks_of(console)))
 
@@ -32,7 +32,7 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
         facts = asyncio.run(_facts(state, run))
         console = out()
         if json:
-            console.print_json(show_json(facts))
+            print_json(show_json(facts))
         else:
             console.print(show_tables(facts, marks_of(console)))
 

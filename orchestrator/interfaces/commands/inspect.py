@@ -21,7 +21,7 @@ from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.status_view import checkup_tables, status_table
-from orchestrator.interfaces.terminal import out
+from orchestrator.interfaces.terminal import out, print_json
 
 EXPECTED = {"running": State.RUNNING, "stopped": State.STOPPED}
 
@@ -55,7 +55,7 @@ def status(  # noqa: PLR0913 - one parameter an option
                 survey = await jobs.survey(asked, world.hosts, answered=answered)
             found = expectations(project.draft, choice, survey, expected=EXPECTED.get(expect or ""))
             if json:
-                out().print_json(json_module.dumps(asdict(found)))
+                print_json(json_module.dumps(asdict(found)))
             else:
                 out().print(status_table(found))
             return 1 if found.unmet or any(row.state is None for row in found.rows) else 0
@@ -83,7 +83,7 @@ def check(
             with surveying.shown(len(asked), asker, quiet=json) as answered:
                 found = await jobs.check(project.draft, asked, world, answered=answered)
             if json:
-                out().print_json(json_module.dumps({**asdict(found), "problems": found.problems}))
+                print_json(json_module.dumps({**asdict(found), "problems": found.problems}))
             else:
                 out().print(checkup_tables(found))
             return 1 if found.problems else 0

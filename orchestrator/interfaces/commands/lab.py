@@ -13,7 +13,7 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
-from orchestrator.interfaces.terminal import out, say
+from orchestrator.interfaces.terminal import out, print_json, say
 from orchestrator.interfaces.theme import plural
 
 
@@ -39,7 +39,7 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
     with boundary(state):
         answer = lab_wiring.order(state, {"op": "ps"})
         if json:
-            out().print_json(json_module.dumps(answer))
+            print_json(json_module.dumps(answer))
             return
         table = Table("host", "address", "service", "state", "pid", "fault", box=None, pad_edge=False)
         for host in answer["hosts"]:
