@@ -4,6 +4,7 @@ import json
 import shlex
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.adapters.documents.inventory_files import load
 from orchestrator.domain.errors import Mistakes
 from orchestrator.domain.inventory.declaring import Declaration
 from orchestrator.domain.inventory.listing import declare_listing, is_listing
+from orchestrator.domain.inventory.merging import MOST_CIRCLES
 from orchestrator.domain.tree import Node
 
 
@@ -101,6 +103,17 @@ def test_a_value_of_an_ini_inventory_knows_its_place(tmp_path: Path) -> None:
 def test_an_ini_mistake_is_told_once_and_says_what_to_write(tmp_path: Path, text: str, said: list[str]) -> None:
     found = told(written(tmp_path, "h", text), below=tmp_path)
     assert [one.startswith(f"h:{begin}") for one, begin in zip(found, said, strict=True)] == [True] * len(said), found
+
+
+def test_groups_that_all_hold_each_other_are_told_in_time_and_in_short(tmp_path: Path) -> None:
+    names = [f"g{number:02}" for number in range(40)]
+    dense = "".join(f"[{one}:children]\n" + "\n".join(names) + "\n" for one in names)
+    assert len(told(written(tmp_path, "dense", dense), below=tmp_path)) == MOST_CIRCLES
+    ring = "".join(f"[{one}:children]\n{other}\n" for one, other in pairwise([*names, names[0]]))
+    assert told(written(tmp_path, "ring", ring), below=tmp_path) == [
+        "ring:80:1: groups contain each other: g00 -> g01 -> g02 -> g03 -> g04 -> g05 -> g06 -> g07 -> g08 -> g09"
+        " -> ... -> g39 -> g00 | take 'g00' out of the children of 'g39'"
+    ]
 
 
 def test_backslashes_that_only_look_like_escapes_are_text(tmp_path: Path) -> None:

@@ -15,6 +15,10 @@ from orchestrator.domain.tree import Node
 
 MOST_MEMBERSHIPS = 3_000_000
 """How often hosts and groups may stand in groups, those above counted: a file of a few MiB could ask for billions."""
+MOST_CIRCLES = 20
+"""How many circles of groups are told: each costs a look at all groups."""
+MOST_IN_CIRCLE = 12
+"""How many groups of one circle are named."""
 
 Variables = Mapping[str, Node]
 
@@ -81,7 +85,8 @@ def _parents_first(declared: Declared, children: Mapping[str, list[str]]) -> lis
         for child in below:
             graph[child][name] = None
     mistakes: list[Mistake] = []
-    while True:
+    order: list[str] = []
+    while not order and len(mistakes) < MOST_CIRCLES:
         try:
             order = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
@@ -89,11 +94,11 @@ def _parents_first(declared: Declared, children: Mapping[str, list[str]]) -> lis
             edges = zip(circle, circle[1:], strict=False)
             written = [(declared.groups[one].children.get(other), one, other) for one, other in edges]
             mark, parent, child = max((mark, one, other) for mark, one, other in written if mark is not None)
+            if len(circle) > MOST_IN_CIRCLE:
+                circle = [*circle[: MOST_IN_CIRCLE - 2], "...", *circle[-2:]]
             wrong = f"groups contain each other: {' -> '.join(circle)}"
             mistakes.append(Mistake(mark, wrong, f"take {child!r} out of the children of {parent!r}"))
             del graph[child][parent]
-        else:
-            break
     if mistakes:
         raise Mistakes(mistakes)
     return order
