@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator import wiring
 from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import BadInput
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.secrets import DEFAULT_LABEL, Secret, VaultPassword
 from orchestrator.interfaces.options import Sources
@@ -44,6 +45,8 @@ def _of_label(typed: str) -> VaultPassword:
     if not sign:
         label, file = "", typed
     label = label or DEFAULT_LABEL
+    if not file:
+        raise BadInput(f"--vault-id {typed} names no file", hint="write LABEL@FILE, or LABEL@prompt to be asked")
     return _typed(f"--vault-id {typed}", label) if file in _PROMPTS else VaultPassword(label=label, file=file)
 
 

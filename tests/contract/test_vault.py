@@ -207,6 +207,19 @@ def test_a_value_that_is_wrong_is_not_told_if_it_was_encrypted(name: str) -> Non
     assert f"<secret vault:group_vars/all.yml:1:{len(name) + 3}>" in str(caught.value)
 
 
+@pytest.mark.parametrize("said", ["-J '{} !'", "-o {}=1", "-o StrictHostKeyChecking={}", "-o {}", "--{} 1", "'{}"])
+def test_arguments_that_are_wrong_are_not_told_if_they_were_encrypted(said: str) -> None:
+    hosts = written("hosts.yml", "web: { hosts: { a: { ansible_connection: ssh } } }\n")
+    arguments = json.dumps(said.format(PLAIN))
+    written("group_vars/all.yml", encrypted(f"ansible_ssh_common_args: {arguments}\n", RIGHT))
+    vault = Vault([typed(RIGHT)])
+    reach = Reach(load(hosts, vault), Renderer(), reveal=SecretStore(vault=vault.reveal).reveal)
+    with pytest.raises(Mistakes) as caught:
+        reach.all()
+    assert PLAIN not in str(caught.value)
+    assert "ansible_ssh_common_args: <secret vault:group_vars/all.yml:1:26> can't be used" in str(caught.value)
+
+
 def orch(*words: str) -> "subprocess.CompletedProcess[str]":
     environment = {name: value for name, value in os.environ.items() if name != ENVIRONMENT}
     return subprocess.run(
@@ -238,3 +251,5 @@ def test_orch_inventory_shows_names_and_no_secret() -> None:
     asked = orch("inventory", "-i", "hosts.ini", "--ask-vault-pass")
     assert asked.returncode == 2
     assert "--ask-vault-pass asks for a password, and there is no terminal to ask in" in asked.stderr
+    nameless = orch("inventory", "-i", "hosts.ini", "--vault-id", "prod@")
+    assert (nameless.returncode, nameless.stderr.splitlines()[0]) == (2, "error: --vault-id prod@ names no file")

@@ -83,6 +83,10 @@ class Reader:
         """*value* of *name* for a mistake: what was encrypted is not spelled out there."""
         return self._encrypted.get(name) or _told(value)
 
+    def hidden(self, name: str) -> str:
+        """What to show instead of the value of *name*; "" if ansible-vault has not encrypted it."""
+        return self._encrypted.get(name, "")
+
     def text(self, names: Sequence[str], default: str = "") -> str:
         """A text; a number is taken as it is written."""
         name, value = self._found(names)

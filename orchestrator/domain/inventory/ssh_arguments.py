@@ -67,7 +67,13 @@ class Arguments:
     def wrong(self, option: str, wrong: str, right: str = "") -> None:
         """Note a mistake in what *option* says."""
         said = self._said[option]
-        self._reader.wrong(said.variable, f"{said.variable}: {said.option}: {wrong}", right)
+        self._wrong(said.variable, f"{said.option}: {wrong}", right)
+
+    def _wrong(self, variable: str, wrong: str, right: str = "") -> None:
+        """Note a mistake in *variable*; without the words of a value that was encrypted."""
+        hidden = self._reader.hidden(variable)
+        told = f"{hidden} can't be used as arguments of ssh; its words are not shown" if hidden else wrong
+        self._reader.wrong(variable, f"{variable}: {told}", "" if hidden else right)
 
     def text(self, option: str) -> str:
         """What *option* says; "" if it is not there."""
@@ -118,7 +124,7 @@ class Arguments:
         try:
             words = shlex.split(self._reader.text((variable,)))
         except ValueError:
-            self._reader.wrong(variable, f"{variable}: a quote is not closed")
+            self._wrong(variable, "a quote is not closed")
             return
         while words:
             word = words.pop(0)
@@ -131,7 +137,7 @@ class Arguments:
                     words.pop(0)  # what belongs to an unknown argument is no mistake of its own
                 continue
             if not value and not words:
-                self._reader.wrong(variable, f"{variable}: {letter} says nothing", f"write {letter} and a value")
+                self._wrong(variable, f"{letter} says nothing", f"write {letter} and a value")
                 continue
             value = value or words.pop(0)
             said = self._option(variable, value) if letter == "-o" else _Said(variable, LETTERS[letter], value)
@@ -146,7 +152,7 @@ class Arguments:
             self._refuse(variable, name)
             return None
         if not value:
-            self._reader.wrong(variable, f"{variable}: {name} says nothing", f"write {name}=VALUE")
+            self._wrong(variable, f"{name} says nothing", f"write {name}=VALUE")
             return None
         return _Said(variable, _OPTION[name.lower()], value)
 
@@ -156,4 +162,4 @@ class Arguments:
             near = [] if what.startswith("-") else get_close_matches(what.lower(), sorted(_OPTION), n=1)
             known = ", ".join((*OPTIONS, *LETTERS))
             right = f"the nearest known one is {_OPTION[near[0]]}" if near else f"known: {known}"
-        self._reader.wrong(variable, f"{variable}: {what} is not supported", right)
+        self._wrong(variable, f"{what} is not supported", right)
