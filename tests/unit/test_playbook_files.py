@@ -173,6 +173,16 @@ def test_depth_and_number_are_bounded(tmp_path: Path) -> None:
     ]
 
 
+def test_files_that_all_include_all_later_ones_are_too_much_once(tmp_path: Path) -> None:
+    names = [f"w{number:02}" for number in range(DEEPEST + 20)]
+    files = {
+        one: f"include: [{', '.join(f'{other}.yaml' for other in names[index + 1 :])}]\n"
+        for index, one in enumerate(names)
+    }
+    (only,) = told(written(tmp_path, main="include: w00.yaml\n", **files))
+    assert "more than 16 deep" in only
+
+
 def test_a_playbook_of_fragments_alone_needs_no_services_of_its_own(tmp_path: Path) -> None:
     assert load(written(tmp_path, main="include: a.yaml\n", a="services: { sql: { hosts: db } }\n")).mistakes == ()
     assert [one.wrong for one in load(written(tmp_path, main="include: a.yaml\n", a="vars: {}\n")).mistakes] == [

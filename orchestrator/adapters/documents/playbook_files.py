@@ -36,11 +36,14 @@ class _Walk:
     fragments: list[Node] = field(default_factory=list)
     found: Findings = field(default_factory=Findings)
     _seen: set[str] = field(default_factory=set)
+    _stopped: bool = False
 
     def into(self, node: Node, chain: list[Path]) -> None:
         """Read what *node* includes, the file that the last of *chain* names."""
         known = [os.path.realpath(path) for path in chain]
         for written, mark in includes(node, self.found):
+            if self._stopped:
+                return
             path = Path(os.path.normpath(chain[-1].parent / written))
             real = os.path.realpath(path)
             if real in known:
@@ -50,15 +53,17 @@ class _Walk:
                 continue
             elif len(chain) > DEEPEST:
                 told = " -> ".join(map(str, [*chain, path]))
-                self.found.add(
-                    mark, f"files include each other more than {DEEPEST} deep: {told}", "include it higher up"
-                )
+                self._stop(mark, f"files include each other more than {DEEPEST} deep: {told}", "include it higher up")
             elif len(self._seen) >= MOST_FILES:
-                self.found.add(mark, f"more than {MOST_FILES} fragments", "put some of them together")
-                return
+                self._stop(mark, f"more than {MOST_FILES} fragments", "put some of them together")
             else:
                 self._seen.add(real)
                 self._read(path, mark, chain)
+
+    def _stop(self, mark: Mark, wrong: str, right: str) -> None:
+        """Note that there is too much, and read no further: every other file could say the same again."""
+        self.found.add(mark, wrong, right)
+        self._stopped = True
 
     def _read(self, path: Path, mark: Mark, chain: list[Path]) -> None:
         try:
