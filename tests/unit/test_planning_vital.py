@@ -1,5 +1,7 @@
 """What a run keeps its hands off: what carries it, the machine that it runs on, and what others need unless allowed."""
 
+import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -104,8 +106,31 @@ def test_a_name_that_nothing_has_is_no_permission(name: str) -> None:
 
 
 def test_a_name_of_an_excluded_host_is_known_all_the_same() -> None:
-    seen = survey(DOMAIN, silent=["dc-01"])
-    build(DOMAIN, Choice(allow=("names@dc-01", "DNS")), Action.STOP, seen, excluded=frozenset({"dc-01"}))
+    of = draft(entry("names", "dc-01 dc-02", asked=[Asked("DNS"), Asked("IAS")]))
+    allow = ("names:DNS@dc-01", "NAMES:ias@dc-01", "DNS", "IAS")
+    build(of, Choice(allow=allow), Action.STOP, survey(of, silent=["dc-01"]), excluded=frozenset({"dc-01"}))
+
+
+@pytest.mark.parametrize("name", ["D*", "it@h"])
+def test_neither_a_pattern_of_the_playbook_nor_an_instance_of_several_is_a_name(name: str) -> None:
+    """It would lift nothing, and who typed it thinks that it does."""
+    of = draft(entry("it", "h", asked=[Asked("D*", pattern=True)]))
+    found = (ServiceStatus(name="DNS", state=State.RUNNING), ServiceStatus(name="Docs", state=State.RUNNING))
+    seen = survey(of, but={"it@h": found})
+    with pytest.raises(BadInput, match="nothing that was chosen is named so"):
+        planned(of, Action.STOP, seen, "DNS", name)
+    planned(of, Action.STOP, seen, "IT:dns@H")
+
+
+def test_what_a_refusal_says_can_be_typed_into_a_shell() -> None:
+    """SQL Server's instances have a dollar in their names."""
+    of = draft(entry("sql", "db-01", asked=[Asked("MSSQL$SHOP"), Asked("SQLAgent$SHOP")]))
+    seen = reached_by(Transport.PSRP, survey(of), {"mssql$shop": "SQL Server (SHOP)"})
+    said = refusal(of, Action.STOP, seen)
+    typed = [shlex.split(words)[1] for words in re.findall(r"--allow (?:'[^']*'|\S+)", said)]
+    assert typed == ["MSSQL$SHOP", "sql:MSSQL$SHOP@db-01"]
+    assert "'MSSQL$SHOP'" in said
+    planned(of, Action.STOP, seen, typed[1])
 
 
 def test_what_a_cluster_owns_is_neither_stopped_nor_started_behind_its_back() -> None:
@@ -117,7 +142,7 @@ def test_what_a_cluster_owns_is_neither_stopped_nor_started_behind_its_back() ->
     for action, seen in ((Action.STOP, running), (Action.RESTART, running), (Action.START, stopped)):
         said = refusal(of, action, seen)
         assert "Orders Api on h belongs to the failover cluster, as 'Orders of the shop'" in said
-        assert '--allow "Orders Api", or --allow it@h' in said
+        assert "--allow 'Orders Api', or --allow it@h" in said
         planned(of, action, seen, "orders API")
     planned(of, Action.STOP, stopped)
     planned(of, Action.START, running)

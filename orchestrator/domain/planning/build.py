@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.draft import Draft, Entry, Instance
 from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
 from orchestrator.domain.planning import refusals, vital
-from orchestrator.domain.planning.census import DOWN, Census
+from orchestrator.domain.planning.census import DOWN, Census, named
 from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose
 from orchestrator.domain.planning.graph import (
     NOWHERE,
@@ -200,8 +200,11 @@ class _Work:
         if self.choice.allow:
             known: set[str] = set()
             for _, instance in self.graph.instances(self.picked):
-                known |= {instance.id.casefold(), *(asked.name.casefold() for asked in instance.asked)}
-                if instance.host not in self.excluded:
+                literal = [asked.name for asked in instance.asked if not asked.pattern]
+                known |= {name.casefold() for name in literal}
+                if instance.host in self.excluded:
+                    known |= {name.casefold() for name in (instance.id, *(named(instance, one) for one in literal))}
+                else:
                     known |= {name for unit in self.census.units(instance) for name in vital.names_of(unit)}
             vital.check_allowed(self.choice.allow, known)
 

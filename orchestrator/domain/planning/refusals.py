@@ -1,5 +1,6 @@
 """Why a plan is refused: every reason at once, each with what to type next."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ def needed_by_everybody(unit: Unit, what: str) -> Reason:
     return Reason(
         (unit.id,),
         f"{unit.scm_name} on {unit.host} is {what}",
-        f"add --allow {_quoted(unit)} if that is what you want, or --allow {unit.id} for this unit alone",
+        f"add {_allow(unit.scm_name)} if that is what you want, or {_allow(unit.id)} for this unit alone",
     )
 
 
@@ -90,7 +91,7 @@ def clustered(unit: Unit, role: str, action: Action) -> Reason:
     return Reason(
         (unit.id,),
         f"{unit.scm_name} on {unit.host} belongs to the failover cluster, as {role!r}: the cluster may {does}",
-        f"{action} the role with the cluster's own tools; or add --allow {_quoted(unit)}, or --allow {unit.id}",
+        f"{action} the role with the cluster's own tools; or add {_allow(unit.scm_name)}, or {_allow(unit.id)}",
     )
 
 
@@ -106,6 +107,11 @@ def would_pull_from_under(units: Sequence[Unit], stopped: Sequence[str], choice:
         f"{', '.join(stopped)}, which would be stopped",
         f"{widen}, or --ignore-dependents to leave them as they are",
     )
+
+
+def _allow(name: str | None) -> str:
+    """As it can be typed: a shell would take `MSSQL$SHOP` for another name."""
+    return f"--allow {shlex.quote(name or '')}"
 
 
 def _quoted(unit: Unit) -> str:
