@@ -39,7 +39,7 @@ services:
 """
 """One database, two applications."""
 IMPATIENT = MappingProxyType(
-    {"ansible_psrp_connection_timeout": 2, "ansible_psrp_read_timeout": 4, "ansible_psrp_operation_timeout": 2}
+    {"ansible_psrp_connection_timeout": 5, "ansible_psrp_read_timeout": 6, "ansible_psrp_operation_timeout": 3}
 )
 """For hosts that are meant to be silent or away."""
 PAIR_GROUPS = {"db": ["db-01"], "app": ["app-01", "app-02"]}
@@ -109,10 +109,10 @@ class Site:
         )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
-    def begin(self, *words: str) -> "subprocess.Popen[str]":
+    def begin(self, *words: str, plan: Path | None = None) -> "subprocess.Popen[str]":
         """The same, left running."""
         return subprocess.Popen(
-            self.words(words),
+            self.words(words, plan),
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

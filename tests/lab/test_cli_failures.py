@@ -7,16 +7,22 @@ from pathlib import Path
 import pytest
 from cli_lab import IMPATIENT, PAIR, PASSWORD, Edge, Site, finish, judge, site, until_said
 
-QUICK = PAIR.replace("timeout: 20s", "timeout: 1500ms").replace("deadline: 5s", "deadline: 1s")
-"""Patience for what is meant to hang."""
+HASTY = PAIR.replace("timeout: 20s", "timeout: 5s").replace("deadline: 5s", "deadline: 1s")
+"""Less patience, for what is meant to hang; what is not meant to does it well within that on a busy machine."""
 NEEDS = [Edge("Orders", "MSSQLSERVER")]
 SQL, ONE, TWO = "MSSQLSERVER@db-01", "Orders@app-01", "Orders@app-02"
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("pair"), QUICK, variables=IMPATIENT) as made:
+    with site(tmp_path_factory.mktemp("pair"), variables=IMPATIENT) as made:
+        hasty(made).write_text(HASTY, encoding="utf-8")
         yield made
+
+
+def hasty(pair: Site) -> Path:
+    """The same playbook with less patience."""
+    return pair.folder / "hasty.yaml"
 
 
 @pytest.fixture
@@ -56,19 +62,19 @@ def test_a_start_that_fails_leaves_its_dependents_untouched(pair: Site) -> None:
 
 def test_a_stop_that_hangs_is_told_with_what_it_was_doing_and_what_is_below_stays_up(pair: Site) -> None:
     pair.fault(ONE, "hangs-on-stop")
-    ended = pair.orch("stop", "--yes")
+    ended = pair.orch("stop", "--yes", plan=hasty(pair))
     assert ended.code == 1, ended.said
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     assert pair.states() == {SQL: "Running", ONE: "StopPending", TWO: "Stopped"}
-    assert "orders@app-01 StopPending for 1." in ended.said
+    assert "orders@app-01 StopPending for " in ended.said
     assert ended.out.count("checkpoint 0 not rising") == 2, "told once as it happens, and once in the end"
-    assert "(deadline 1.5 s passed; the stop was not undone and may still finish)" in ended.said
+    assert "(deadline 5 s passed; the stop was not undone and may still finish)" in ended.said
     assert "sql@db-01 untouched Running" in ended.said
 
 
 def test_a_restart_that_fails_on_its_way_down_starts_nothing_and_says_how_to_come_back(pair: Site) -> None:
     pair.fault(ONE, "hangs-on-stop")
-    ended = pair.orch("restart", "--yes", "--with-dependents")
+    ended = pair.orch("restart", "--yes", "--with-dependents", plan=hasty(pair))
     assert ended.code == 1, ended.said
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     assert "✗ orders@app-01 failed (stop) StopPending" in ended.said
@@ -84,18 +90,18 @@ def test_a_restart_that_fails_on_its_way_down_starts_nothing_and_says_how_to_com
 def test_a_crash_while_its_gate_is_awaited_fails_the_unit(pair: Site) -> None:
     stopped(pair)
     pair.fault(SQL, "never-healthy")
-    pair.fault(SQL, "crashes-after", 0.3)
+    pair.fault(SQL, "crashes-after", 3.0)
     ended = pair.orch("start", "--yes")
     assert ended.code == 1, ended.said
     assert pair.controls() == [f"start {SQL}"]
-    assert "sql@db-01: the gate did not hold (deadline 1 s passed); tcp" in ended.said
+    assert "sql@db-01: the gate did not hold (deadline 5 s passed); tcp" in ended.said
     assert "sql@db-01 strayed left Running, found Stopped" in ended.said
 
 
 def test_a_gate_that_never_holds_keeps_dependents_down(pair: Site) -> None:
     stopped(pair)
     pair.fault(SQL, "never-healthy")
-    ended = pair.orch("start", "--yes")
+    ended = pair.orch("start", "--yes", plan=hasty(pair))
     assert ended.code == 1, ended.said
     assert pair.controls() == [f"start {SQL}"]
     assert pair.states() == {SQL: "Running", ONE: "Stopped", TWO: "Stopped"}
@@ -140,7 +146,7 @@ def test_wrong_credentials_are_sent_to_two_hosts_and_no_more(pair: Site, tmp_pat
 
 def test_credentials_that_stop_working_in_mid_run_are_not_tried_again(pair: Site) -> None:
     pair.fault(ONE, "hangs-on-stop")
-    process = pair.begin("stop", "--yes")
+    process = pair.begin("stop", "--yes", plan=hasty(pair))
     until_said(process, "orders@app-01  stop begins")
     pair.until(ONE, "StopPending")
     for host in ("app-01", "app-02", "db-01"):
@@ -170,7 +176,7 @@ def test_a_connection_cut_around_a_stop_never_makes_it_a_second_stop(pair: Site,
 
 def test_a_host_that_falls_silent_in_mid_run_is_unknown_and_blocks(pair: Site) -> None:
     pair.fault(ONE, "hangs-on-stop")
-    process = pair.begin("stop", "--yes")
+    process = pair.begin("stop", "--yes", plan=hasty(pair))
     until_said(process, "orders@app-01  stop begins")
     pair.until(ONE, "StopPending")
     pair.fault("app-01", "silent")
@@ -182,7 +188,7 @@ def test_a_host_that_falls_silent_in_mid_run_is_unknown_and_blocks(pair: Site) -
     assert pair.states()[SQL] == "Running"
     assert "? 1 unknown" in ended.said
     assert "orders@app-01 strayed left unknown, found Stop" in ended.said
-    assert "orders@app-01: its state can't be read (no answer within 4 s)" in ended.said
+    assert "orders@app-01: its state can't be read (no answer within 6 s)" in ended.said
     assert "last seen " in ended.said
     assert "the stop was taken by the host: read the state before asking again" in ended.said
 

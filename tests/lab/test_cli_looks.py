@@ -123,7 +123,7 @@ def test_a_file_that_is_not_there_is_a_sentence(pair: Site, tmp_path: Path) -> N
 def test_inventory_shows_how_each_host_would_be_reached(pair: Site) -> None:
     ended = pair.orch("inventory", "app", "--plan", str(pair.plan))
     assert ended.code == 0, ended.said
-    assert f"app-01 app psrp http {pair.addresses['app-01']}:5985 ntlm admin {{file:" in ended.said
+    assert f"app-01 app psrp http {pair.addresses['app-01']}:5985 powershell ntlm admin {{file:" in ended.said
     assert "encrypted messages" in ended.said
     assert "db-01" not in ended.out
     told = json.loads(pair.orch("inventory", "--plan", str(pair.plan), "--json").out)

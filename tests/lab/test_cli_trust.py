@@ -8,7 +8,7 @@ from cli_lab import IMPATIENT, PAIR, PASSWORD, Ended, Site, service_of, site
 
 SQL, ONE, TWO = "MSSQLSERVER@db-01", "Orders@app-01", "Orders@app-02"
 TOKEN = "hush-4711-token"
-GUARDED = PAIR.replace("deadline: 5s", "deadline: 500ms").replace(
+GUARDED = PAIR.replace("deadline: 5s", "deadline: 2s").replace(
     "depends_on: [sql] }",
     "depends_on: [sql], ready: [ { http: { url: 'http://{{ host.address }}:8080/health',"
     " headers: { Authorization: \"Bearer {{ secret('env:TOKEN') }}\" } } } ] }",
