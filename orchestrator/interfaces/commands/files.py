@@ -28,7 +28,8 @@ def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool
     """Show the hosts that *pattern* names, and how each would be reached."""
     with boundary(wiring.state_folder(None)):
         if not inventory.files and plan is None:
-            raise BadInput("orch inventory needs one", hint="orch inventory --inventory FILE, or --plan FILE")
+            hint = "orch inventory --inventory FILE, or --plan FILE for the one that a playbook names"
+            raise BadInput("no inventory is named", hint=hint)
         hosts, connections = load_hosts(plan, inventory, pattern)
         from orchestrator.interfaces.inventory_view import group_table, groups, rows, table  # noqa: PLC0415 - draws
         from orchestrator.interfaces.terminal import out, print_json  # noqa: PLC0415 - draws
