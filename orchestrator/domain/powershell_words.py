@@ -31,6 +31,12 @@ def wildcard(asked: Asked) -> str:
     return (_SPECIAL if asked.pattern else _SPECIAL_LITERAL).sub(lambda found: "`" + found[0], asked.name)
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Whether *name* is one of *pattern*, which knows `*` and `?` alone; without case."""
+    pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern.lower())
+    return re.fullmatch("".join(pieces), name.lower(), re.DOTALL) is not None
+
+
 def code_of(id: str, native: int | None = None) -> int | None:
     """The Win32 number of an error record: of its exceptions, else what its *id* (up to the comma) stands for."""
     return native or _CODES.get(id)

@@ -1,19 +1,25 @@
 """What sc.exe and whoami.exe print, read by numbers and positions alone: labels and words are localised."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.powershell_words import start_type
-from orchestrator.domain.service import BY_NUMBER, ServiceStatus, StartType, State
+from orchestrator.domain.powershell_words import matches, start_type
+from orchestrator.domain.service import BY_NUMBER, Control, ServiceStatus, StartType, State
 
-_FAILED = re.compile(r"\s*\[SC\].*?\b(\d+)\s*:")
+VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
+_ALREADY = {Control.START: 1056, Control.STOP: 1062}
+"""Errors that say that it is so already; PowerShell's cmdlets keep quiet about them."""
+_FAILED = re.compile(r"\s*\[SC\].*?\b([0-9]+)[\s\ufffd]*:")
 _NUMBER = re.compile(r"0x([0-9a-fA-F]+)|([0-9]+)")
 _ACCEPTS = re.compile(r"\s+\((NOT_)?STOPPABLE\b")
 _AUTOMATIC = re.compile(r"(\d+)\s+\S+(\s+\()?")
 _SDDL = re.compile(r"\s*((?:O:|G:|D:|S:)\S.*)")
 _SID = re.compile(r"\bS-1-\d+(?:-\d+)+\b")
+_LOST = re.compile("[?\ufffd]")
+"""What a letter becomes that a code page does not have, or that is not read."""
+_NO_LOSS = re.compile(r"\?|[^\x00-\x7f]")
 _NEVER_STARTED = 1077
 _SAID_MOST = 4
 _DEPENDENCIES, _ACCOUNT = 7, 8
@@ -84,14 +90,43 @@ class _Block:
 
 
 def for_sc(name: str) -> bool:
-    """Whether sc.exe takes *name* for a name: it takes `x=` as an option and `\\\\x` as a host."""
-    return bool(name) and "=" not in name and not name.startswith("\\")
+    """Whether sc.exe takes *name* for a name, and for all of it: it takes `x=` as an option and `\\\\x` as a host, a
+    backslash may undo the quote behind it, and a NUL ends a command line. No service has such a name."""
+    return name.isprintable() and bool(name) and "=" not in name and "\\" not in name
 
 
 def rows(lines: Iterable[str]) -> dict[str, ScmRow]:
     """The services that `sc.exe queryex` printed, by name in lower case. Incomplete blocks are left out."""
     found = (row for block in _blocks(lines) if (row := _row(block)) is not None)
     return {row.name.lower(): row for row in found}
+
+
+def listed(lines: Sequence[str], patterns: Iterable[str]) -> dict[str, list[ScmRow] | Problem]:
+    """What each pattern finds in the list of all services with which *lines* end, in name order; or why that can't be
+    told: there is no list, it is cut off, or a name that may match can't be read."""
+    ends = next((at for at in range(len(lines), 0, -1) if lines[at - 1][:1].isspace() and lines[at - 1].strip()), 0)
+    *_, refused = None, *refusals(lines[ends:])
+    cut = any(line.strip() for line in lines[ends:])
+    if not ends or cut:
+        problem = refused or Problem(ProblemKind.REFUSED, _CUT if ends else _NO_LIST)
+        return dict.fromkeys(patterns, problem)
+    found = rows(lines)
+    return {pattern: _matching(pattern, found) for pattern in patterns}
+
+
+_CUT = (
+    "the host has more services than sc.exe lists at once: write their names out, or set orch_control: powershell for"
+    " this host"
+)
+_NO_LIST = "sc.exe gave no list of services"
+
+
+def _matching(pattern: str, found: Mapping[str, ScmRow]) -> list[ScmRow] | Problem:
+    loose = _NO_LOSS.sub("*", pattern)
+    if any(_LOST.search(row.name) and matches(loose, row.name) for row in found.values()):
+        text = f"{pattern!r} may match a service whose name sc.exe can't print here: write its name out"
+        return Problem(ProblemKind.REFUSED, text)
+    return [found[name] for name in sorted(found) if matches(pattern, name)]
 
 
 def _row(block: _Block) -> ScmRow | None:
@@ -163,6 +198,12 @@ def refusal(lines: Sequence[str]) -> Problem | None:
     """The first `[SC]` line with an error number, and what it says; None if there is none, which alone doesn't mean
     that all was well."""
     return next(refusals(lines), None)
+
+
+def refused(wanted: Control, lines: Sequence[str]) -> Problem | None:
+    """Why a control was not taken, if that is so. That it is so already is no refusal."""
+    problem = refusal(lines)
+    return problem if problem is not None and problem.code != _ALREADY.get(wanted) else None
 
 
 def refusals(lines: Sequence[str]) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.domain import sc_output
 from orchestrator.domain.errors import Problem
-from orchestrator.domain.powershell_words import wildcard
+from orchestrator.domain.powershell_words import matches, wildcard
 from orchestrator.domain.sc_output import ScmConfig, ScmRow
 from orchestrator.domain.service import Asked, StartType, State
 
@@ -157,7 +157,8 @@ def test_sids_are_found_in_any_language() -> None:
 
 @pytest.mark.parametrize(
     ("name", "fine"),
-    [("Web", True), ("two words", True), ("a$b", True), ("state=", False), ("\\\\h", False), ("", False)],
+    [("Web", True), ("two words", True), ("a$b", True), ("state=", False), ("\\\\h", False), ("", False)]
+    + [("a\\", False), ("Web\0x", False), ("a\nb", False), ("Grüße", True)],
 )
 def test_names_that_sc_would_misread_are_kept_from_it(name: str, fine: bool) -> None:
     assert sc_output.for_sc(name) is fine
@@ -174,3 +175,55 @@ def test_names_that_sc_would_misread_are_kept_from_it(name: str, fine: bool) -> 
 )
 def test_wildcards_mean_what_was_asked(asked: Asked, sent: str) -> None:
     assert wildcard(asked) == sent
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "fits"),
+    [
+        ("Orders.*", "ORDERS.Api", True),
+        ("W?b", "web", True),
+        ("W?b", "wb", False),
+        ("[ab]*", "abc", False),
+        ("*", "", True),
+    ],
+)
+def test_patterns_know_star_and_question_mark_alone(pattern: str, name: str, fits: bool) -> None:
+    assert matches(pattern, name) is fits
+
+
+def listing(*names: str) -> list[str]:
+    return "\n".join(ENGLISH.replace("MSSQLSERVER", name) for name in names).splitlines()
+
+
+def test_a_pattern_finds_in_a_whole_list() -> None:
+    lines = ["[SC] EnumQueryServicesStatus:OpenService FEHLER 1060:", "", "Der Dienst ist nicht da.", ""]
+    found = sc_output.listed([*lines, *listing("Web2", "Web1", "Other"), ""], ["web*", "x*"])
+    assert not isinstance(found["web*"], Problem)
+    assert [row.name for row in found["web*"]] == ["Web1", "Web2"]
+    assert found["x*"] == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "code", "said"),
+    [
+        ([], None, "no list"),
+        (["", "[SC] OpenSCManager FAILED 5:", "", "Access is denied.", ""], 5, "denied"),
+        ([*listing("Web"), "", "Enum: more data, need 1822 bytes start resume at index 79"], None, "write their names"),
+        ([*listing("Web"), "", "[SC] EnumServicesStatus FAILED 5:", "", "Access is denied."], 5, "denied"),
+    ],
+)
+def test_half_a_list_finds_nothing(lines: list[str], code: int | None, said: str) -> None:
+    """A service that is left out in silence would be left running."""
+    problem = sc_output.listed(lines, ["Web"])["Web"]
+    assert isinstance(problem, Problem)
+    assert problem.code == code
+    assert said in problem.text
+
+
+@pytest.mark.parametrize("printed", ["Gr\ufffd\ufffde", "Gr??e", "Gr\ufffd\ufffd\ufffd\ufffde"])
+@pytest.mark.parametrize(
+    ("pattern", "told"), [("Gr*", False), ("Gr??e", False), ("grü*", False), ("Web*", True), ("Gra*", True)]
+)
+def test_a_name_that_can_not_be_read_is_not_passed_over(printed: str, pattern: str, told: bool) -> None:
+    found = sc_output.listed(listing("Web", printed), [pattern])[pattern]
+    assert isinstance(found, list) is told

@@ -176,17 +176,3 @@ def test_a_control_was_taken_or_refused(control: Control, said: str, outcome: in
 def test_neither_yes_nor_no_is_garbled(said: str) -> None:
     with pytest.raises(Garbled):
         answers.taken(Control.STOP, said.split("|"))
-
-
-@pytest.mark.parametrize(
-    ("pattern", "name", "fits"),
-    [
-        ("Orders.*", "ORDERS.Api", True),
-        ("W?b", "web", True),
-        ("W?b", "wb", False),
-        ("[ab]*", "abc", False),
-        ("*", "", True),
-    ],
-)
-def test_patterns_know_star_and_question_mark_alone(pattern: str, name: str, fits: bool) -> None:
-    assert answers.matches(pattern, name) is fits

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +12,6 @@ from orchestrator.domain.powershell_words import code_of, start_type
 from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus
 
 Row = Mapping[str, Any]
-_ALREADY = {Control.START: 1056, Control.STOP: 1062}
-"""Errors that say that it is so already; PowerShell's cmdlets keep quiet about them."""
 
 
 class Garbled(Exception):
@@ -145,21 +142,12 @@ def scm_row(name: str, said: Sequence[str], *, named: bool = True) -> sc_output.
 
 def taken(wanted: Control, said: Sequence[str]) -> Outcome:
     """What sc.exe said to a control. Raises Garbled if that was neither yes nor no."""
-    refused = sc_output.refusal(said)
-    if refused is not None:
-        return Outcome() if refused.code == _ALREADY.get(wanted) else Outcome(refused)
-    if not sc_output.accepted(said):
+    if sc_output.refusal(said) is None and not sc_output.accepted(said):
         raise Garbled("sc.exe's answer is not whole")
-    return Outcome()
+    return Outcome(sc_output.refused(wanted, said))
 
 
 def program_output(row: Row) -> tuple[int, str]:
     """The exit code of a program, and what it wrote to its output and then to its error output. Raises Garbled."""
     text = _typed(row, "out", str) + _typed(row, "err", str)
     return _typed(row, "exit", int), text.replace("\r\n", "\n")
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether *name* is one of *pattern*, which knows `*` and `?` alone; without case."""
-    pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern.lower())
-    return re.fullmatch("".join(pieces), name.lower(), re.DOTALL) is not None

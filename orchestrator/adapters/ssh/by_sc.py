@@ -23,6 +23,7 @@ _UNASKABLE = "sc.exe can't be asked for a service with such a name"
 _SAID_MOST = 300
 _Row = sc_output.ScmRow | Problem
 _Config = sc_output.ScmConfig | None
+_Found = Mapping[str, list[sc_output.ScmRow] | Problem]
 
 
 class BySc:
@@ -44,7 +45,7 @@ class BySc:
         try:
             found = await self._found(patterns) if patterns else {}
             literal = [one.name for one in asked if not one.pattern] + [
-                name for names in found.values() for name in names
+                row.name for rows in found.values() if not isinstance(rows, Problem) for row in rows
             ]
             names = [name for name in dict.fromkeys(literal) if sc_output.for_sc(name)]
             known = await (self._states(names) if all(map(sc.plain, names)) else self._odd_states(names))
@@ -99,29 +100,18 @@ class BySc:
 
         if sc.plain(name):
             return Sentence(sc.control(nonce, name, wanted), outcome)
-        return Sentence(powershell.sc(nonce, (sc.VERBS[wanted],), (name,)), odd_outcome)
+        return Sentence(powershell.sc(nonce, (sc_output.VERBS[wanted],), (name,)), odd_outcome)
 
     def close(self) -> None:
         """See Talk: nothing lives on."""
 
-    async def _found(self, patterns: Sequence[str]) -> dict[str, list[str]]:
-        """The names of all services that match each pattern, in name order. Raises Garbled, Refused."""
+    async def _found(self, patterns: Sequence[str]) -> _Found:
+        """All services that match each pattern. Raises Garbled."""
         nonce = _token()
         (lines,) = answers.sections(await self._said(sc.everything(nonce)), nonce, 1)
-        refused = sc_output.refusal(lines)
-        if refused is not None:
-            raise Refused(self._host, refused)
-        rows = sc_output.rows(lines)
-        if not rows:
+        if not any(map(str.strip, lines)):
             raise answers.Garbled("no list of services")
-        names = [rows[key].name for key in sorted(rows)]
-        found = {pattern: [name for name in names if answers.matches(pattern, name)] for pattern in patterns}
-        for pattern, matching in found.items():
-            lost = [name for name in matching if "\ufffd" in name]
-            if lost:
-                text = f"{pattern!r} matches a service whose name sc.exe does not print in ASCII: write its name out"
-                raise Refused(self._host, Problem(ProblemKind.REFUSED, text))
-        return found
+        return sc_output.listed(lines, patterns)
 
     async def _states(self, names: Sequence[str]) -> dict[str, _Row]:
         known: dict[str, _Row] = {}
@@ -182,9 +172,11 @@ class BySc:
         told = (config.start_type, config.requires) if config is not None else (None, ())
         return Reading(asked, (row.status(name, *told),))
 
-    def _several(self, asked: Asked, names: Sequence[str], known: Mapping[str, _Row]) -> Reading:
+    def _several(self, asked: Asked, found: list[sc_output.ScmRow] | Problem, known: Mapping[str, _Row]) -> Reading:
         """What a pattern found, without what went away since it was listed."""
-        rows = [(name, known[name]) for name in names if name in known]
+        if isinstance(found, Problem):
+            return Reading(asked, problem=found)
+        rows = [(row.name, known[row.name]) for row in found if row.name in known]
         single = [self._literal(Asked(name), row) for name, row in rows if not isinstance(row, Problem)]
         return Reading(asked, tuple(status for reading in single for status in reading.found))
 

@@ -12,6 +12,7 @@ out, shows.
 import re
 from collections.abc import Sequence
 
+from orchestrator.domain.sc_output import VERBS
 from orchestrator.domain.service import Control
 
 LINE_MOST = 8191
@@ -19,7 +20,6 @@ LINE_MOST = 8191
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _PLAIN_ARGUMENT = re.compile(r"/?[A-Za-z0-9_.-]+")
 _LIST = "sc.exe queryex type= service state= all bufsize= 262144"
-VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
 
 
 def plain(name: str) -> bool:

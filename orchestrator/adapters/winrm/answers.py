@@ -15,6 +15,7 @@ from orchestrator.domain.powershell_words import (
     COMMAND_NOT_FOUND,
     NO_SUCH_SERVICE,
     code_of,
+    matches,
     start_type,
     told_by_state,
     wildcard,
@@ -148,9 +149,7 @@ def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
 
 def _reading(question: Asked, found: Mapping[str, ServiceStatus], refusals: Mapping[str, Failure]) -> Reading:
     if question.pattern:
-        pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in question.name.lower())
-        whole = re.compile("".join(pieces), re.DOTALL)
-        return Reading(question, tuple(found[name] for name in sorted(found) if whole.fullmatch(name)))
+        return Reading(question, tuple(found[name] for name in sorted(found) if matches(question.name, name)))
     seen = found.get(question.name.lower())
     if seen is not None:
         return Reading(question, (seen,))

@@ -2,10 +2,10 @@
 
 sc.exe is a command of a structured pipeline, one statement per call, so no name crosses a shell. It hands a control
 over and returns, with the Win32 number of a refusal: no cmdlet waits on the host. A name that can't be handed to
-sc.exe as it is (with a quote or `=` in it) is driven by the cmdlets all the same.
+sc.exe as it is (with a quote or `=` in it) is driven by the cmdlets all the same; one that its code page may not have
+is read by them, for what is printed could not be told from another.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.adapters.winrm import answers, statements
@@ -16,10 +16,7 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.sc_output import ScmConfig, ScmRow
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 
-_VERBS = {Control.START: "start", Control.STOP: "stop", Control.RESUME: "continue"}
 _EVERYTHING = Statement(SC, arguments=("queryex", "type=", "service", "state=", "all", "bufsize=", "262144"))
-_ALREADY = {Control.START: 1056, Control.STOP: 1062}
-"""Errors that say that it is so already; the cmdlets keep quiet about them."""
 _UNREAD = Problem(ProblemKind.PROTOCOL, "sc.exe gave no answer that can be read")
 
 
@@ -34,13 +31,14 @@ def states(asked: Sequence[Asked]) -> list[Statement]:
 
 def control(name: str, wanted: Control) -> list[Statement]:
     """One control of one service, whose name is taken literally."""
-    return [Statement(SC, arguments=(_VERBS[wanted], name))] if for_sc(name) else statements.control(name, wanted)
+    return (
+        [Statement(SC, arguments=(sc_output.VERBS[wanted], name))] if for_sc(name) else statements.control(name, wanted)
+    )
 
 
 def refusal(wanted: Control, output: Output) -> Problem | None:
     """Why sc.exe did not take a control, if that is so."""
-    problem = sc_output.refusal(output.lines)
-    return problem if problem is not None and problem.code != _ALREADY.get(wanted) else None
+    return sc_output.refused(wanted, output.lines)
 
 
 def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
@@ -52,11 +50,12 @@ def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
     refused = sc_output.refusals(output.lines)
     plain = {name.lower(): _literally(name, rows, configs, refused) for name in _literal(asked)}
     odd = iter(answers.readings(_odd(asked), output))
+    listed = sc_output.listed(output.lines, [question.name for question in asked if question.pattern])
 
     def reading(question: Asked) -> Reading:
         if question.pattern:
-            return _matching(question, rows, configs)
-        return _of(question, plain[question.name.lower()]) if for_sc(question.name) else next(odd)
+            return _several(question, listed[question.name], configs)
+        return _of(question, plain[question.name.lower()]) if _printable(question.name) else next(odd)
 
     return [reading(question) for question in asked]
 
@@ -77,12 +76,10 @@ def _of(question: Asked, answer: ServiceStatus | Problem) -> Reading:
     return Reading(question, (answer,))
 
 
-def _matching(question: Asked, rows: dict[str, ScmRow], configs: dict[str, ScmConfig]) -> Reading:
-    pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in question.name.lower())
-    whole = re.compile("".join(pieces), re.DOTALL)
-    return Reading(
-        question, tuple(_status(rows[name], configs.get(name)) for name in sorted(rows) if whole.fullmatch(name))
-    )
+def _several(question: Asked, found: list[ScmRow] | Problem, configs: dict[str, ScmConfig]) -> Reading:
+    if isinstance(found, Problem):
+        return Reading(question, problem=found)
+    return Reading(question, tuple(_status(row, configs.get(row.name.lower())) for row in found))
 
 
 def _status(row: ScmRow, config: ScmConfig | None) -> ServiceStatus:
@@ -91,8 +88,12 @@ def _status(row: ScmRow, config: ScmConfig | None) -> ServiceStatus:
 
 def _literal(asked: Sequence[Asked]) -> list[str]:
     names = {question.name.lower(): question.name for question in asked if not question.pattern}
-    return [name for name in names.values() if for_sc(name)]
+    return [name for name in names.values() if _printable(name)]
 
 
 def _odd(asked: Sequence[Asked]) -> list[Asked]:
-    return [question for question in asked if not question.pattern and not for_sc(question.name)]
+    return [question for question in asked if not question.pattern and not _printable(question.name)]
+
+
+def _printable(name: str) -> bool:
+    return for_sc(name) and name.isascii()
