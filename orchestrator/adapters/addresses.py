@@ -5,9 +5,11 @@ certificates and tickets are checked by.
 """
 
 import asyncio
-import concurrent.futures
+import contextlib
 import ipaddress
 import socket
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -41,7 +43,8 @@ async def resolved(
     """
     names = {one.address for ways in connections.values() for one in ways if _is_ours_to_resolve(one)}
     found: dict[str, tuple[str, ...]] = {name: (name,) for name in names if _is_address(name)}
-    found |= await _looked_up(sorted(names - found.keys()), look_up, deadline_s)
+    unknown = sorted(names - found.keys())
+    found |= await _looked_up(unknown, look_up, deadline_s) if unknown else {}
 
     def filled(one: Connection) -> Connection:
         known = found.get(one.address) if _is_ours_to_resolve(one) else None
@@ -58,17 +61,24 @@ def spoken_from(address: str) -> str:
         return str(sock.getsockname()[0])
 
 
-def ourselves(connections: Mapping[str, Sequence[Connection]], route: SpokenFrom = spoken_from) -> frozenset[str]:
+def ourselves(
+    connections: Mapping[str, Sequence[Connection]], route: SpokenFrom = spoken_from, *, called: str = ""
+) -> frozenset[str]:
     """The hosts that are this very machine: one of their addresses is one of its own.
 
     Only with itself a machine speaks from the very address that it speaks to. 127.0.0.1 and ::1 are such; the rest of
-    127.0.0.0/8 is where labs live.
+    127.0.0.0/8 is where labs live. But for the name by which the machine is *called* ("": as the system says): Debian
+    gives that 127.0.1.1.
     """
+    called = (called or socket.gethostname()).casefold().partition(".")[0]
     addresses = {address for ways in connections.values() for one in ways for address in one.resolved}
     own = {address for address in addresses if _is_own(address, route)}
-    return frozenset(
-        host for host, ways in connections.items() if any(not own.isdisjoint(one.resolved) for one in ways)
-    )
+
+    def is_ours(one: Connection) -> bool:
+        named = one.address.casefold().partition(".")[0] == called and not _is_address(one.address)
+        return not own.isdisjoint(one.resolved) or (named and any(map(_is_loopback, one.resolved)))
+
+    return frozenset(host for host, ways in connections.items() if any(map(is_ours, ways)))
 
 
 def _is_address(name: str) -> bool:
@@ -79,25 +89,47 @@ def _is_address(name: str) -> bool:
     return True
 
 
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address).is_loopback
+
+
 def _is_ours_to_resolve(connection: Connection) -> bool:
     return not connection.proxy and not connection.ssh.jumps
 
 
 async def _looked_up(names: Sequence[str], look_up: LookUp, deadline_s: float) -> dict[str, tuple[str, ...]]:
-    if not names:
-        return {}
-    threads = concurrent.futures.ThreadPoolExecutor(min(AT_ONCE, len(names)), thread_name_prefix="names")
-    loop = asyncio.get_running_loop()
-    asked = {name: loop.run_in_executor(threads, look_up, name) for name in names}
+    """In threads that nobody waits for: a silent name server holds one for longer than a person would at the end."""
+    loop, all_told = asyncio.get_running_loop(), asyncio.Event()
+    waiting, found = deque(names), dict[str, tuple[str, ...]]()
+    left = len(names)
+
+    def told(name: str, addresses: tuple[str, ...]) -> None:
+        nonlocal left
+        left -= 1
+        if addresses:
+            found[name] = addresses
+        if not left:
+            all_told.set()
+
+    def work() -> None:
+        with contextlib.suppress(IndexError, RuntimeError):  # nothing is left to do; nobody is left to tell
+            while True:
+                name = waiting.popleft()
+                try:
+                    addresses = tuple(dict.fromkeys(look_up(name)))
+                except (OSError, UnicodeError):
+                    addresses = ()
+                loop.call_soon_threadsafe(told, name, addresses)
+
+    for number in range(min(AT_ONCE, len(names))):
+        threading.Thread(target=work, name=f"names-{number}", daemon=True).start()
     try:
-        done, _ = await asyncio.wait(asked.values(), timeout=deadline_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await all_told.wait()
     finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-    return {
-        name: tuple(dict.fromkeys(answer.result()))
-        for name, answer in asked.items()
-        if answer in done and answer.exception() is None
-    }
+        waiting.clear()
+    return dict(found)
 
 
 def _is_own(address: str, route: SpokenFrom) -> bool:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 
@@ -96,6 +98,30 @@ def test_the_controller_knows_itself_by_the_addresses_of_its_networks() -> None:
     hosts = ["192.0.2.5", "192.0.2.6", "2001:db8::5", "2001:db8::1"]
     found = asyncio.run(resolved({host: [way(host)] for host in hosts}))
     assert ourselves(found, route) == {"192.0.2.5", "2001:db8::5"}
+
+
+def test_the_controller_knows_itself_by_its_name_where_that_leads_to_an_odd_loopback_address() -> None:
+    """Debian's hosts file has 127.0.1.1 for it; a lab may live there too, or be named in that file."""
+    hosts = ["Ctl", "ctl.example", "lab.example", "127.0.1.1", "far"]
+    known = {"far": ["192.0.2.9"]}
+    found = asyncio.run(resolved({host: [way(host)] for host in hosts}, lambda name: known.get(name, ["127.0.1.1"])))
+    assert ourselves(found, lambda _: "127.0.0.1", called="ctl.corp.example") == {"Ctl", "ctl.example"}
+    assert ourselves(found, lambda _: "127.0.0.1", called="far") == frozenset()
+
+
+SLOW = """
+import asyncio, threading
+from orchestrator.adapters.addresses import resolved
+from orchestrator.domain.connection import Connection
+ways = {f"h-{n}": [Connection(host=f"h-{n}", address=f"h-{n}", port=1)] for n in range(300)}
+found = asyncio.run(resolved(ways, lambda _: threading.Event().wait(600), deadline_s=0.2))
+print(len(found), {ways[0].resolved for ways in found.values()})
+"""
+
+
+def test_the_process_ends_though_the_name_server_never_answers() -> None:
+    ended = subprocess.run([sys.executable, "-c", SLOW], capture_output=True, text=True, timeout=60, check=True)
+    assert (ended.stdout, ended.stderr) == ("300 {()}\n", "")
 
 
 def test_behind_a_jump_host_the_same_address_is_another_machine() -> None:
