@@ -81,7 +81,7 @@ def _leaves(exc: BaseException) -> list[BaseException]:
 def _say_error(error: OrchError) -> None:
     if isinstance(error, Mistakes):
         for mistake in error.mistakes:
-            _say_lines(f"error: {mistake.mark}: ", mistake.wrong)
+            _say_lines(f"error: {clean(str(mistake.mark))}: ", mistake.wrong)
             _say_lines("    ", mistake.right)
         _say(error.hint)
         return

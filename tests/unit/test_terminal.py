@@ -3,10 +3,14 @@
 import getpass
 import json
 import sys
+from pathlib import Path
 
 import pytest
+import typer
 
 from orchestrator.adapters.requester import requester
+from orchestrator.domain.errors import Mark, Mistake, Mistakes
+from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import print_json, say
 
 
@@ -22,6 +26,12 @@ def test_json_moves_no_cursor_and_keeps_its_values(capsys: pytest.CaptureFixture
     assert shown.isascii()
     assert shown.replace("\n", "").isprintable()
     assert json.loads(shown) == value
+
+
+def test_the_name_of_a_file_that_is_wrong_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), boundary(tmp_path):
+        raise Mistakes([Mistake(Mark("a\x1b[31mb\u202e.ini", 1, 2), "no inventory")])
+    assert capsys.readouterr().err.splitlines()[0] == "error: ab\\u202e.ini:1:2: no inventory"
 
 
 def test_saying_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
