@@ -190,6 +190,7 @@ def test_variables_that_are_refused(name: str) -> None:
         ("-o ProxyJump", "ProxyJump says nothing | write ProxyJump=VALUE"),
         ("-J", "-J says nothing | write -J and a value"),
         ("-J 'a b'", "is no jump host | write [USER@]HOST[:PORT]"),
+        ("-J a..b", "'a..b' is no jump host"),
         ("-J a:99999", "'a:99999' is no jump host"),
         ("-J a,", "'' is no jump host"),
         ("-o StrictHostKeyChecking=accept-new", "'accept-new' is not known | orch writes no known_hosts"),

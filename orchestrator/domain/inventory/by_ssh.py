@@ -4,7 +4,8 @@ import re
 
 from orchestrator.domain.connection import Connection, ControlBy, Jump, Ssh, Transport
 from orchestrator.domain.inventory import connection_variables as known
-from orchestrator.domain.inventory.connection_values import Reader
+from orchestrator.domain.inventory.connection_values import Reader, is_plain_address
+from orchestrator.domain.inventory.ranges import is_ipv6
 from orchestrator.domain.inventory.ssh_arguments import Arguments
 
 PORT = 22
@@ -66,10 +67,14 @@ def _jumps(arguments: Arguments) -> tuple[Jump, ...]:
     return tuple(jump for text in said.split(",") if (jump := _jump(text.strip(), arguments)))
 
 
+def _is_address(text: str) -> bool:
+    return is_plain_address(text) or is_ipv6(text.strip("[]"))
+
+
 def _jump(text: str, arguments: Arguments) -> Jump | None:
     found = _JUMP.fullmatch(text)
     port = int(found["port"] or 0) if found else 0
-    if found is None or port > 65535:
+    if found is None or port > 65535 or not _is_address(found["address"]):
         arguments.wrong("proxyjump", f"{text[:60]!r} is no jump host", "write [USER@]HOST[:PORT], with commas between")
         return None
     return Jump(address=found["address"].strip("[]"), port=port, user=found["user"] or "")

@@ -18,12 +18,18 @@ _FLAGS = {
     **dict.fromkeys(("true", "yes", "on", "1", "y", "t"), True),
     **dict.fromkeys(("false", "no", "off", "0", "n", "f"), False),
 }
-_ADDRESS = re.compile(r"[\w.-]+")
+_ADDRESS = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?")
+"""Its parts may have 63 characters: the system's look-up fails on others in ways of its own."""
 
 
 def is_plain_address(text: str) -> bool:
     """Whether *text* can be taken for a host name or an IPv4 address as it is."""
-    return _ADDRESS.fullmatch(text) is not None
+    if _ADDRESS.fullmatch(text) is None:
+        return False
+    try:
+        return text.isascii() or bool(text.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 class Reader:
