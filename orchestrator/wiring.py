@@ -6,7 +6,7 @@ An adapter is imported by the function that chooses it: `orch validate` pays for
 import os
 import shlex
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -80,8 +80,11 @@ def load_hosts(
 
 
 @asynccontextmanager
-async def world(project: Project, *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
-    """The real hosts, probes and programs, closed at the end. *ask* asks a person. Raises SecretError: a dead end."""
+async def world(project: Project, asked: Iterable[str], *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
+    """The real hosts, probes and programs, closed at the end. *asked* are the hosts that will be; *ask* asks a person.
+
+    Raises SecretError: the way to a password of theirs is a dead end.
+    """
     from orchestrator.adapters.addresses import ourselves, resolved
     from orchestrator.adapters.credentials import SharedCredentials, fetching
     from orchestrator.adapters.either import reaching
@@ -90,7 +93,8 @@ async def world(project: Project, *, ask: "AskPassword | None" = None) -> "Async
     from orchestrator.engine.jobs import World
 
     fetch = fetching(project.secrets.reveal, project.secrets.forget)
-    credentials = SharedCredentials(fetch, chain.from_iterable(project.connections.values()), ask)
+    expected = chain.from_iterable(project.connections[host] for host in asked)
+    credentials = SharedCredentials(fetch, expected, ask)
     await credentials.prepare()
     ways = await resolved(project.connections)
 

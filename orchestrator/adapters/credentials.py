@@ -62,8 +62,8 @@ class OneTry:
 class SharedCredentials:
     """Implements Credentials. One object for all hosts of a process; used from one event loop.
 
-    *connections* are all that may come: a secret that only one host uses is wrong after one rejection. *ask* puts a
-    question to a person, one at a time; None: there is nobody to ask. `aclose` withdraws a question.
+    *connections* are those that are expected: a secret that only one of them uses is wrong after one rejection. *ask*
+    puts a question to a person, one at a time; None: there is nobody to ask. `aclose` withdraws a question.
     """
 
     def __init__(self, fetch: Fetch, connections: Iterable[Connection] = (), ask: AskPassword | None = None) -> None:

@@ -58,6 +58,16 @@ def test_one_question_is_asked_for_all_hosts_and_its_answer_serves_all(pair: Sit
     assert sign_ins(pair) == [False, False, True, True, True]
 
 
+@pytest.mark.parametrize("words", [("status",), ("stop", "--yes", "--service", "orders")])
+def test_the_only_host_that_was_chosen_is_asked_about_after_one_try(pair: Site, words: tuple[str, ...]) -> None:
+    """The others of the playbook have the same password and are not asked: nobody else would try it."""
+    (pair.folder / "password").write_text(WRONG + "\n", encoding="utf-8")
+    code, seen = in_terminal(pair, *words, "--limit", "app-01", answers={QUESTION: PASSWORD})
+    assert code == 0, seen
+    assert "app-01 rejected admin with {file:" in " ".join(seen.split())
+    assert sign_ins(pair) == [False, True]
+
+
 @pytest.mark.parametrize(("answer", "tries"), [("", 2), ("still not it", 4)])
 def test_without_the_right_answer_the_hosts_are_unreachable_and_nobody_asks_again(
     pair: Site, answer: str, tries: int

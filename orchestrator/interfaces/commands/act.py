@@ -75,7 +75,7 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
     )
     asked = questions(project.draft, choice, action)
     asker = Asker()
-    async with wiring.world(project, ask=asker.ask) as world:
+    async with wiring.world(project, asked, ask=asker.ask) as world:
         try:
             with surveying.shown(len(asked), asker, quiet=options.json) as answered:
                 survey = await jobs.survey(asked, world.hosts, answered=answered)

@@ -62,7 +62,7 @@ def graph(  # noqa: PLR0913 - one parameter an option
 
 async def _survey(project: wiring.Project, choice: Choice, *, quiet: bool) -> Survey:
     asked, asker = questions(project.draft, choice, Action.STATUS), Asker()
-    async with wiring.world(project, ask=asker.ask) as world:
+    async with wiring.world(project, asked, ask=asker.ask) as world:
         with surveying.shown(len(asked), asker, quiet=quiet) as answered:
             return await jobs.survey(asked, world.hosts, answered=answered)
 

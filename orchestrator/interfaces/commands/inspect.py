@@ -2,7 +2,7 @@
 
 import asyncio
 import json as json_module
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def status(  # noqa: PLR0913 - one parameter an option
                 out().print(status_table(found))
             return 1 if found.unmet or any(row.state is None for row in found.rows) else 0
 
-        raise typer.Exit(_with_world(project, look))
+        raise typer.Exit(_with_world(project, asked, look))
 
 
 def check(
@@ -88,13 +88,15 @@ def check(
                 out().print(checkup_tables(found))
             return 1 if found.problems else 0
 
-        raise typer.Exit(_with_world(project, look))
+        raise typer.Exit(_with_world(project, asked, look))
 
 
-def _with_world(project: wiring.Project, look: Callable[[jobs.World, Asker], Awaitable[int]]) -> int:
+def _with_world(
+    project: wiring.Project, asked: Iterable[str], look: Callable[[jobs.World, Asker], Awaitable[int]]
+) -> int:
     async def main() -> int:
         asker = Asker()
-        async with wiring.world(project, ask=asker.ask) as world:
+        async with wiring.world(project, asked, ask=asker.ask) as world:
             return await look(world, asker)
 
     return asyncio.run(main())
