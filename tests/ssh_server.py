@@ -53,6 +53,7 @@ class Site:
     port: int = 0
     connections: int = 0
     open_sessions: int = 0
+    answered: bool = False
     live: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     passwords: list[str] = field(default_factory=list)
@@ -156,6 +157,8 @@ class _Session(asyncssh.SSHServerSession[bytes]):
     def exec_requested(self, command: str) -> bool:
         self._site.commands.append(command)
         self._name, _, self._rest = command.partition(" ")
+        if self._name == "vanish":
+            self._chan.abort()
         return self._name != "refuse"
 
     def session_started(self) -> None:
@@ -165,7 +168,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
                 self._exit(0)
             case "both":
                 self._chan.write(b"out")
-                self._chan.write_stderr(b"err")
+                self._chan.write_stderr(b"err" * int(self._rest or 1))
                 self._exit(0)
             case "status":
                 self._exit(int(self._rest))
@@ -184,12 +187,24 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         self._site.inputs[self._name] = self._site.inputs.get(self._name, b"") + data
         if self._name == "repeat":
             self._chan.write(data)
+        if self._name == "powershell":
+            self._answer_once(data.split()[-1].strip(b"'"))
 
     def eof_received(self) -> bool:
         if self._name == "cat":
             self._chan.write(self._site.inputs.get("cat", b""))
             self._exit(0)
         return self._name in ("hang", "repeat")
+
+    def _answer_once(self, nonce: bytes) -> None:
+        """As a PowerShell that is ended over its second question."""
+        if self._site.answered:
+            self._site.answered = False
+            self._chan.write_stderr(b"gone\r\n")
+            self._exit(1)
+        else:
+            self._site.answered = True
+            self._chan.write(nonce + b":e30=:" + nonce + b"\r\n")
 
     def _exit(self, status: int) -> None:
         """As Windows' sshd: all 32 bits."""

@@ -182,11 +182,13 @@ def test_known_hosts_of_the_configuration_are_read(home: Path) -> None:
             way = site.way(address="alias", port=22, verify=True, ssh=ssh)
             async with lines_to(way) as lines:
                 await answers(lines)
-            (home / "known").write_text("")
-            async with lines_to(way) as lines:
-                error = await fails(lines)
-                assert isinstance(error, Untrusted)
-                assert f"{home}/known" in str(error)
+            by_address = f"{site.address},[{site.address}]:{site.port} {HOST_KEY.export_public_key().decode()}"
+            for other in ("", by_address):  # OpenSSH looks for an alias alone, too
+                (home / "known").write_text(other)
+                async with lines_to(way) as lines:
+                    error = await fails(lines)
+                    assert isinstance(error, Untrusted)
+                    assert f"{home}/known" in str(error)
 
     run(main())
 

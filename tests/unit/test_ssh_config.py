@@ -121,6 +121,22 @@ def test_whether_keys_are_checked(home: Path, said: str, verify: bool) -> None:
     assert target(home, f"Host *\n StrictHostKeyChecking {said}\n", verify=False).verify is False
 
 
+@pytest.mark.parametrize(
+    ("address", "user"), [("h;touch x", ""), ("$(touch x)", ""), ("-oProxyCommand=x", ""), ("h", "a`b`"), ("h\nx", "")]
+)
+def test_an_inventory_puts_no_command_into_a_proxy_command(home: Path, address: str, user: str) -> None:
+    text = "Host *\n Hostname %h\n ProxyCommand gate %h %r\n"
+    with pytest.raises(HostError, match="ProxyCommand would hand") as raised:
+        target(home, text, address=address, user=user)
+    assert "ansible_host" in raised.value.hint
+    assert target(home, text, address=address, user=user, ssh=Ssh(jumps=(Jump(address="own"),))).proxy == ""
+
+
+def test_a_proxy_command_gets_a_windows_user_and_any_address(home: Path) -> None:
+    text = "Host *\n ProxyCommand gate %h %p\n"
+    assert target(home, text, address="fe80::1%eth0", user="CORP\\svc$").proxy == "gate fe80::1%eth0 22"
+
+
 def test_a_file_is_read_once_for_each_host(home: Path) -> None:
     config = home / ".ssh" / "config"
     config.write_text("Host *\n User first\n")

@@ -93,7 +93,8 @@ def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:
 def _status(row: Row) -> ServiceStatus:
     """What Get-Service says, completed by sc.exe, which was asked after it. Raises Garbled."""
     number, name = _typed(row, "status", int), _typed(row, "name", str)
-    scm = next(iter(sc_output.rows(lines(_typed(row, "sc", str))).values()), None)
+    rows = sc_output.rows(lines(_typed(row, "sc", str)))
+    scm = rows.get(name.lower()) if name.isascii() else next(iter(rows.values()), None)
     if number not in BY_NUMBER or not name:
         raise Garbled(f"state {number}")
     started = row.get("type")

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.adapters.ssh import answers, powershell, sc
 from orchestrator.adapters.ssh.line import SshLine
+from orchestrator.adapters.ssh.reader import ended
 from orchestrator.adapters.ssh.talk import Sentence
 from orchestrator.domain import sc_output
-from orchestrator.domain.errors import HostError, Problem, ProblemKind, ProtocolError, Refused
+from orchestrator.domain.errors import Problem, ProblemKind, ProtocolError, Refused
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import HostFacts
 
@@ -20,7 +21,6 @@ _NAMES_MOST = 7500
 _CODED_MOST = 1400
 """The same in one command for PowerShell, where UTF-16 and base64 make the most of them."""
 _UNASKABLE = "sc.exe can't be asked for a service with such a name"
-_SAID_MOST = 300
 _Row = sc_output.ScmRow | Problem
 _Config = sc_output.ScmConfig | None
 _Found = Mapping[str, list[sc_output.ScmRow] | Problem]
@@ -153,9 +153,8 @@ class BySc:
     async def _said(self, command: str) -> bytes:
         """What *command* printed. Raises HostError and its kin."""
         ran = await self._line.run(command, limit_s=self._limit_s)
-        if not ran.stdout and ran.status:
-            said = " ".join(ran.stderr.decode("utf-8", "replace").split())[:_SAID_MOST]
-            raise HostError(self._host, f"the host runs no command: {said or f'exit status {ran.status}'}", sent=True)
+        if not ran.stdout:
+            raise ended(self._host, "the command for sc.exe", ran.stderr, ran.status, spoke=False)
         return ran.stdout
 
     def _has_config(self, name: str) -> bool:

@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from asyncssh import SSHClientChannel
 
 MOST = 1 << 20
-"""Bytes that one stream of a channel may hold unread. What says more is not listened to any longer."""
+"""Bytes of output that a channel may hold unread. What says more is not listened to any longer."""
+ERRORS_MOST = 64 << 10
+"""Bytes of error output that are kept, the first ones: a program may complain for hours."""
 
 
 class Channel:
     """A program that runs on *host*, begun on the connection of number *generation*.
 
     `status` is the exit status as the host sent it, all 32 bits of it; None until one came, and often for good.
+    `spoke` says whether it ever wrote to its output.
     Use from one task at a time; `said`, `errors`, `closed` and `close` at any moment.
     """
 
@@ -27,6 +30,7 @@ class Channel:
         self.generation = generation
         self.status: int | None = None
         self.opened = False
+        self.spoke = False
         self.closed = False
         self._loop = asyncio.get_running_loop()
         self._channel: SSHClientChannel[bytes] | None = None
@@ -44,7 +48,7 @@ class Channel:
 
     @property
     def errors(self) -> bytes:
-        """What the program has written to its error output."""
+        """What the program has written to its error output, at most ERRORS_MOST of it."""
         return bytes(self._errors)
 
     @property
@@ -144,9 +148,12 @@ class Channel:
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         """The program wrote something: to its output, or, with a *datatype*, to its error output."""
-        part = self._said if datatype is None else self._errors
-        part += data
-        if len(part) > MOST:
+        if datatype is not None:
+            self._errors += data[: ERRORS_MOST - len(self._errors)]
+            return
+        self.spoke = True
+        self._said += data
+        if len(self._said) > MOST:
             self._lost = ProtocolError(self.host, f"the host said more than {MOST >> 20} MiB at once", sent=True)
             self.close()
             self._wake()

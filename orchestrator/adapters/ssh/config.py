@@ -5,6 +5,7 @@ asyncssh reads the configuration. What it can't do in it, or what would not mean
 
 import getpass
 import os
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ DEFAULT_FILE = "~/.ssh/config"
 DEFAULT_PORT = 22
 NO_FILE = "none"
 _UNVERIFIED = ("no", "off")
+_FOR_A_SHELL = re.compile(r"""^-|[\s'"`$;&<>|(){}]|[^\x20-\x7e]|\\$""")
+"""What must not get into a ProxyCommand from an inventory."""
 _INSTEAD = {
     "CanonicalizeHostname": "write the whole name as ansible_host",
     "PKCS11Provider": "load the token into an agent: ssh-add -s PROVIDER",
@@ -107,9 +110,12 @@ class Configurations:
         port = connection.port if connection.port != DEFAULT_PORT else _number(file.get("Port")) or DEFAULT_PORT
         configured = _texts(file.get("IdentityFile"))
         must = bool(ssh.key_file) and not (configured and behind is not None)
+        address, proxy = str(file.get("Hostname", connection.address)), str(file.get("ProxyCommand") or "")
+        if proxy and not ssh.jumps:
+            _check_words(connection, proxy, (address, connection.address, connection.user))
         certificates = [ssh.certificate_file] if ssh.certificate_file else _texts(file.get("CertificateFile"))
         return Target(
-            address=str(file.get("Hostname", connection.address)),
+            address=address,
             port=port,
             user=connection.user or str(file.get("User") or behind or _ourselves(connection)),
             alias=str(file.get("HostKeyAlias") or ""),
@@ -120,7 +126,7 @@ class Configurations:
             agent=_agent(file) if ssh.agent else "",
             alone=bool(file.get("IdentitiesOnly")) and not ssh.key_file,
             jumps=ssh.jumps or _jumps(connection, str(file.get("ProxyJump") or "")),
-            proxy="" if ssh.jumps else str(file.get("ProxyCommand") or ""),
+            proxy="" if ssh.jumps else proxy,
             options=tuple((option, value) for option in OPTIONS if (value := file.get(option)) is not None),
         )
 
@@ -149,6 +155,14 @@ def _load(connection: Connection) -> SSHConfig:
             text = f"{option} in {named or DEFAULT_FILE} is not supported"
             raise HostError(connection.host, text, hint=instead)
     return file
+
+
+def _check_words(connection: Connection, proxy: str, words: Sequence[str]) -> None:
+    """An inventory, which a script may have made of anybody's names, puts no command into a *proxy* command."""
+    for word in words:
+        if word in proxy and _FOR_A_SHELL.search(word):
+            text = f"the SSH configuration's ProxyCommand would hand {word!r} to a shell, so it was not run"
+            raise HostError(connection.host, text, hint="correct ansible_host or ansible_user")
 
 
 def _ourselves(connection: Connection) -> str:

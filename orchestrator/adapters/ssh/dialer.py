@@ -126,7 +126,8 @@ class Dialer:
         return _Prepared(target, known, options)
 
     async def _known(self, target: Target, ip: str) -> Known:
-        asked = target.known_hosts, target.alias or target.address, ip, target.port
+        # What is known by an alias is not known by an address too: behind that may be many, or another one.
+        asked = target.known_hosts, target.alias or target.address, "" if target.alias else ip, target.port
         known = self._trust.at_once(*asked)
         return await asyncio.to_thread(self._trust.known, *asked) if known is None else known
 

@@ -58,13 +58,10 @@ class Jumps:
         return via, self._places.setdefault(key, Places(WIDTH))
 
     async def aclose(self) -> None:
-        """Say goodbye, the last ones first. Never raises."""
-        tasks, self._peers = [*self._peers.values()], {}
-        for task in reversed(tasks):
-            if not task.done():
-                task.cancel()
-            elif not task.cancelled() and task.exception() is None:
-                await task.result().hang_up(CLOSE_S)
+        """Say goodbye, side by side, to the last ones on their ways first. Never raises."""
+        peers, self._peers = self._peers, {}
+        for length in sorted({len(key) for key in peers}, reverse=True):
+            await asyncio.gather(*(_leave(task) for key, task in peers.items() if len(key) == length))
 
     async def _one(
         self, key: tuple[object, ...], connection: Connection, target: Target, jump: Jump, via: Peer | None
@@ -91,6 +88,13 @@ class Jumps:
             ssh=replace(connection.ssh, jumps=()),
         )
         return await self._dial(hop, Hop(via, target.user))
+
+
+async def _leave(making: "asyncio.Task[Peer]") -> None:
+    if not making.done():
+        making.cancel()
+    elif not making.cancelled() and making.exception() is None:
+        await making.result().hang_up(CLOSE_S)
 
 
 def _gone(making: "asyncio.Task[Peer]") -> bool:

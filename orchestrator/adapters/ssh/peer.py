@@ -102,6 +102,11 @@ class _Exec(SSHClientChannel[bytes]):
         if not waited:
             self.abort()
 
+    def _cleanup(self, exc: Exception | None = None) -> None:
+        """A host that closes the channel instead of saying whether it took the command has not said no."""
+        mute = asyncssh.ConnectionLost("the host closed the channel without a word") if self._request_waiters else None
+        super()._cleanup(exc or mute)
+
     def _process_exit_status_request(self, packet: SSHPacket) -> bool:
         """asyncssh keeps 8 bits; Windows' errors have 32."""
         status = packet.get_uint32()

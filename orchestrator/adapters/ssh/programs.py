@@ -55,7 +55,9 @@ class Programs:
         except answers.Garbled as exc:
             raise ProtocolError(self._host, f"{named} gave {exc}", sent=True) from exc
         except Unreachable as exc:
-            raise (ended(self._host, named, channel) if channel.lost is None else exc) from None
+            if channel.lost is not None:
+                raise
+            raise ended(self._host, named, channel.errors, channel.status, spoke=channel.spoke) from exc
         finally:
             channel.close()
         if code is None:

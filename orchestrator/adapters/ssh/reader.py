@@ -38,7 +38,7 @@ class Reader:
                 self._fed = await self._takes_lines()
             nonce = secrets.token_hex(8)
             try:
-                said = await (self._fed_with if self._fed else self._alone)(say(nonce), nonce)
+                said = await (self._alone if self._fed is False else self._fed_with)(say(nonce), nonce)
                 rows = answers.framed(said, nonce)
             except BaseException as exc:
                 self.close()
@@ -55,12 +55,12 @@ class Reader:
             self._channel.close()
             self._channel = None
 
-    async def _takes_lines(self) -> bool:
-        """Whether the login shell leaves its input to what it runs."""
+    async def _takes_lines(self) -> bool | None:
+        """Whether the login shell leaves its input to what it runs; None if it did not say."""
         nonce = secrets.token_hex(8)
         ran = await self._line.run(powershell.shell_probe(nonce), limit_s=self._limit_s)
         shown = re.search(f"{nonce}(.*)-{nonce}", ran.stdout.decode("ascii", "replace"))
-        return shown is None or shown[1] in ("", powershell.HOME)
+        return None if shown is None else shown[1] in ("", powershell.HOME)
 
     async def _fed_with(self, line: str, nonce: str) -> bytes:
         channel = self._channel
@@ -72,7 +72,7 @@ class Reader:
             return await channel.read_until(f":{nonce}".encode(), limit_s=self._limit_s)
         except Unreachable as exc:
             if channel.lost is None and channel.closed:
-                raise ended(self._host, "PowerShell", channel) from exc
+                raise ended(self._host, "PowerShell", channel.errors, channel.status, spoke=channel.spoke) from exc
             self._line.distrust(channel)
             raise
 
@@ -81,15 +81,16 @@ class Reader:
         return ran.stdout
 
 
-def ended(host: str, what: str, channel: Channel) -> HostError:
-    """Why the program of *channel*, which ended by itself, gave no answer.
+def ended(host: str, what: str, errors: bytes, status: int | None, *, spoke: bool) -> HostError:
+    """Why a program that ended by itself gave no answer; it *spoke* if it ever wrote to its output.
 
-    All that we run says so before it asks anything of a service: where it printed nothing and failed, nothing was
-    asked, for the host has no such program, or does not let us run it.
+    All that we run says so before it asks anything of a service. Where that is missing, and the host fails with words
+    on its error output, nothing was asked: it has no such program, or does not let us run it. A failure without a
+    word tells nothing: a program that is killed, or that a host short of memory can't begin, ends so too.
     """
-    said = next((line.strip() for line in channel.errors.decode("utf-8", "replace").splitlines() if line.strip()), "")
-    if channel.said or not channel.status:
-        return ProtocolError(
-            host, f"{what} ended before it answered" + (f": {said[:_SAID_MOST]}" if said else ""), sent=True
-        )
-    return HostError(host, f"{what} can't be run: {said[:_SAID_MOST] or f'exit status {channel.status}'}")
+    lines = errors.decode("utf-8", "replace").splitlines()
+    said = next((line.strip() for line in lines if line.strip()), "")[:_SAID_MOST]
+    if said and status and not spoke:
+        return HostError(host, f"{what} can't be run: {said}")
+    why = said or (f"exit status {status}" if status else "")
+    return ProtocolError(host, f"{what} ended before it answered" + (f": {why}" if why else ""), sent=True)

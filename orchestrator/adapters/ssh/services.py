@@ -75,7 +75,7 @@ class SshServices:
             await channel.read_until(f"{nonce} began".encode(), limit_s=self._limit_s)
         except Unreachable as exc:
             if channel.closed and channel.lost is None:
-                raise ended(self._host, f"the {control}", channel) from exc
+                raise ended(self._host, f"the {control}", channel.errors, channel.status, spoke=channel.spoke) from exc
             self._line.distrust(channel)
             channel.close()
             raise
