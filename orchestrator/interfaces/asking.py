@@ -35,6 +35,8 @@ class Asker:
     def __init__(self) -> None:
         self._pictures: list[Picture] = []
         self._restore: Callable[[], None] | None = None
+        self._typed: asyncio.Future[bytes] | None = None
+        self._withdrawn = False
 
     @property
     def ask(self) -> AskPassword | None:
@@ -50,12 +52,20 @@ class Asker:
         finally:
             self._pictures.remove(picture)
 
+    def withdraw(self) -> None:
+        """Wait for no answer any more, and ask nothing further: as if Enter alone had been typed."""
+        self._withdrawn = True
+        if self._typed is not None and not self._typed.done():
+            self._typed.set_result(b"")
+
     def leave(self) -> None:
         """The process ends at once: give the terminal back as it was."""
         if self._restore is not None:
             self._restore()
 
     async def _ask(self, question: PasswordQuestion) -> str | None:
+        if self._withdrawn:
+            return None
         pictures = [*self._pictures]
         for picture in pictures:
             picture.pause()
@@ -70,7 +80,7 @@ class Asker:
         """What is typed up to Enter, unseen; None for nothing, and for the end of input."""
         terminal = sys.stdin.fileno()
         loop = asyncio.get_running_loop()
-        typed: asyncio.Future[bytes] = loop.create_future()
+        typed = self._typed = loop.create_future()
 
         def read() -> None:
             if not typed.done():
@@ -86,6 +96,7 @@ class Asker:
             try:
                 line = await typed
             finally:
+                self._typed = None
                 loop.remove_reader(terminal)
                 say("")
         return line.decode(sys.stdin.encoding or "utf-8", "surrogateescape").rstrip("\r\n") or None

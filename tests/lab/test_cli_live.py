@@ -117,15 +117,20 @@ def test_a_failure_stays_in_sight_and_ctrl_c_is_answered(pair: Site, terminal: T
     assert terminal.tmux("display-message", "-p", "#{cursor_flag}").strip() == "1", "the cursor is back"
 
 
-def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal: Terminal) -> None:
-    pair.fault(ONE, "hangs-on-stop")
-    terminal.run(typed(pair, "stop", "--yes"), pair.environment())
-    terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
+def reject(pair: Site) -> None:
+    """Somebody changes the password while the stop of app-01 hangs, and all lines break."""
     for host in ("app-02", "db-01"):
         pair.fault(host, "down")
         pair.lab.order(op="clear", host=host)
         pair.fault(host, "rejects-credentials")
     pair.fault("app-01", "rejects-credentials")
+
+
+def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal: Terminal) -> None:
+    pair.fault(ONE, "hangs-on-stop")
+    terminal.run(typed(pair, "stop", "--yes"), pair.environment())
+    terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
+    reject(pair)
     seen = terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
     assert "rejected admin with {file:" in " ".join(seen.split())
     assert "services" not in seen, "the picture made room"
@@ -133,4 +138,18 @@ def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal
     seen = terminal.until(lambda screen: "exit code" in screen)
     assert "FAILED  stop pair" in seen
     assert "never shown" not in seen
+    assert pair.controls().count(f"stop {ONE}") == 1
+
+
+def test_who_cancels_at_the_question_is_asked_no_more(pair: Site, terminal: Terminal) -> None:
+    pair.fault(ONE, "hangs-on-stop")
+    terminal.run(typed(pair, "stop", "--yes"), pair.environment())
+    terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
+    reject(pair)
+    terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
+    terminal.tmux("send-keys", "C-c")
+    terminal.until(lambda screen: "cancelling: nothing more is begun" in " ".join(screen.split()))
+    seen = terminal.until(lambda screen: "exit code" in screen)
+    assert "orders@app-01  unknown" in seen, "the stop was taken, and its end can't be read"
+    assert "left at once" not in seen
     assert pair.controls().count(f"stop {ONE}") == 1

@@ -173,6 +173,8 @@ class _Orders:
     run: str
     leave: Callable[[], None]
     """Takes the picture off the terminal."""
+    withdraw: Callable[[], None]
+    """Takes back what a person is being asked: who cancels does not want to answer."""
     queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
     cancelled: bool = False
 
@@ -193,6 +195,7 @@ class _Orders:
         if not self.cancelled:
             self.cancelled = True
             self.queue.put_nowait(Order.CANCEL)
+            self.withdraw()
             say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
 
     def press(self) -> None:
@@ -213,7 +216,7 @@ async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options
         view.leave()
         asker.leave()
 
-    orders = _Orders(header.run, leave)
+    orders = _Orders(header.run, leave, asker.withdraw)
     loop = asyncio.get_running_loop()
     orders.listen(loop)
     try:
