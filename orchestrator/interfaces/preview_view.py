@@ -46,6 +46,12 @@ def show(preview: Preview, survey: Survey, *, json: bool, to_person: bool = Fals
     console.print(render(preview, survey, console))
 
 
+def warn(survey: Survey) -> None:
+    """Say on stderr what nobody could see who was not shown the preview: which services could not be judged."""
+    for notice in _unread_clusters(survey):
+        err().print(notice)
+
+
 def question(preview: Preview) -> str:
     """`Stop 34 units on 12 hosts?`, with the restart's two halves."""
     rows = _rows(preview)

@@ -1,5 +1,6 @@
 """What orch refuses to move, by way of the command line, and what `--allow` lifts. Judged by the lab's log."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -135,3 +136,20 @@ def test_over_ssh_the_server_carries_us_and_winrm_does_not(tmp_path: Path) -> No
         assert "Batch on app-01 belongs to the failover cluster, as 'Nightly work'" in ended.said
         assert "wire@dc-01" not in ended.said
         assert "names@dc-01" not in ended.said
+
+
+def test_who_is_shown_no_preview_hears_all_the_same_that_a_cluster_does_not_tell(tmp_path: Path) -> None:
+    def much(fleet: dict[str, Any]) -> None:
+        orders = service_of(fleet, "Orders@app-01")
+        fleet["hosts"][-1]["services"].append({**orders, "name": "ClusSvc", "display_name": "Cluster Service"})
+        service_of(fleet, "Batch@app-01")["cluster_role"] = "more than 64 KiB " * 4096
+
+    playbook = PLAYBOOK.replace("hosts: dc", "hosts: app")
+    with site(tmp_path, playbook, {"app": ["app-01"], "dc": []}, adjust=much) as house:
+        ended = house.orch("stop", "--yes", "--json", "--service", "orders")
+        assert (ended.code, house.controls()) == (0, ["stop Orders@app-01"]), ended.said
+        told = (
+            "whether a failover cluster owns services can't be told of app-01: the cluster has more resources than are"
+        )
+        assert told in " ".join(ended.err.split())
+        assert [fact for fact in ended.facts() if "cluster" in json.dumps(fact)] == []

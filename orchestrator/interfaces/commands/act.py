@@ -91,7 +91,9 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
             await journal.prepare()
         except OrchError as error:
             raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
-        if not options.yes:
+        if options.yes:
+            preview_view.warn(survey)
+        else:
             _agree(plan, survey)
         return await _run(plan, world, journal, options, asker)
 
