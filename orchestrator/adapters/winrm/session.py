@@ -5,6 +5,7 @@ again.
 Pipelines are structured: commands with parameters and arguments, never script text.
 """
 
+import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -52,9 +53,26 @@ class _Packed(CreatePipeline):
 
 
 class _Packer(Serializer):
-    """Serialises what was not serialised before: half of a read's cost is the same pipeline over and over."""
+    """Serialises what was not serialised before: half of a read's cost is the same pipeline over and over.
+
+    Texts and numbers, which most of an answer is made of, are taken as they are; pypsrp writes each out as XML again
+    before it looks at it.
+    """
 
     last = _Packed()
+
+    def deserialize(self, element: Any, metadata: Any = None, clear: bool = True) -> Any:
+        if isinstance(element, str):
+            plain = _PLAIN_TEXT.fullmatch(element)
+            return super().deserialize(element, metadata, clear) if plain is None else plain[1]
+        read = _PLAIN.get(element.tag)
+        if read is None or "_x" in (element.text or ""):
+            return super().deserialize(element, metadata, clear)
+        if clear:
+            self._clear()
+        if metadata is not None and metadata.tag == "*":
+            metadata.tag = element.tag
+        return read(element.text or "")
 
     def serialize(self, value: Any, metadata: Any = None, parent: Any = None, clear: bool = True) -> Any:
         if isinstance(value, _Packed):
@@ -72,6 +90,15 @@ class _Packer(Serializer):
         return content
 
 
+_PLAIN_TEXT = re.compile(r"<S>((?:[^<&_\r]|_(?!x))*)</S>")
+_PLAIN: dict[str, Callable[[str], object]] = {
+    "S": str,
+    "ToString": str,
+    "I32": int,
+    "B": lambda text: text.lower() == "true",
+    "Nil": lambda _: None,
+}
+"""What pypsrp makes of these elements. An `_x` may be an escaped character, which is its affair."""
 _constant: dict[type, bytes] = {}
 """Messages that are the same for every shell that we open."""
 _PACKED_MOST = 1024
