@@ -8,7 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 RESOURCES = "HKLM\\Cluster\\Resources"
-"""What `reg.exe query RESOURCES /s` prints is read here."""
+"""What `reg.exe query RESOURCES /s` prints is read here, and with `/v VALUE`, one text for all VALUES."""
+VALUES = ("Type", "Name", "ServiceName", "InstanceName")
 _KEY = re.compile(r"HKEY_LOCAL_MACHINE\\Cluster\\Resources\\([^\\]+)(\\Parameters)?", re.IGNORECASE)
 _VALUE = re.compile(r" {4}(\S.*?) {4}REG_[A-Z_]+(?: {4}(.*))?")
 _DEFAULT_INSTANCE = "mssqlserver"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
-from orchestrator.domain.cluster import RESOURCES, clustered
+from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
 from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
@@ -19,7 +19,17 @@ from orchestrator.domain.service import Asked, Reading, State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.ports import ConductorPorts, HostFacts, Hosts, Journal, LocalCommand, NoteTaker, Order, Probe
+from orchestrator.engine.ports import (
+    CommandOutput,
+    ConductorPorts,
+    HostFacts,
+    Hosts,
+    Journal,
+    LocalCommand,
+    NoteTaker,
+    Order,
+    Probe,
+)
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
 from orchestrator.engine.work.work import Work
@@ -104,7 +114,7 @@ async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequen
 
 async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tuple[dict[str, str], str]:
     """What a failover cluster owns on *host*, as `domain.cluster` has it, and why that can't be told; asked of nodes
-    alone: one program."""
+    alone: one program; where that prints more than is read, one more for each value that counts."""
     node = any(
         status.name.lower() == CLUSTER_SERVICE.lower() and status.state is State.RUNNING
         for reading in readings
@@ -112,14 +122,24 @@ async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tu
     )
     if not node:
         return {}, ""
+    command = hosts.command(host)
     try:
-        said = await hosts.command(host).run("reg.exe", ["query", RESOURCES, "/s"], timeout_s=CLUSTER_S)
+        said = await command.run("reg.exe", ["query", RESOURCES, "/s"], timeout_s=CLUSTER_S)
+        if said.exit_code:
+            return {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
+        if not _is_cut(said):
+            return clustered(said.output), ""
+        asked = (["query", RESOURCES, "/s", "/v", value] for value in VALUES)
+        parts = [await command.run("reg.exe", one, timeout_s=CLUSTER_S) for one in asked]
     except HostError as error:
         return {}, error.text
-    if said.exit_code:
-        return {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
-    cut = len(said.output.encode()) >= OUTPUT_MOST - len("\ufffd".encode())
-    return clustered(said.output), "the cluster has more resources than are read" if cut else ""
+    cut = any(map(_is_cut, parts))
+    found = clustered("\n".join(part.output for part in parts))
+    return found, "the cluster has more resources than are read" if cut else ""
+
+
+def _is_cut(said: CommandOutput) -> bool:
+    return len(said.output.encode()) >= OUTPUT_MOST - len("\ufffd".encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,11 @@ _NOT_FOUND = {
     "de": "FEHLER: Der angegebene Registrierungsschlüssel bzw. Wert wurde nicht gefunden.",
     "fr": "ERREUR : le système n’a pas trouvé la clé ou la valeur de Registre spécifiée.",
 }
+_END = {
+    "en": "End of search: {} match(es) found.",
+    "de": "Suchende: {} Übereinstimmung(en) gefunden.",
+    "fr": "Fin de la recherche : {} correspondance(s) trouvée(s).",
+}
 _SYNTAX = {
     "en": 'ERROR: Invalid syntax.\nType "REG QUERY /?" for usage.',
     "de": 'FEHLER: Ungültige Syntax.\nGeben Sie "REG QUERY /?" ein, um die Syntax anzuzeigen.',
@@ -20,16 +25,21 @@ _SYNTAX = {
 
 
 def run(spec: HostSpec, arguments: Sequence[str]) -> tuple[int, list[str], list[str]]:
-    """Exit code, lines, and lines on standard error of one call: `query KEY [/s]`."""
+    """Exit code, lines, and lines on standard error of one call: `query KEY [/s [/v VALUE]]`."""
     words = [word.casefold() for word in arguments]
-    if len(words) < 2 or words[0] != "query" or not set(words[2:]) <= {"/s"}:
+    only = words[4] if words[2:4] == ["/s", "/v"] and len(words) == 5 else ""
+    if len(words) < 2 or words[0] != "query" or not (only or set(words[2:]) <= {"/s"}):
         return 1, [], _SYNTAX[spec.language].split("\n")
     root, _, path = arguments[1].rstrip("\\").partition("\\")
     wanted = f"{_ROOTS.get(root.casefold(), root)}\\{path}".casefold()
     keys = _keys(spec)
     if wanted not in {key.casefold() for key in keys}:
         return 1, [], [_NOT_FOUND[spec.language]]
-    return 0, list(_shown(keys, wanted, deep="/s" in words)), []
+    if not only:
+        return 0, list(_shown(keys, wanted, deep="/s" in words)), []
+    named = {key: {name: text for name, text in of.items() if name.casefold() == only} for key, of in keys.items()}
+    count = sum(map(len, named.values()))
+    return int(not count), [*_shown(named, wanted, deep=True), _END[spec.language].format(count)], []
 
 
 def _shown(keys: Mapping[str, Mapping[str, str]], wanted: str, *, deep: bool) -> Iterator[str]:

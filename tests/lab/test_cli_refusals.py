@@ -153,3 +153,22 @@ def test_who_is_shown_no_preview_hears_all_the_same_that_a_cluster_does_not_tell
         )
         assert told in " ".join(ended.err.split())
         assert [fact for fact in ended.facts() if "cluster" in json.dumps(fact)] == []
+
+
+def test_of_a_cluster_with_many_resources_the_values_that_count_are_read_alone(tmp_path: Path) -> None:
+    def many(fleet: dict[str, Any]) -> None:
+        (node,) = fleet["hosts"]
+        orders = service_of(fleet, "Orders@app-01")
+        others = [
+            {**orders, "name": f"Z{n}", "display_name": f"Z{n}", "cluster_role": f"Z{n} " * 20} for n in range(300)
+        ]
+        cluster = {**orders, "name": "ClusSvc", "display_name": "Cluster Service"}
+        orders["cluster_role"] = "Orders of the shop"
+        node["services"] = [cluster, *others, *node["services"]]
+
+    playbook = PLAYBOOK.replace("hosts: dc", "hosts: app")
+    with site(tmp_path, playbook, {"app": ["app-01"], "dc": []}, adjust=many) as house:
+        ended = house.orch("stop", "--yes", "--service", "orders")
+        assert (ended.code, house.untouched()) == (2, True), ended.said
+        assert "Orders on app-01 belongs to the failover cluster, as 'Orders of the shop'" in ended.said
+        assert "can't be told" not in ended.said
