@@ -1,6 +1,7 @@
 """One reader per host: what is due together is one exchange, and no answer is older than its question."""
 
 import asyncio
+import gc
 
 import pytest
 from virtual_time import in_virtual_time
@@ -81,6 +82,23 @@ async def test_a_cancelled_question_leaves_the_others_their_answer() -> None:
     assert state(await other) is State.RUNNING
     assert one.cancelled()
     assert state(await reader.read("s00")) is State.RUNNING
+
+
+@in_virtual_time
+async def test_a_failure_that_nobody_waits_for_any_longer_is_nobodys_matter() -> None:
+    """asyncio would print it over the live view."""
+    printed: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context["message"]))
+    made = fleet(latency_s=1.0)
+    made.fault("app-01", Fault.UNREACHABLE)
+    reader = Reader(MemoryHosts(made).services("app-01"))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await reader.read("s00")
+    await asyncio.sleep(2.0)
+    del reader
+    gc.collect()
+    assert printed == []
 
 
 @in_virtual_time

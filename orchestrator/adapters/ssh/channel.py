@@ -175,7 +175,8 @@ class Channel:
         """The channel is closed; by the program's end, or with the connection (*exc*)."""
         self.closed = True
         if exc is not None and self._lost is None:
-            self._lost = Unreachable(self.host, f"the connection broke: {exc}", sent=True)
+            why = exc.strerror.lower() if isinstance(exc, OSError) and exc.strerror else exc
+            self._lost = Unreachable(self.host, f"the connection broke: {why}", sent=True)
         self._channel = None
         self._wake()
 

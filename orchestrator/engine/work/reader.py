@@ -25,6 +25,7 @@ class Reader:
         if self._next is None:
             self._names = {}
             self._next = asyncio.create_task(self._exchange(self._names, self._last))
+            self._next.add_done_callback(_retrieve)
         self._names[name] = None
         return (await asyncio.shield(self._next))[name]
 
@@ -39,3 +40,8 @@ class Reader:
         self._last, self._next = self._next, None
         readings = await self._services.read([Asked(name) for name in names])
         return dict(zip(names, readings, strict=True))
+
+
+def _retrieve(task: asyncio.Task[dict[str, Reading]]) -> None:
+    if not task.cancelled():
+        task.exception()  # those who wait are told; nobody may be left
