@@ -136,7 +136,7 @@ CHILD = "sleep 600 & echo $! > {} ; wait"
 async def test_time_up_ends_the_program_and_its_children(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(TimeoutError):
-        await ControllerCommand(reveal).run("sh", ["-c", CHILD.format(pid)], timeout_s=1.0)
+        await ControllerCommand(reveal).run("sh", ["-c", CHILD.format(pid)], timeout_s=5.0)
     assert await gone(int(pid.read_text(encoding="utf-8")))
 
 
@@ -144,7 +144,7 @@ async def test_time_up_ends_the_program_and_its_children(tmp_path: Path) -> None
 async def test_a_child_that_holds_the_output_open_has_not_ended(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     with pytest.raises(TimeoutError):
-        await ControllerCommand(reveal).run("sh", ["-c", f"sleep 600 & echo $! > {pid}"], timeout_s=1.0)
+        await ControllerCommand(reveal).run("sh", ["-c", f"sleep 600 & echo $! > {pid}"], timeout_s=5.0)
     assert await gone(int(pid.read_text(encoding="utf-8")))
 
 

@@ -275,7 +275,7 @@ def test_what_answers_and_is_no_ssh_server(says: bytes, kind: type[HostError], t
         server = await asyncio.start_server(answer, site.address, 0)
         site.port = server.sockets[0].getsockname()[1]
         credentials = Tried()
-        way = site.way(password=PASSWORD, connection_timeout_s=0.3)
+        way = site.way(password=PASSWORD, connection_timeout_s=2.0)
         async with server, lines_to(way, credentials=credentials) as lines:
             error = await fails(lines)
             assert isinstance(error, kind), error
@@ -296,7 +296,7 @@ def test_who_waits_for_a_connection_shares_what_became_of_it() -> None:
 
         server = await asyncio.start_server(answer, loopback(), 0)
         address, port = server.sockets[0].getsockname()
-        way = Site(address=address, port=port).way(password=PASSWORD, connection_timeout_s=0.3)
+        way = Site(address=address, port=port).way(password=PASSWORD, connection_timeout_s=2.0)
         async with server, lines_to(way) as lines:
             line = lines.line("h")
             tasks = [asyncio.create_task(line.run("echo", limit_s=LIMIT_S)) for _ in range(5)]

@@ -126,7 +126,7 @@ def test_half_an_answer_is_none(source: LabSource, by: str, language: str) -> No
     """It is cut between the bytes of a letter, where there is one."""
 
     async def main() -> None:
-        async with lab_site(source, language, wire=WIRES[by], read_timeout_s=2.0) as site:
+        async with lab_site(source, language, wire=WIRES[by], read_timeout_s=5.0) as site:
             await site.status("Web")
             verb = WIRES[by].verbs["read"]
             source.lab.order(

@@ -185,7 +185,7 @@ def test_a_host_that_let_us_in_does_so_again_though_others_reject_us(source: Lab
 
 
 def test_hosts_that_go_silent_hold_the_others_up_until_their_deadline_at_most(source: LabSource) -> None:
-    connections = fleet(source, 8, read_timeout_s=2.0)
+    connections = fleet(source, 8, read_timeout_s=5.0)
     silent, sound = list(connections)[:2], list(connections)[2:]
 
     async def main() -> None:
@@ -198,7 +198,7 @@ def test_hosts_that_go_silent_hold_the_others_up_until_their_deadline_at_most(so
             await asyncio.to_thread(source.lab.until, kind="cut", host=name)
         waiting = [asyncio.create_task(hosts.services(name).read([Asked("Web")])) for name in sound]
         waiting.pop().cancel()
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(30):
             assert all(len(found) == 1 for found in await asyncio.gather(*waiting))
         assert all(isinstance(error, Unreachable) for error in await stuck)
         await hosts.aclose()

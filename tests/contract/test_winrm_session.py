@@ -230,7 +230,7 @@ def test_a_time_out_while_signing_in_says_that_nothing_was_asked(source: LabSour
         way = Lane(connection, threads, open_credentials(connection))
         LabWorld(source.lab, WinrmHosts({}, open_credentials(), str)).fault(connection.host, Fault.SILENT, times=None)
         with pytest.raises(Unreachable) as caught:
-            await way.exchange(lambda session: session.begin([Statement("Get-Date")]), limit_s=1.0)
+            await way.exchange(lambda session: session.begin([Statement("Get-Date")]), limit_s=5.0)
         assert source.lab.log(kind="cut", host=connection.host), "the host had begun to answer"
         assert caught.value.sent is False
         await way.close()

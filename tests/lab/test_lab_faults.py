@@ -201,7 +201,7 @@ def test_a_drop_can_hit_an_action_of_the_wire(world: World) -> None:
 
 
 def test_a_silent_host_stops_in_mid_answer(world: World) -> None:
-    with wsman(world.address, read_timeout=1) as connection:
+    with wsman(world.address, read_timeout=5) as connection:
         pool = RunspacePool(connection)
         pool.open()
         world.fault("silent", {"verb": "Command", "count": 1})
