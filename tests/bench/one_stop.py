@@ -13,7 +13,7 @@ async def main(playbook: Path) -> None:
     """Stop it, with evidence."""
     project = wiring.load(playbook, None, answers={})
     (host,) = project.connections
-    async with wiring.world(project) as world:
+    async with wiring.world(project, [host]) as world:
         services = world.hosts.services(host)
         await services.read([Asked("Bench")])
         await services.request("Bench", Control.STOP)
