@@ -95,16 +95,17 @@ def unit_checks(
         for found in reading.found:
             unit = _unit_id(instance, found, alone=alone)
             row = _unit_check(unit, host, found, security.get(found.name.lower()), sids)
-            said = "; ".join(filter(None, (row.said, _stop_refused(found.name, transport))))
+            said = "; ".join(filter(None, (row.said, _stop_refused(found, transport))))
             rows.append(replace(row, said=said))
     return rows
 
 
-def _stop_refused(name: str, transport: Transport | None) -> str:
-    """What a stop of the service *name* would be refused for; no reason to worry if it is never to be stopped."""
-    if name.lower() in carriers(transport):
+def _stop_refused(found: ServiceStatus, transport: Transport | None) -> str:
+    """What a stop of a service would be refused for; no reason to worry if it is never to be stopped."""
+    carried = carriers(transport)
+    if any(name.lower() in carried for name in (found.name, *found.required_by)):
         return "a stop is refused: it carries our own connection"
-    return f"a stop is refused without --allow {name}: others need it" if needed_by_everybody(name) else ""
+    return f"a stop is refused without --allow {found.name}: others need it" if needed_by_everybody(found.name) else ""
 
 
 def _unit_id(instance: Instance, found: ServiceStatus, *, alone: bool) -> str:
