@@ -208,6 +208,10 @@ class MemoryWorld:
         return sum(count for (name, _), count in self.fleet.exchanges.items() if name == host)
 
 
+Enter = Callable[..., contextlib.AbstractAsyncContextManager[Site]]
+"""Opens a host of one of the worlds, in a language, for the length of an `async with`."""
+
+
 @contextlib.asynccontextmanager
 async def memory_site(language: str) -> AsyncIterator[Site]:
     """A host in memory. It speaks English: there are no texts to localise."""
