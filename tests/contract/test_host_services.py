@@ -5,6 +5,7 @@ Where ways differ in what they tell, the world says so (`Says`). What goes wrong
 
 import asyncio
 
+import host_suite
 import pytest
 from host_worlds import ODD_NAMES, PORT, Enter
 from ssh_server import run
@@ -13,6 +14,8 @@ from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL
 from orchestrator.domain.errors import HostError, Problem, ProblemKind
 from orchestrator.domain.service import Asked, Control, StartType, State
 from orchestrator.engine.work.listeners import ARGS, listens
+
+source, enter = host_suite.source, host_suite.enter
 
 DIES_LATER = 1067
 """A start that Windows takes, and that comes to nothing afterwards."""
@@ -70,7 +73,7 @@ def test_patterns_know_star_and_question_mark_alone(enter: Enter) -> None:
             asked = [Asked("orders.*", pattern=True), Asked("W?b", pattern=True), Asked("[ab]*", pattern=True)]
             orders, web, none = await site.services.read(asked)
             assert [found.name for found in orders.found] == ["Orders.Api", "Orders.Worker"]
-            assert [found.name for found in web.found] == ["Web"]
+            assert [(found.name, found.start_type) for found in web.found] == [("Web", StartType.AUTOMATIC)]
             assert (none.found, none.problem) == ((), None)
 
     run(main())

@@ -4,6 +4,7 @@ test_host_services."""
 import asyncio
 import contextlib
 
+import host_suite
 import pytest
 from host_worlds import Enter, LabWorld
 from ssh_server import run
@@ -11,6 +12,8 @@ from ssh_server import run
 from orchestrator.adapters.memory.fleet import Fault
 from orchestrator.domain.errors import AuthRejected, ProblemKind, ProtocolError, QuotaExceeded, Unreachable
 from orchestrator.domain.service import Asked, Control, State
+
+source, enter = host_suite.source, host_suite.enter
 
 
 @pytest.mark.parametrize("kind", [Fault.CUT_BEFORE, Fault.CUT_DURING, Fault.CUT_AFTER, Fault.GARBAGE])

@@ -29,6 +29,15 @@ def states(asked: Sequence[Asked]) -> list[Statement]:
     return [*parts, *statements.states(odd, with_sc=False)] if odd else parts
 
 
+def configurations(asked: Sequence[Asked], output: Output) -> list[Statement]:
+    """What is asked once *output* of `states` is there: the configuration of each service that a pattern found."""
+    listed = sc_output.listed(output.lines, [question.name for question in asked if question.pattern])
+    known = {name.lower() for name in _literal(asked)}
+    rows = [row for found in listed.values() if not isinstance(found, Problem) for row in found]
+    names = dict.fromkeys(row.name for row in rows if row.name.lower() not in known and _printable(row.name))
+    return [Statement(SC, arguments=("qc", name)) for name in names]
+
+
 def control(name: str, wanted: Control) -> list[Statement]:
     """One control of one service, whose name is taken literally."""
     return (
@@ -42,7 +51,7 @@ def refusal(wanted: Control, output: Output) -> Problem | None:
 
 
 def readings(asked: Sequence[Asked], output: Output) -> list[Reading]:
-    """Each question with what *output* of `states` says to it.
+    """Each question with what *output* of `states`, and then of `configurations`, says to it.
 
     A refusal does not name its service: they are dealt out in the order in which the questions were put.
     """

@@ -78,7 +78,7 @@ class WinrmServices:
 
         Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern. Start types
         come from .NET, which says Automatic of a delayed one on Windows PowerShell. Driven by sc.exe alone, display
-        names and dependents stay unknown, and so does the start type of services found by a pattern.
+        names and dependents stay unknown, and patterns take one more exchange, for start types.
         """
         if not asked:
             return []
@@ -99,6 +99,8 @@ class WinrmServices:
         output = await self._run(sc.states(asked))
         if output.failed and not output.lines and not output.items:
             raise Refused(self._host, output.failures[-1].problem())
+        if more := sc.configurations(asked, output):
+            output.values += (await self._run(more)).values
         return sc.readings(asked, output)
 
     async def request(self, name: str, control: Control) -> None:

@@ -1,4 +1,4 @@
-"""The hosts that the contract of HostServices and HostCommand is tried on."""
+"""The hosts that the contract of HostServices and HostCommand is tried on: fixtures of the modules that hold it."""
 
 import asyncio
 import contextlib
