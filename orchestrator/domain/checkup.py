@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem
+from orchestrator.domain.planning.census import unread_in_words
 from orchestrator.domain.sddl import may_control
 from orchestrator.domain.service import Reading, ServiceStatus, StartType
 from orchestrator.domain.vital_services import carriers, needed_by_everybody
@@ -33,7 +34,10 @@ class HostCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCheck:
-    """One service on one host. `may_start` and `may_stop` are None where the host doesn't tell."""
+    """One service on one host. `may_start` and `may_stop` are None where the host doesn't tell.
+
+    `stop_refused`: `orch stop` would refuse it, as `said` tells; no problem, for it may never be to be stopped.
+    """
 
     unit: str
     host: str
@@ -43,6 +47,7 @@ class UnitCheck:
     start_type: str = ""
     may_start: bool | None = None
     may_stop: bool | None = None
+    stop_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,11 @@ class Checkup:
         """How many rows would hurt the night."""
         return sum(not row.ok for rows in (self.hosts, self.units, self.gates) for row in rows)
 
+    @property
+    def stops_refused(self) -> int:
+        """How many units `orch stop` would refuse to stop, as things are declared."""
+        return sum(unit.stop_refused for unit in self.units)
+
 
 def unit_checks(
     instance: Instance,
@@ -89,14 +99,15 @@ def unit_checks(
     host = instance.host or ""
     for reading in readings:
         if reading.problem is not None or not reading.found:
-            said = reading.problem.text if reading.problem else f"no service matches {reading.asked.name}"
+            said = unread_in_words(instance, reading)
             rows.append(UnitCheck(unit=instance.id, host=host, ok=False, said=said))
         alone = len(readings) == 1 and not reading.asked.pattern
         for found in reading.found:
             unit = _unit_id(instance, found, alone=alone)
             row = _unit_check(unit, host, found, security.get(found.name.lower()), sids)
-            said = "; ".join(filter(None, (row.said, _stop_refused(found, transport))))
-            rows.append(replace(row, said=said))
+            refused = _stop_refused(found, transport)
+            said = "; ".join(filter(None, (row.said, refused)))
+            rows.append(replace(row, said=said, stop_refused=bool(refused)))
     return rows
 
 

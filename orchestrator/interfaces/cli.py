@@ -163,7 +163,7 @@ def validate(
     ask_vault_pass: options.AskVaultPass = False,
     json: options.Json = False,
 ) -> None:
-    """Find every mistake in playbook and inventory, without asking any host."""
+    """Find the mistakes in playbook and inventory, without asking any host."""
     from orchestrator.interfaces.commands.files import validate as command
 
     sources = options.Sources(inventory, vault_password_file, vault_id, ask_vault_pass)

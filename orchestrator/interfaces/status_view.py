@@ -52,14 +52,23 @@ def checkup_tables(checkup: Checkup) -> RenderableType:
         if gate.ok and not gate.held:
             held = Text("not yet", style=QUIET_STYLE)
         gates.add_row(safe(gate.unit), safe(gate.gate), held, safe(gate.saw))
-    problems = checkup.problems
-    last = Text(f"{plural(problems, 'problem')} to solve before the night" if problems else "ready for the night")
-    last.stylize("bold red" if problems else "bold green")
     shown: list[RenderableType] = []
     for table in (hosts, units, gates):
         if table.row_count:
             shown += [table, Text("")]
-    return Group(*shown, last)
+    return Group(*shown, _verdict(checkup))
+
+
+def _verdict(checkup: Checkup) -> Text:
+    """The last line. Units that a stop would refuse are no problem of a night that only starts them."""
+    problems, refused = checkup.problems, checkup.stops_refused
+    later = f"a stop would be refused for {plural(refused, 'unit')} (see above)" if refused else ""
+    if problems:
+        told = f"{plural(problems, 'problem')} to solve before the night"
+        return Text("; ".join(filter(None, (told, later))), style="bold red")
+    if later:
+        return Text(f"ready for a start; {later}", style="bold yellow")
+    return Text("ready for the night", style="bold green")
 
 
 def _table(*columns: str) -> Table:

@@ -64,6 +64,8 @@ def test_check_says_the_afternoon_before_what_would_be_refused(house: Site) -> N
     assert ended.code == 0, ended.said
     assert "a stop is refused without --allow DNS: others need it" in ended.said
     assert ended.said.count("a stop is refused: it carries our own connection") == 2, "WinRM, and what it needs"
+    assert "ready for a start; a stop would be refused for 3 units (see above)" in ended.said
+    assert "ready for the night" not in ended.said
 
 
 def test_what_carries_us_is_stopped_for_no_word(house: Site) -> None:

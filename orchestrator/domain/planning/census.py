@@ -89,7 +89,7 @@ class Census:
         problem = _NOT_READ if reading is None else reading.problem
         unit = instance.id if len(instance.asked) == 1 else named(instance, asked.name)
         if problem is None or problem.kind is ProblemKind.MISSING or problem.code == NO_SUCH_SERVICE:
-            self._trouble(instance, _missing(instance, unit, f"there is no service {asked.name} on {instance.host}"))
+            self._trouble(instance, _missing(instance, unit, asked))
         else:
             self._trouble(instance, _unreadable(instance, unit, asked, problem))
         return None
@@ -101,9 +101,7 @@ class Census:
         if problem is not None and problem.kind is not ProblemKind.MISSING:
             self._trouble(instance, _unreadable(instance, instance.id, asked, problem))
         elif not found:
-            self._trouble(
-                instance, _missing(instance, instance.id, f"no service on {instance.host} matches {asked.name}")
-            )
+            self._trouble(instance, _missing(instance, instance.id, asked))
         return found
 
     def _trouble(self, instance: Instance, trouble: Trouble) -> None:
@@ -120,6 +118,15 @@ def problem_in_words(problem: Problem) -> str:
     words = "" if problem.code is None else in_words(problem.code)
     said = f"{words}: {problem.text}" if words and problem.text else words or problem.text or str(problem.kind)
     return f"{said}; {problem.hint}" if problem.hint else said
+
+
+def unread_in_words(instance: Instance, reading: Reading) -> str:
+    """Why *reading* found no service of *instance*, and what to do, in the words of a refused plan."""
+    asked, problem = reading.asked, reading.problem
+    if problem is None or problem.kind is ProblemKind.MISSING or problem.code == NO_SUCH_SERVICE:
+        reason = _missing(instance, instance.id, asked).reason
+        return f"{reason.wrong}; {reason.right}"
+    return _unreadable(instance, instance.id, asked, problem).reason.wrong
 
 
 def _unit(instance: Instance, name: str, status: ServiceStatus) -> Unit:
@@ -139,7 +146,10 @@ def _silent(instance: Instance, host: str, problem: Problem) -> Trouble:
     return Trouble(instance.id, missing=False, reason=Reason((host,), wrong, right))
 
 
-def _missing(instance: Instance, unit: str, wrong: str) -> Trouble:
+def _missing(instance: Instance, unit: str, asked: Asked) -> Trouble:
+    wrong = f"there is no service {asked.name} on {instance.host}"
+    if asked.pattern:
+        wrong = f"no service on {instance.host} matches {asked.name}"
     right = f"correct `service:` or `hosts:` of {instance.service} in the playbook, or add --exclude {instance.host}"
     return Trouble(unit, missing=True, reason=Reason((unit,), wrong, right))
 
