@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from orchestrator.domain.connection import Connection, Transport
-from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, Untrusted
+from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, Refused, Untrusted
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
 
@@ -47,10 +47,10 @@ class EitherHosts:
         self._ways = ways
         self._either: dict[str, _Either] = {}
 
-    def transport(self, host: str) -> Transport:
+    def transport(self, host: str) -> Transport | None:
         """See Hosts."""
         ways = self._ways[host]
-        return ways[self._either[host].kept if host in self._either else 0][1].transport(host)
+        return ways[0][1].transport(host) if len(ways) == 1 else None
 
     def detour(self, host: str) -> str:
         """See Hosts."""
@@ -102,15 +102,10 @@ class _Either:
         self._failed: dict[int, str] = {}  # why each way was left, since it last worked
         self._controls: dict[str, int] = {}  # the way that took the last control of a service
 
-    @property
-    def kept(self) -> int:
-        """The way that answered last."""
-        return self._kept
-
     def detour(self) -> str:
         """See Hosts."""
-        why = "; ".join(f"{self._ways[way].name} failed: {self._failed[way]}" for way in sorted(self._failed))
-        return f"{self._ways[self._kept].name}, for {why}" if self._kept and why else ""
+        why = self._left(self._kept)
+        return f"{self._ways[self._kept].name}; {why}" if self._kept and why else ""
 
     async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
         """See HostServices."""
@@ -162,7 +157,8 @@ class _Either:
     async def _exchange(self, ask: Callable[[int], Awaitable[T]]) -> T:
         """Ask by the kept way, then by the others, until one may have reached the host.
 
-        Raises: HostError; one that names each way and why, if several were tried and none got through.
+        Raises: HostError; it names the way that gave it, and why the others were left or did not get through. A Refused
+        is handed on as it is: its words are the host's own.
         """
         failed: dict[int, HostError] = {}
         for way in sorted(range(len(self._ways)), key=lambda way: way != self._kept):
@@ -171,7 +167,9 @@ class _Either:
             except HostError as error:
                 if error.sent:
                     self._keep(way, failed)
-                    raise
+                    if isinstance(error, Refused):
+                        raise
+                    raise self._named(way, error) from error
                 failed[way] = error
                 if not isinstance(error, FALLS_OVER):
                     break
@@ -188,11 +186,26 @@ class _Either:
     def _all(self, failed: Mapping[int, HostError]) -> HostError:
         """One error of several, which are in the order tried. If a way must not be tried again its error is the one."""
         errors = list(failed.values())
-        if len(errors) == 1:
-            return errors[0]
+        if len(failed) == 1:
+            return self._named(*next(iter(failed.items())))
         final = next((error for error in errors if not isinstance(error, FALLS_OVER)), None)
         chosen = final or next((error for error in errors if isinstance(error, TRANSIENT)), errors[0])
         text = "; ".join(f"{self._ways[way].name}: {error.text}" for way, error in failed.items())
         hint = "; ".join(dict.fromkeys(error.hint for error in errors if error.hint))
-        kind = type(chosen) if isinstance(chosen, (*FALLS_OVER, AuthRejected)) else HostError
-        return kind(self._host, text, hint=hint)
+        return _kind(chosen)(self._host, text, hint=hint)
+
+    def _named(self, way: int, error: HostError) -> HostError:
+        """*error* with the way that gave it, and why the others were left."""
+        left = self._left(way)
+        text = f"by {self._ways[way].name}: {error.text}" + (f" ({left})" if left else "")
+        return _kind(error)(self._host, text, sent=error.sent, hint=error.hint)
+
+    def _left(self, but: int) -> str:
+        """Why each way except *but* was left, since it last worked; "" if none was."""
+        return "; ".join(
+            f"{self._ways[way].name} failed: {self._failed[way]}" for way in sorted(self._failed) if way != but
+        )
+
+
+def _kind(error: HostError) -> type[HostError]:
+    return type(error) if isinstance(error, (*FALLS_OVER, AuthRejected)) else HostError

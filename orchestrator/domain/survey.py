@@ -12,9 +12,9 @@ from orchestrator.domain.service import Reading
 class HostSurvey:
     """What one host said: a reading for each question asked of it, or the problem that kept it from answering.
 
-    `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None: not
-    known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as what;
-    `cluster_unread` says why a node does not tell that.
+    `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None:
+    several, or not known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as
+    what; `cluster_unread` says why a node does not tell that.
     """
 
     host: str

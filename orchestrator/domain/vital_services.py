@@ -51,7 +51,7 @@ EVERYBODY: Mapping[str, str] = {
 
 
 def carriers(transport: Transport | None) -> Mapping[str, str]:
-    """What carries a connection over *transport* (None: either), by name in lower case: how it does. O(1)."""
+    """What carries a connection over *transport* (None: any), by name in lower case: how it does. O(1)."""
     return _CARRIERS[transport]
 
 

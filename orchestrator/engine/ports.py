@@ -166,11 +166,11 @@ class Credentials(Protocol):
 class Hosts(Protocol):
     """Everything that leads to hosts, by inventory name. The same object per host for the life of the process."""
 
-    def transport(self, host: str) -> Transport:
-        """The wire by which *host* is reached now. O(1)."""
+    def transport(self, host: str) -> Transport | None:
+        """The wire by which *host* is reached; None if its ways lead over several. O(1)."""
 
     def detour(self, host: str) -> str:
-        """In words how *host* is reached and why, if not by the first of its ways: `ssh, for psrp failed: ...`.
+        """In words how *host* is reached and why, if not by the first of its ways: `ssh; psrp failed: ...`.
 
         "" as long as the first way holds. O(1).
         """

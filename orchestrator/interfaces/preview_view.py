@@ -160,7 +160,7 @@ def _by_another_way(survey: Survey) -> Iterator[Text]:
 def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iterator[Text]:
     for found in unreachable:
         text = found.problem.text if found.problem else ""
-        yield Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no answer: {clean(text)}")
+        yield Text("! ", style="bold magenta").append(f"{clean(found.host)} gave no usable answer: {clean(text)}")
     lost = {found.host for found in unreachable}
     on_lost = [left.unit for left in preview.left_alone if left.unit.rpartition("@")[2] in lost]
     if on_lost:

@@ -99,7 +99,8 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for why, units in _left_alone(timeline).items():
         yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, _names(units), "left alone", "", why)
     for how, hosts in by_detour(timeline.detours).items():
-        yield from _row(marks.arrow, QUIET_STYLE, _names(hosts), "not reached by the first way", "", f"but by {how}")
+        way, _, why = clean(how).partition("; ")
+        yield from _row(marks.arrow, QUIET_STYLE, _names(hosts), f"reached by {way}", "", why)
 
 
 def _why(track: Track) -> str:

@@ -191,7 +191,7 @@ def test_a_dry_run_of_a_start_says_what_it_could_not_verify(three: Site) -> None
     assert (ended.code, three.untouched()) == (1, True), ended.said
     for words in (
         "sql sql@db-01 Stopped Running start",
-        f"app-02 gave no answer: {three.addresses['app-02']}:5985: connection refused",
+        f"app-02 gave no usable answer: {three.addresses['app-02']}:5985: connection refused",
         "left alone, on hosts without an answer: 1 unit: orders (1)",
         "gates are not probed in a dry run; `orch check` probes each once",
     ):

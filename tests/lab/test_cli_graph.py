@@ -47,7 +47,7 @@ def test_a_host_that_is_away_is_named_in_every_form(pair: Site) -> None:
     ended = graph(pair, "--live")
     assert ended.code == 1, ended.said
     assert "Running 1/2, unknown 1/2" in ended.said
-    assert "! orders@app-02: gave no answer" in ended.said
+    assert "! orders@app-02: gave no usable answer" in ended.said
     for name in ("mermaid", "dot"):
         ended = graph(pair, "--live", "--format", name)
         assert (ended.code, ended.err) == (1, "")

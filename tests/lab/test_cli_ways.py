@@ -53,7 +53,7 @@ def ways(shared: Site, tmp_path: Path) -> Site:
 def test_a_mixed_fleet_goes_down_and_up_in_order_and_each_control_is_sent_once(ways: Site) -> None:
     stopped = ways.orch("stop", "--yes")
     assert stopped.code == 0, stopped.said
-    assert "first way" not in stopped.said
+    assert "reached by" not in stopped.said
     assert sorted(ways.controls()) == [f"stop {unit}" for unit in sorted(UP)]
     ended = judge(ways, EDGES, UP)
     assert ended == dict.fromkeys(UP, "Stopped")
@@ -78,23 +78,23 @@ def test_check_tells_over_what_each_host_is_reached(ways: Site) -> None:
 
 def test_a_way_that_is_shut_is_gone_round_visibly_everywhere(ways: Site) -> None:
     ways.fault("app-01", "down", "winrm")
-    shut = f"ssh, for psrp failed: {ways.addresses['app-01']}:5985: connection refused"
+    shut = f"ssh; psrp failed: {ways.addresses['app-01']}:5985: connection refused"
     looked = ways.orch("stop", "--dry-run")
     assert looked.code == 0, looked.said
     assert f"app-01: reached by {shut}" in looked.said
     assert json.loads(ways.orch("stop", "--dry-run", "--json").out)["detours"] == {"app-01": shut}
     checked = ways.orch("check")
     assert checked.code == 0, checked.said
-    assert "reached by ssh, for psrp failed" in checked.said
+    assert "reached by ssh; psrp failed" in checked.said
     assert ways.untouched()
 
     stopped = ways.orch("stop", "--yes")
     assert stopped.code == 0, stopped.said
     assert f"app-01 is reached by {shut}" in stopped.said
     assert stopped.out.count("app-01  is reached by") == 1
-    assert f"app-01 not reached by the first way but by {shut}" in stopped.said
+    assert f"app-01 reached by {shut.replace(';', '')}" in stopped.said
     assert sorted(ways.controls()) == [f"stop {unit}" for unit in sorted(UP)]
-    assert f"but by {shut}" in ways.orch("show", "last").said
+    assert f"app-01 reached by {shut.replace(';', '')}" in ways.orch("show", "last").said
     assert json.loads(ways.orch("show", "last", "--json").out)["detours"] == {"app-01": shut}
 
 
@@ -118,7 +118,7 @@ def test_a_way_that_breaks_in_the_middle_of_a_stop_is_gone_round_and_nothing_is_
         and fact["result"]["step"]["unit"] == "orders@app-01"
         and fact["result"]["step"]["phase"] == "stop"
     ]
-    assert result["evidence"]["reached_by"].startswith("ssh, for psrp failed: ")
+    assert result["evidence"]["reached_by"].startswith("ssh; psrp failed: ")
     assert judge(ways, EDGES, UP) == dict.fromkeys(UP, "Stopped")
 
 

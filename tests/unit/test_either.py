@@ -9,6 +9,7 @@ from virtual_time import in_virtual_time
 from orchestrator.adapters.either import FALLS_OVER, EitherHosts
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts, MemoryLink
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import (
     AuthRejected,
     HostError,
@@ -87,7 +88,7 @@ async def test_what_fails_before_anything_was_asked_falls_over_and_stays(fault: 
     both = two()
     both.psrp.fault("app-01", fault)
     assert await state(both.app) is State.RUNNING
-    assert both.detour.startswith("ssh, for psrp failed: ")
+    assert both.detour.startswith("ssh; psrp failed: ")
     assert await state(both.app) is State.RUNNING
     assert both.asked() == (1, 2)
 
@@ -108,9 +109,29 @@ async def test_what_may_have_been_asked_is_not_asked_on_another_way(fault: Fault
 async def test_rejected_credentials_are_not_tried_on_another_way() -> None:
     both = two()
     both.psrp.fault("app-01", Fault.AUTH)
-    with pytest.raises(AuthRejected, match=r"^app-01: the credentials were rejected$"):
+    with pytest.raises(AuthRejected, match=r"^app-01: by psrp: the credentials were rejected$"):
         await both.app.read(WEB)
     assert both.asked() == (1, 0)
+
+
+@in_virtual_time
+async def test_an_error_names_the_way_that_gave_it_and_what_the_one_before_said() -> None:
+    both = two()
+    both.psrp.fault("app-01", Fault.UNREACHABLE, times=None)
+    both.ssh.fault("app-01", Fault.GARBAGE, times=None)
+    said = r"^app-01: by ssh: .+ \(psrp failed: connection refused\)$"
+    for _ in range(2):  # found anew, and kept
+        with pytest.raises(ProtocolError, match=said) as caught:
+            await both.app.read(WEB)
+        assert caught.value.sent
+    assert both.asked() == (1, 2)
+
+
+@in_virtual_time
+async def test_several_ways_lead_over_no_single_wire() -> None:
+    both = two()
+    assert both.hosts.transport("db-01") is Transport.PSRP
+    assert both.hosts.transport("app-01") is None
 
 
 @in_virtual_time
@@ -173,14 +194,14 @@ async def test_the_error_of_all_ways_may_be_tried_again_if_one_of_theirs_may(
 
 @pytest.mark.parametrize("kind", [HostError, AuthRejected])
 @in_virtual_time
-async def test_what_does_not_fall_over_is_raised_as_it_is(kind: type[HostError]) -> None:
+async def test_what_does_not_fall_over_keeps_its_kind_and_its_hint(kind: type[HostError]) -> None:
     assert kind not in FALLS_OVER
     error = kind("app-01", "x", hint="a")
     both = two()
     hosts = EitherHosts({"app-01": [("one", _FailingHosts(error)), ("two", MemoryHosts(both.ssh))]})
     with pytest.raises(kind) as caught:
         await hosts.services("app-01").read(WEB)
-    assert caught.value is error
+    assert (type(caught.value), str(caught.value), caught.value.hint) == (kind, "app-01: by one: x", "a")
 
 
 @in_virtual_time
@@ -188,14 +209,14 @@ async def test_a_kept_way_that_breaks_hands_over_to_the_others_again() -> None:
     both = two()
     both.psrp.fault("app-01", Fault.UNREACHABLE)
     await both.app.read(WEB)
-    assert both.detour == "ssh, for psrp failed: connection refused"
+    assert both.detour == "ssh; psrp failed: connection refused"
     both.ssh.fault("app-01", Fault.CUT_BEFORE)
     await both.app.read(WEB)
     assert both.detour == ""
     assert both.asked() == (2, 2)
     both.psrp.fault("app-01", Fault.CUT_BEFORE)
     await both.app.read(WEB)
-    assert both.detour == "ssh, for psrp failed: the connection broke before the request was sent"
+    assert both.detour == "ssh; psrp failed: the connection broke before the request was sent"
 
 
 @in_virtual_time
@@ -205,7 +226,7 @@ async def test_a_second_way_that_may_have_asked_is_the_one_that_is_kept() -> Non
     both.ssh.fault("app-01", Fault.CUT_AFTER)
     with pytest.raises(Unreachable, match="the connection broke"):
         await both.app.read(WEB)
-    assert both.detour == "ssh, for psrp failed: connection refused"
+    assert both.detour == "ssh; psrp failed: connection refused"
 
 
 @in_virtual_time
@@ -305,7 +326,7 @@ async def test_reads_and_controls_beside_each_other_agree_on_a_way() -> None:
     both.psrp.fault("app-01", Fault.UNREACHABLE, times=None)
     await asyncio.gather(both.app.read(WEB), both.app.request("Web", Control.STOP))
     assert both.ssh.asked == ["stop Web@app-01"]
-    assert both.detour == "ssh, for psrp failed: connection refused"
+    assert both.detour == "ssh; psrp failed: connection refused"
 
 
 @in_virtual_time
@@ -320,7 +341,7 @@ async def test_everything_else_falls_over_too() -> None:
             assert await both.app.security(["Web"])
         else:
             assert "LISTENING" in (await command.run("netstat.exe", (), timeout_s=5)).output
-        assert both.detour == "ssh, for psrp failed: connection refused"
+        assert both.detour == "ssh; psrp failed: connection refused"
 
 
 @in_virtual_time

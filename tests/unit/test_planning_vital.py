@@ -26,7 +26,7 @@ def on(name: str) -> Draft:
     return draft(entry("it", "h", asked=[Asked(name)]))
 
 
-def reached_by(transport: Transport, seen: Survey, clustered: Mapping[str, str] | None = None) -> Survey:
+def reached_by(transport: Transport | None, seen: Survey, clustered: Mapping[str, str] | None = None) -> Survey:
     return Survey(
         {host: replace(one, transport=transport, clustered=clustered or {}) for host, one in seen.hosts.items()}
     )
@@ -56,6 +56,12 @@ def test_nothing_lifts_the_refusal_to_stop_what_carries_us(transport: Transport,
         assert "nothing lifts this" in said
     planned(of, Action.STOP, reached_by(transport, survey(of, State.STOPPED)))
     planned(of, Action.START, reached_by(transport, survey(of, State.STOPPED)))
+
+
+@pytest.mark.parametrize("name", sorted(name for own in OF_WIRE.values() for name in own))
+def test_on_a_host_with_several_ways_what_carries_any_of_them_is_kept(name: str) -> None:
+    said = refusal(on(name), Action.STOP, reached_by(None, survey(on(name))), name)
+    assert f"{name} carries our own connection to h" in said
 
 
 def test_the_other_wires_service_may_be_stopped() -> None:

@@ -111,7 +111,7 @@ def test_status_lists_each_chosen_unit_and_judges_all_of_them() -> None:
         ("orders:A@app-01", State.RUNNING),
         ("orders:B@app-01", State.PAUSED),
     ]
-    assert found.rows[2].problem == "gave no answer: no answer within 15 s"
+    assert found.rows[2].problem == "gave no usable answer: no answer within 15 s"
     assert found.counts == {"Running": 2, "unknown": 2, "Paused": 1}
     assert found.unmet == ("sql@db-02", "sql@db-03", "orders:B@app-01")
     assert expectations(shop, Choice(hosts=frozenset({"db-01"})), seen, expected=State.RUNNING).unmet == ()

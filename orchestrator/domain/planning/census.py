@@ -141,7 +141,7 @@ def _unit(instance: Instance, name: str, status: ServiceStatus) -> Unit:
 
 
 def _silent(instance: Instance, host: str, problem: Problem) -> Trouble:
-    wrong = f"gave no answer: {problem_in_words(problem)}"
+    wrong = f"gave no usable answer: {problem_in_words(problem)}"
     right = "bring it back, or leave it and what cannot do without it alone: --unreachable exclude"
     return Trouble(instance.id, missing=False, reason=Reason((host,), wrong, right))
 
