@@ -19,7 +19,6 @@ from orchestrator.engine.ports import AskPassword, PasswordQuestion
 SETTING_OUT_S = 3.0
 """Within so long of the first all hosts have set out to sign in, whatever their wires have to load first."""
 _TICKETS = (Auth.NEGOTIATE, Auth.KERBEROS)
-_HINT = "correct ansible_user or ansible_password, or type the password with --ask-pass; then run it again"
 
 
 class Fetch(Protocol):
@@ -302,7 +301,10 @@ def check_complete(connection: Connection, password: str | None) -> None:
         hint = "set ansible_password, or type it with --ask-pass"
         if connection.password is not None:
             lacks = "the password is empty"
-            hint = f"it comes from {connection.password.named}: fill that, or type the password with --ask-pass"
+            hint = "type the password"
+            if not connection.password.asked:
+                named = connection.password.named
+                hint = f"it comes from {named}: fill that, or take ansible_password out and type it with --ask-pass"
         raise AuthRejected(connection.host, f"{lacks}; nothing was sent", hint=hint)
     if not connection.user and not ssh:
         raise AuthRejected(connection.host, "no user is set; nothing was sent", hint="set ansible_user")
@@ -314,7 +316,14 @@ def _refused(connection: Connection, tries: Tries) -> AuthRejected:
     else:
         told = f"{connection.user} was rejected by {' and '.join(tries.rejected_by)}"
         text = f"{told}; it was not tried here, so that the account is not locked"
-    return AuthRejected(connection.host, text, hint=_HINT)
+    return AuthRejected(connection.host, text, hint=_correction(connection.password))
+
+
+def _correction(secret: Secret | None) -> str:
+    """What to type next where *secret* was wrong: `--ask-pass` changes nothing for hosts that have a password."""
+    if secret is None or secret.asked:
+        return "correct ansible_user, or type the right password; then run it again"
+    return f"correct ansible_user or ansible_password ({secret.named}); then run it again"
 
 
 def _used(connection: Connection) -> Secret | None:

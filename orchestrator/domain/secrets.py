@@ -81,6 +81,11 @@ class Secret:
         names = [f"{{{_naming(str(piece))}}}" for piece in pieces if isinstance(piece, SecretRef)]
         return " ".join(names) or "a password in the inventory"
 
+    @property
+    def asked(self) -> bool:
+        """Whether it is what `--ask-pass` asks for."""
+        return ASKED in split(self.text)
+
 
 DEFAULT_LABEL = "default"
 

@@ -1,6 +1,6 @@
 """From what was typed to what `wiring` loads: playbook, inventories, and the passwords that are asked for first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import wiring
@@ -13,15 +13,48 @@ from orchestrator.interfaces.options import Sources
 _PROMPTS = ("prompt", "prompt_ask_vault_pass")
 
 
-def load(plan: Path, sources: Sources, *, ask_pass: bool = False) -> wiring.Project:
-    """Playbook and inventory, without a mistake. Raises Mistakes, BadInput, SecretError."""
+def load(
+    plan: Path,
+    sources: Sources,
+    *,
+    ask_pass: bool = False,
+    limit: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+) -> wiring.Project:
+    """Playbook and inventory, without a mistake. *limit* and *exclude* are the hosts that *ask_pass* is meant for.
+
+    Raises: Mistakes, BadInput, SecretError.
+    """
     vault = _passwords(sources)
     answers: Mapping[str, str] = {}
     if ask_pass:
         from orchestrator.interfaces.terminal import ask_password  # noqa: PLC0415 - rich, and few are asked
 
         answers = ask_password(wanted=True)
-    return wiring.load(plan, sources.files, answers=answers, vault=vault)
+    project = wiring.load(plan, sources.files, answers=answers, vault=vault)
+    if ask_pass:
+        chosen = project.select(limit)
+        left_out = project.select(exclude) or frozenset()
+        check_needed(
+            way
+            for host, ways in project.connections.items()
+            if host not in left_out and (chosen is None or host in chosen)
+            for way in ways
+        )
+    return project
+
+
+def check_needed(ways: Iterable[Connection]) -> None:
+    """Raises BadInput if `--ask-pass` changes nothing: all *ways*, and there is one, have a password of their own."""
+    own = [way.password for way in ways]
+    if not own or any(password is None or password.asked for password in own):
+        return
+    sources = list(dict.fromkeys(password.named for password in own if password is not None))
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    raise BadInput(
+        f"--ask-pass changes nothing: each chosen host has an ansible_password ({sources[0]}{more}), which goes first",
+        hint="leave --ask-pass out, or take ansible_password out of the inventory; nothing was touched",
+    )
 
 
 def load_hosts(

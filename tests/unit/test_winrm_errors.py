@@ -3,16 +3,18 @@
 import inspect
 import ssl
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pypsrp.exceptions
 import pytest
 import requests.exceptions
+import spnego
 import spnego.exceptions
 import urllib3.exceptions
 
 from orchestrator.adapters.winrm.errors import MEANS, QUOTA_FAULTS, in_our_words
-from orchestrator.domain.connection import Connection
+from orchestrator.domain.connection import Auth, Connection
 from orchestrator.domain.errors import (
     TRANSIENT,
     AuthRejected,
@@ -23,6 +25,7 @@ from orchestrator.domain.errors import (
     Unreachable,
     Untrusted,
 )
+from orchestrator.domain.secrets import Secret
 
 HERE = Connection(host="db-01", address="10.0.0.4", port=5986, user="CORP\\orch")
 
@@ -87,6 +90,29 @@ def fault(code: int) -> pypsrp.exceptions.WSManFaultError:
 )
 def test_the_most_specific_meaning_wins(exc: Exception, ours: type[HostError]) -> None:
     assert type(said(exc)) is ours
+
+
+@pytest.mark.parametrize("auth", [Auth.NEGOTIATE, Auth.KERBEROS])
+def test_neither_password_nor_ticket_is_told_in_words(auth: Auth) -> None:
+    raw = spnego.exceptions.NoCredentialError(context_msg="the credential cache did not exist")
+    with pytest.raises(AuthRejected) as caught, in_our_words(replace(HERE, auth=auth), lambda: False):
+        raise raw
+    assert caught.value.text == "no password is set, and there is no Kerberos ticket that could be used"
+    assert all(word in caught.value.hint for word in ("ansible_password", "--ask-pass", "kinit"))
+
+
+def test_the_library_itself_without_password_and_ticket_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'none'}")
+    with pytest.raises(AuthRejected, match="no password is set"), in_our_words(HERE, lambda: False):
+        spnego.client(None, None, hostname="db-01", service="http", protocol="negotiate").step()
+
+
+def test_a_wrong_password_is_not_told_as_a_missing_one() -> None:
+    own = replace(HERE, password=Secret("x"))
+    with pytest.raises(AuthRejected, match="the host refused"), in_our_words(own, lambda: False):
+        raise spnego.exceptions.NoCredentialError
 
 
 def test_our_own_mistakes_pass_through() -> None:

@@ -39,6 +39,7 @@ _ACCESS_DENIED_FAULT = 5
 _USUAL = {(5985, True): "http", (5986, False): "https"}
 """What a port speaks by convention, by port and by whether HTTPS is spoken to it."""
 _SAID_MOST = 300
+_NO_TICKET = (nego.BadMechanismError, nego.NoCredentialError, nego.OperationNotAvailableError)
 _EXTRAS = {Auth.KERBEROS: "kerberos", Auth.CREDSSP: "credssp"}
 
 
@@ -131,6 +132,10 @@ def _nego(trouble: Trouble) -> HostError:
         trouble.exc, (nego.BadMechanismError, nego.FeatureMissingError)
     ):
         return _missing(trouble)
+    if trouble.connection.password is None and isinstance(trouble.exc, _NO_TICKET):
+        hint = "set ansible_password, or type it with --ask-pass; for a ticket run kinit as this user"
+        text = "no password is set, and there is no Kerberos ticket that could be used"
+        return AuthRejected(trouble.host, text, hint=hint)
     return _rejected(trouble)
 
 

@@ -59,7 +59,13 @@ def act(action_name: str, options: Options) -> None:
                 hint="add --yes to go on without asking, or --dry-run to look first",
             )
         # Before there is an event loop: Ctrl-C then ends a program of the inventory that does not end.
-        project = load(options.plan, options.inventory, ask_pass=options.ask_pass)
+        project = load(
+            options.plan,
+            options.inventory,
+            ask_pass=options.ask_pass,
+            limit=options.limit,
+            exclude=options.exclude,
+        )
         raise typer.Exit(asyncio.run(_act(Action(action_name), project, options, state)))
 
 

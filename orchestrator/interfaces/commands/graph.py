@@ -48,7 +48,7 @@ def graph(  # noqa: PLR0913 - one parameter an option
             raise BadInput(f"--format {format}: choose text, mermaid or dot")
         if action not in list(GOALS):
             raise BadInput(f"--action {action}: choose start or stop")
-        project = load(plan, inventory, ask_pass=ask_pass)
+        project = load(plan, inventory, ask_pass=ask_pass, limit=limit, exclude=exclude)
         choice = Choice(
             hosts=project.select(limit),
             exclude=project.select(exclude) or frozenset(),

@@ -42,7 +42,7 @@ def status(  # noqa: PLR0913 - one parameter an option
     with boundary(wiring.state_folder(state_dir)):
         if expect is not None and expect not in EXPECTED:
             raise BadInput(f"--expect {expect}: choose running or stopped")
-        project = load(plan, inventory, ask_pass=ask_pass)
+        project = load(plan, inventory, ask_pass=ask_pass, limit=limit, exclude=exclude)
         choice = Choice(
             hosts=project.select(limit),
             exclude=project.select(exclude) or frozenset(),
@@ -75,7 +75,7 @@ def check(
 ) -> None:
     """Ask everything that can be asked beforehand. Exit 1 if something would hurt the night."""
     with boundary(wiring.state_folder(state_dir)):
-        project = load(plan, inventory, ask_pass=ask_pass)
+        project = load(plan, inventory, ask_pass=ask_pass, limit=limit, exclude=exclude)
         choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
         asked = questions(project.draft, choice, Action.STATUS)
 
