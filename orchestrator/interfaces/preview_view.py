@@ -140,7 +140,7 @@ def _step(step: PathStep) -> str:
 def _notices(preview: Preview, survey: Survey) -> list[Text]:
     return [
         *_without_answer(preview, survey.unreachable),
-        *_by_another_way(survey),
+        *by_another_way(survey),
         *_unread_clusters(survey),
         *_doubts(preview),
     ]
@@ -152,7 +152,8 @@ def _unread_clusters(survey: Survey) -> Iterator[Text]:
         yield Text("? ", style="bold magenta").append(text).append_text(_listed(hosts)).append(f": {clean(why)}")
 
 
-def _by_another_way(survey: Survey) -> Iterator[Text]:
+def by_another_way(survey: Survey) -> Iterator[Text]:
+    """A line for each detour: hosts that were not reached by the first of their ways."""
     for how, hosts in by_detour(survey.detours).items():
         yield Text("! ", style="bold yellow").append_text(_listed(hosts)).append(f": reached by {clean(how)}")
 

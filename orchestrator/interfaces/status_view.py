@@ -6,18 +6,22 @@ from rich.text import Text
 
 from orchestrator.domain.checkup import Checkup
 from orchestrator.domain.planning.status import Status
-from orchestrator.interfaces.preview_view import state_text
+from orchestrator.domain.survey import Survey
+from orchestrator.interfaces.preview_view import by_another_way, state_text
 from orchestrator.interfaces.theme import QUIET_STYLE, plural, safe
 
 GOOD, BAD, OPEN = ("ok", "green"), ("NO", "bold red"), ("not known", QUIET_STYLE)
 
 
-def status_table(status: Status) -> RenderableType:
-    """Every chosen unit as it was read, and the counts."""
+def status_table(status: Status, survey: Survey) -> RenderableType:
+    """Every chosen unit as it was read, and the counts; below, once for each host, why it was not read, or how."""
     table = _table("unit", "state", "start type", "pid", "")
-    unmet = set(status.unmet)
+    unmet, lost = set(status.unmet), {found.host for found in survey.unreachable}
+    silent: dict[str, str] = {}
     for row in status.rows:
         said = row.problem or (f"expected {status.expected}" if row.unit in unmet else "")
+        if row.host is not None and row.host in lost:
+            silent[row.host], said = row.problem, "no usable answer (see below)"
         table.add_row(
             safe(row.unit),
             state_text(row.state),
@@ -26,7 +30,8 @@ def status_table(status: Status) -> RenderableType:
             safe(said, "bold red"),
         )
     counts = ", ".join(f"{count} {state}" for state, count in sorted(status.counts.items()))
-    return Group(table, Text(f"{plural(len(status.rows), 'unit')}: {counts}"))
+    below = [safe(f"! {host} {why}", "bold magenta") for host, why in silent.items()]
+    return Group(table, Text(f"{plural(len(status.rows), 'unit')}: {counts}"), *below, *by_another_way(survey))
 
 
 def checkup_tables(checkup: Checkup) -> RenderableType:

@@ -53,6 +53,10 @@ def test_status_of_a_host_that_is_away_is_unknown(pair: Site) -> None:
     assert row["state"] is None
     assert f"{pair.addresses['app-02']}:5985: connection refused" in row["problem"]
     assert "is WinRM enabled there" in row["problem"]
+    seen = pair.orch("status")
+    assert seen.code == 1, seen.said
+    assert "orders@app-02 unknown no usable answer (see below)" in seen.said
+    assert seen.said.count("connection refused") == seen.said.count("! app-02 gave no usable answer") == 1
 
 
 def test_check_names_what_would_hurt_the_night_and_changes_nothing(pair: Site) -> None:

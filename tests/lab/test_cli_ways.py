@@ -86,6 +86,15 @@ def test_a_way_that_is_shut_is_gone_round_visibly_everywhere(ways: Site) -> None
     checked = ways.orch("check")
     assert checked.code == 0, checked.said
     assert "reached by ssh; psrp failed" in checked.said
+    graph = ("graph", "--live", "--plan", str(ways.plan))
+    for words in (("status",), graph):
+        seen = ways.orch(*words)
+        assert seen.code == 0, seen.said
+        assert f"! app-01: reached by {shut}" in seen.said
+        assert json.loads(ways.orch(*words, "--json").out)["detours"] == {"app-01": shut}
+    drawn = ways.orch(*graph, "--format", "dot")
+    assert f"app-01: reached by {shut}" in " ".join(drawn.err.split())
+    assert "reached by" not in drawn.out
     assert ways.untouched()
 
     stopped = ways.orch("stop", "--yes")

@@ -2,9 +2,10 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
-from drafts import draft, entry
+from drafts import draft, entry, survey
 from fake_run import BEGAN_AT, SMALL, facts, fleet
 from rich.console import Console, RenderableType
 from virtual_time import in_virtual_time
@@ -19,6 +20,7 @@ from orchestrator.domain.facts import Stamped, StepEnded
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import REACHED_BY, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -30,7 +32,7 @@ from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.plain import PlainView
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.runs_view import show_json
-from orchestrator.interfaces.status_view import checkup_tables
+from orchestrator.interfaces.status_view import checkup_tables, status_table
 from orchestrator.interfaces.theme import UNICODE_MARKS
 
 HOW = "ssh; psrp failed: connection refused"
@@ -155,3 +157,14 @@ def test_a_wire_is_made_for_its_own_hosts_if_it_has_any() -> None:
     assert made == {psrp: ["a"]}
     reaching({"a": [way("a", ssh), way("a", psrp)], "b": [way("b", ssh)]}, wires)
     assert made == {psrp: ["a"], ssh: ["a", "b"]}
+
+
+def test_status_tells_of_a_host_once_however_many_units_it_has() -> None:
+    of = draft(entry("sql", "db-01"), entry("broker", "db-01"), entry("web", "app-01"))
+    seen = survey(of, silent=["db-01"])
+    seen = Survey({**seen.hosts, "app-01": replace(seen.hosts["app-01"], detour=HOW)})
+    told = drawn(status_table(expectations(of, Choice(), seen), seen))
+    assert told.count("no usable answer (see below)") == 2
+    assert told.count("! db-01 gave no usable answer: no answer within 15 s") == 1
+    assert told.count("no answer within") == 1
+    assert told.count(f"! app-01: reached by {HOW}") == 1

@@ -23,7 +23,8 @@ from orchestrator.interfaces.graph_markup import dot, mermaid
 from orchestrator.interfaces.graph_view import render
 from orchestrator.interfaces.loading import load
 from orchestrator.interfaces.options import Sources
-from orchestrator.interfaces.terminal import out, print_json
+from orchestrator.interfaces.preview_view import by_another_way
+from orchestrator.interfaces.terminal import err, out, print_json
 
 MARKUP = {"mermaid": mermaid, "dot": dot}
 
@@ -56,7 +57,7 @@ def graph(  # noqa: PLR0913 - one parameter an option
         )
         survey = asyncio.run(_survey(project, choice, quiet=json)) if live else None
         found = picture(project.draft, choice, Action(action), survey)
-        _show(found, format, json=json)
+        _show(found, survey or Survey(), format, json=json)
         raise typer.Exit(1 if found.not_read else 0)
 
 
@@ -67,11 +68,13 @@ async def _survey(project: wiring.Project, choice: Choice, *, quiet: bool) -> Su
             return await jobs.survey(asked, world.hosts, answered=answered)
 
 
-def _show(found: Picture, format: str, *, json: bool) -> None:
+def _show(found: Picture, survey: Survey, format: str, *, json: bool) -> None:
     if json:
-        print_json(json_module.dumps(asdict(found)))
+        print_json(json_module.dumps({**asdict(found), "detours": survey.detours}))
     elif format in MARKUP:
         sys.stdout.write(MARKUP[format](found))
+        for line in by_another_way(survey):
+            err().print(line)
     else:
         console = out()
-        console.print(render(found, console))
+        console.print(render(found, console), *by_another_way(survey), sep="\n")

@@ -55,9 +55,9 @@ def status(  # noqa: PLR0913 - one parameter an option
                 survey = await jobs.survey(asked, world.hosts, answered=answered)
             found = expectations(project.draft, choice, survey, expected=EXPECTED.get(expect or ""))
             if json:
-                print_json(json_module.dumps(asdict(found)))
+                print_json(json_module.dumps({**asdict(found), "detours": survey.detours}))
             else:
-                out().print(status_table(found))
+                out().print(status_table(found, survey))
             return 1 if found.unmet or any(row.state is None for row in found.rows) else 0
 
         raise typer.Exit(_with_world(project, asked, look))
