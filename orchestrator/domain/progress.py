@@ -353,12 +353,13 @@ class StageProgress:
             self._settle(index, True)
 
     def _causes(self) -> list[str]:
-        """Per node that did not end, which failed unit it would have needed; "" if none."""
+        """Per node that did not end, which failed unit kept it from beginning; "" if none."""
         causes = [""] * len(self._nodes)
+        binds = "waits for" if self.stage.goal is State.STOPPED else "needs"
         spread = [index for index, well in enumerate(self._outcomes) if well is False]
         for index in spread:
             track = self._nodes[index]
-            causes[index] = f"needs {track.unit}, which {_ENDS[track.standing]}" if track else ""
+            causes[index] = f"{binds} {track.unit}, which {_ENDS[track.standing]}" if track else ""
         lost_shares: set[int] = set()
         can_open: dict[int, int] = {}
         for index in spread:  # grows while it is walked

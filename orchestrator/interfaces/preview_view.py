@@ -3,10 +3,11 @@
 import json as json_module
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import groupby
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, Wh
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.interfaces.clean_text import clean
-from orchestrator.interfaces.report import by_detour
+from orchestrator.interfaces.report import by_detour, by_reason, names
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 
@@ -96,14 +97,14 @@ def _alike(wave: Sequence[Row]) -> list[list[Row]]:
     return [list(rows) for _, rows in groupby(sorted(wave, key=key), key=key)]
 
 
-def _cells(rows: Sequence[Row]) -> list[Text]:
+def _cells(rows: Sequence[Row]) -> list[RenderableType]:
     row = rows[0]
     words, style = WORDS[row.what]
     longest = max(rows, key=lambda each: each.expected_s)
     units = [each.unit for each in rows]
     return [
         safe(row.service),
-        _listed(units),
+        _Names(units),
         Text(str(row.state) if row.state else ("external" if row.host is None else "not read")),
         Text(str(row.wanted) if row.wanted else ""),
         Text(words, style=style),
@@ -115,6 +116,20 @@ def _cells(rows: Sequence[Row]) -> list[Text]:
 def _gates(row: Row) -> str:
     """The kinds of the gates of a line; one that is the same for all its units would be read for one of them."""
     return ", ".join(dict.fromkeys(gate.partition(" ")[0] for gate in row.gates))
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Names of units in a column: one that is wider than it breaks behind its @ (a blank allows that)."""
+
+    units: Sequence[str]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement.get(console, options, _listed(self.units))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widest = options.max_width - len(",")
+        yield _listed([unit if len(unit) <= widest else unit.replace("@", "@ ") for unit in self.units])
 
 
 def _listed(units: Sequence[str]) -> Text:
@@ -167,9 +182,9 @@ def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iter
     if on_lost:
         text = f"left alone, on hosts without an answer: {plural(len(on_lost), 'unit')}: "
         yield Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost))
-    for left in preview.left_alone:
-        if left.unit not in on_lost:
-            yield Text("! ", style="bold yellow").append(f"left alone: {clean(left.unit)}: {clean(left.why)}")
+    others = [left for left in preview.left_alone if left.unit not in set(on_lost)]
+    for why, units in by_reason(others).items():
+        yield Text("! ", style="bold yellow").append(f"left alone: {clean(names(units))}: {clean(why)}")
 
 
 def _doubts(preview: Preview) -> Iterator[Text]:

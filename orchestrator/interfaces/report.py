@@ -1,13 +1,13 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.plan import Action, Role
+from orchestrator.domain.plan import Action, LeftAlone, Role
 from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
@@ -95,12 +95,12 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
         for first, units in _groups(track for track in timeline.tracks() if track.standing is standing):
             what = _what(timeline, standing, first.goal)
-            yield from _row(marks.standing[standing], STYLES[standing], _names(units), what, first.now, first.why)
-    for why, units in _left_alone(timeline).items():
-        yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, _names(units), "left alone", "", why)
+            yield from _row(marks.standing[standing], STYLES[standing], names(units), what, first.now, first.why)
+    for why, units in by_reason(timeline.began.plan.left_alone if timeline.began else ()).items():
+        yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, names(units), "left alone", "", why)
     for how, hosts in by_detour(timeline.detours).items():
         way, _, why = clean(how).partition("; ")
-        yield from _row(marks.arrow, QUIET_STYLE, _names(hosts), f"reached by {way}", "", why)
+        yield from _row(marks.arrow, QUIET_STYLE, names(hosts), f"reached by {way}", "", why)
 
 
 def _why(track: Track) -> str:
@@ -128,9 +128,10 @@ def _groups(tracks: Iterable[Track]) -> list[tuple[Track, list[str]]]:
     return list(groups.values())
 
 
-def _left_alone(timeline: Timeline) -> dict[str, list[str]]:
+def by_reason(left_alone: Iterable[LeftAlone]) -> dict[str, list[str]]:
+    """The units that are left alone, by why."""
     groups: dict[str, list[str]] = {}
-    for left in timeline.began.plan.left_alone if timeline.began else ():
+    for left in left_alone:
         groups.setdefault(left.why, []).append(left.unit)
     return groups
 
@@ -143,7 +144,8 @@ def by_detour(detours: Mapping[str, str]) -> dict[str, list[str]]:
     return groups
 
 
-def _names(units: list[str]) -> str:
+def names(units: Sequence[str]) -> str:
+    """`web@web-01 and 8 more`."""
     return units[0] + (f" and {len(units) - 1} more" if len(units) > 1 else "")
 
 

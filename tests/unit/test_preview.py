@@ -1,10 +1,12 @@
 """The dry run's view of a plan, and what `status` says."""
 
 import dataclasses
+import io
 import json
 
 import pytest
 from drafts import NO_SUCH, READY, draft, entry, status, survey
+from rich.console import Console
 
 from orchestrator.domain.plan import Action, LeftAlone
 from orchestrator.domain.planning.build import build
@@ -12,6 +14,8 @@ from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.preview import Preview, What, preview
 from orchestrator.domain.service import Asked, StartType, State
+from orchestrator.domain.survey import Survey
+from orchestrator.interfaces import preview_view
 
 SHOP = draft(
     entry("sql", "db-01", of_instance={"ready": (READY,), "start_expected_s": 30.0}),
@@ -124,3 +128,28 @@ def test_dependents_that_are_ignored_are_named() -> None:
     seen = preview(build(of, choice, Action.STOP, survey(of)))
     assert seen.ignored == ("orders@app-01", "orders@app-02")
     assert preview(build(of, Choice(), Action.STOP, survey(of))).ignored == ()
+
+
+def drawn(seen: Preview, width: int) -> str:
+    paper = io.StringIO()
+    console = Console(file=paper, width=width, color_system=None, force_terminal=False)
+    console.print(preview_view.render(seen, Survey(), console))
+    return paper.getvalue()
+
+
+def test_what_is_left_alone_for_one_reason_is_one_line() -> None:
+    why = "orders@app-01 needs it and may be running"
+    left = tuple(LeftAlone(unit=f"sql@db-{number:02}", why=why) for number in range(9))
+    seen = dataclasses.replace(preview(build(SHOP, Choice(), Action.STOP, survey(SHOP))), left_alone=left)
+    text = drawn(seen, 200)
+    assert f"! left alone: sql@db-00 and 8 more: {why}\n" in text
+    assert text.count("left alone") == 1
+
+
+@pytest.mark.parametrize(("width", "broken"), [(80, True), (100, False), (200, False)])
+def test_a_name_that_is_wider_than_its_column_breaks_behind_the_at(width: int, broken: bool) -> None:
+    of = draft(entry("orders-api", "application-01 application-02 application-03", of_instance={"ready": (READY,)}))
+    words = drawn(preview(build(of, Choice(), Action.START, survey(of, State.STOPPED))), width).split()
+    assert "," not in words
+    assert ("orders-api@" in words, "application-02," in words) == (broken, broken)
+    assert ("orders-api@application-02," in words) == (not broken)

@@ -84,8 +84,8 @@ def test_after_a_failure_the_untouched_know_whom_they_needed() -> None:
     assert ends["web@web-03"] == "failed"
     assert ends["sql@sql-01"] == "untouched"
     why = {track.unit: track.why for track in timeline.tracks() if track.standing is Standing.UNTOUCHED}
-    assert why["sql@sql-01"] == "needs web@web-03, which failed"
-    assert all(said.startswith(("needs", "nothing more was begun: web@web-03 failed")) for said in why.values())
+    assert why["sql@sql-01"] == "waits for web@web-03, which failed"
+    assert all(said.startswith(("waits for", "nothing more was begun: web@web-03 failed")) for said in why.values())
     assert timeline.halted == "web@web-03 failed"
 
 

@@ -279,7 +279,7 @@ def test_the_report_says_what_why_and_what_next() -> None:
     )
     assert "✗ orders@orders-07  failed  StopPending\n      stop after 1 min 30 s, acted: Orders was not Stopped" in text
     assert "? orders@orders-09  unknown  unknown\n      stop after 1 min 30 s, perhaps acted: " in text
-    assert "– billing@billing-01 and 3 more  untouched  Running\n      needs orders@orders-07, which failed" in text  # noqa: RUF001
+    assert "– billing@billing-01 and 3 more  untouched  Running\n      waits for orders@orders-07, which failed" in text  # noqa: RUF001
     assert "· mail@mail-01  left alone\n      mail-01 does not answer" in text
     assert "next: orch show 20261121-0213-k7q2" in text
     assert "or:   orch stop --plan playbooks/shop.yaml --yes" in text
