@@ -128,8 +128,9 @@ class _Names:
         return Measurement.get(console, options, _listed(self.units))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        widest = options.max_width - len(",")
-        yield _listed([unit if len(unit) <= widest else unit.replace("@", "@ ") for unit in self.units])
+        last = min(len(self.units), LONG) - 1  # the others have a comma behind them
+        fits = [len(unit) + (place < last) <= options.max_width for place, unit in enumerate(self.units)]
+        yield _listed([unit if fit else unit.replace("@", "@ ") for unit, fit in zip(self.units, fits, strict=True)])
 
 
 def _listed(units: Sequence[str]) -> Text:

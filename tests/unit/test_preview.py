@@ -153,3 +153,10 @@ def test_a_name_that_is_wider_than_its_column_breaks_behind_the_at(width: int, b
     assert "," not in words
     assert ("orders-api@" in words, "application-02," in words) == (broken, broken)
     assert ("orders-api@application-02," in words) == (not broken)
+
+
+def test_a_name_that_just_fits_its_column_stays_whole() -> None:
+    text = drawn(preview(build(SHOP, Choice(), Action.STOP, survey(SHOP, but={"orders@app-02": State.STOPPED}))), 200)
+    assert {"orders@app-01", "orders@app-02", "sql@db-01"} <= set(text.split())
+    assert "@ " not in text
+    assert "@\n" not in text
