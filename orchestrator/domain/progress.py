@@ -169,6 +169,8 @@ class StageProgress:
             for barrier in node.waits_for:
                 self._waiters[barrier].append(index)
         tracks = [[track for node in waiters if (track := self._nodes[node])] for waiters in self._waiters]
+        alike: dict[tuple[int, ...], int] = {}
+        self._alike = [alike.setdefault(tuple(waiters), barrier) for barrier, waiters in enumerate(self._waiters)]
         self._first_waiters = [(waiters[0], len(waiters)) if waiters else None for waiters in tracks]
         self._shares: list[list[int]] = [[] for _ in stage.nodes]
         self._share_of: list[int] = []
@@ -273,15 +275,20 @@ class StageProgress:
         Looked for among the units that are longest under way: the cost does not grow with the stage.
         """
         holding: dict[int, list[Track]] = {}
+        missing: dict[int, dict[int, int]] = {}  # by what waits, which may wait for several barriers: what each lacks
         for track in islice(self.under_way.values(), LOOKED_AT):
             for barrier in dict.fromkeys(self._share_of[share] for share in self._shares[self._indices[track.unit]]):
                 if self._barrier_left[barrier] > 0 and self._first_waiters[barrier]:
-                    holding.setdefault(barrier, []).append(track)
+                    who = self._alike[barrier]
+                    missing.setdefault(who, {})[barrier] = self._nodes_left[barrier]
+                    tracks = holding.setdefault(who, [])
+                    if track not in tracks[-1:]:
+                        tracks.append(track)
         found = []
-        for barrier, tracks in islice(holding.items(), most):
-            first, units = self._first_waiters[barrier] or (tracks[0], 0)
-            missing = self._nodes_left[barrier]
-            found.append(Wait(first=first, units=units, held_by=tuple(tracks[:held_by]), missing=missing))
+        for who, tracks in islice(holding.items(), most):
+            first, units = self._first_waiters[who] or (tracks[0], 0)
+            lack = sum(missing[who].values())
+            found.append(Wait(first=first, units=units, held_by=tuple(tracks[:held_by]), missing=lack))
         return found
 
     def remaining_s(self, now_s: float) -> float:

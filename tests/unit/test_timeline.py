@@ -71,6 +71,23 @@ def test_what_waits_is_told_with_whom_it_waits_for() -> None:
     assert {track.service for track in wait.held_by} == {"web"}
 
 
+def test_what_waits_for_two_services_is_told_once() -> None:
+    def unit(name: str) -> Unit:
+        return Unit(id=name, service=name[0], host=name, scm_name=name, instance=name)
+
+    both = (0, 1)
+    nodes = (
+        *(Node(unit=unit(name), role=Role.ACT) for name in ("a1", "a2", "b1")),
+        *(Node(unit=unit(name), role=Role.ACT, waits_for=both) for name in ("c1", "c2")),
+    )
+    barriers = (Barrier(name="a", instances=((0,), (1,)), need=2), Barrier(name="b", instances=((2,),), need=1))
+    plan = Plan(name="x", action=Action.STOP, stages=(Stage(goal=State.STOPPED, nodes=nodes, barriers=barriers),))
+    timeline = until(plan, lambda line, _: len(line.under_way(9)) == 3)
+    [wait] = timeline.waits(5, held_by=9)
+    assert (wait.first.unit, wait.units, wait.missing) == ("c1", 2, 3)
+    assert {track.unit for track in wait.held_by} == {"a1", "a2", "b1"}
+
+
 def test_units_that_wait_for_a_place_alone_are_counted() -> None:
     timeline = until(fleet((("web", 5),), slots=2), lambda line, _: len(line.under_way(9)) == 2)
     assert timeline.current is not None
