@@ -89,6 +89,7 @@ def test_a_number_that_json_has_not_is_refused() -> None:
         encode(StepEnded(Result(step=Step(0, "a@b", Phase.READ), outcome=Outcome.OK, took_s=float("nan"))))
 
 
+@pytest.mark.cost
 def test_a_step_fact_costs_little_more_than_its_json() -> None:
     def cost_s(work: Callable[[], object]) -> float:
         began_s = time.process_time()

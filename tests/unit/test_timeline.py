@@ -206,6 +206,7 @@ def test_a_snapshot_is_json() -> None:
     assert {unit["unit"]: unit["standing"] for unit in read["units"]} == stand(timeline)
 
 
+@pytest.mark.cost
 def test_ten_thousand_units_cost_per_unit_what_a_thousand_do() -> None:
     def cost_s(units: int) -> float:
         events = facts(fleet((("web", units // 2), ("sql", units // 2)), slots=200))
@@ -214,9 +215,10 @@ def test_ten_thousand_units_cost_per_unit_what_a_thousand_do() -> None:
         return (time.process_time() - began_s) / units
 
     small = min(cost_s(1000) for _ in range(3))
-    assert cost_s(10_000) < 2.5 * small
+    assert min(cost_s(10_000) for _ in range(3)) < 2.5 * small
 
 
+@pytest.mark.cost
 def test_looking_costs_the_same_however_many_units_there_are() -> None:
     def cost_s(units: int) -> float:
         plan = fleet((("web", units // 2), ("sql", units // 2)), slots=units)
@@ -229,4 +231,4 @@ def test_looking_costs_the_same_however_many_units_there_are() -> None:
             timeline.counts()
         return time.process_time() - began_s
 
-    assert cost_s(4000) < 4 * max(cost_s(200) for _ in range(3))
+    assert min(cost_s(4000) for _ in range(3)) < 4 * max(cost_s(200) for _ in range(3))

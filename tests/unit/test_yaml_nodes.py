@@ -244,6 +244,7 @@ def test_the_pure_parser_gives_the_same(text: str, monkeypatch: pytest.MonkeyPat
     assert yaml_nodes.parse(text.encode(), "f") == fast
 
 
+@pytest.mark.cost
 def test_ten_thousand_lines_cost_about_what_they_cost_pyyaml() -> None:
     text = "all:\n  hosts:\n" + "".join(
         f"    web-{n:04d}:\n      ansible_host: 10.0.{n // 250}.{n % 250}\n      rack: {n}\n" for n in range(3_333)
