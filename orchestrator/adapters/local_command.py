@@ -9,9 +9,8 @@ from contextlib import suppress
 
 from orchestrator.domain.errors import SecretError
 from orchestrator.domain.secrets import OPEN, shown
-from orchestrator.engine.ports import CommandOutput
+from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput
 
-OUTPUT_LIMIT = 64 * 1024
 END_S = 5.0
 """How long an ended program may take to be gone."""
 
@@ -65,14 +64,14 @@ async def _ended(process: Process) -> CommandOutput:
         out = group.create_task(_read(process.stdout))
         err = group.create_task(_read(process.stderr))
     exit_code = await process.wait()
-    output = (out.result() + err.result())[:OUTPUT_LIMIT]
+    output = (out.result() + err.result())[:OUTPUT_MOST]
     return CommandOutput(exit_code, output.decode("utf-8", errors="replace"))
 
 
 async def _read(stream: asyncio.StreamReader | None) -> bytes:
     kept = bytearray()
-    while stream is not None and (chunk := await stream.read(OUTPUT_LIMIT)):
-        kept += chunk[: OUTPUT_LIMIT - len(kept)]
+    while stream is not None and (chunk := await stream.read(OUTPUT_MOST)):
+        kept += chunk[: OUTPUT_MOST - len(kept)]
     return bytes(kept)
 
 

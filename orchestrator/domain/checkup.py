@@ -10,9 +10,10 @@ from orchestrator.domain.connection import Transport
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem
 from orchestrator.domain.planning.census import unread_in_words
+from orchestrator.domain.planning.vital import carrying
 from orchestrator.domain.sddl import may_control
 from orchestrator.domain.service import Reading, ServiceStatus, StartType
-from orchestrator.domain.vital_services import carriers, needed_by_everybody
+from orchestrator.domain.vital_services import needed_by_everybody
 
 SKEW_LIMIT_S = 300.0
 """Kerberos refuses tickets past five minutes (RFC 4120's usual setting, and Windows' default policy)."""
@@ -113,8 +114,7 @@ def unit_checks(
 
 def _stop_refused(found: ServiceStatus, transport: Transport | None) -> str:
     """What a stop of a service would be refused for; no reason to worry if it is never to be stopped."""
-    carried = carriers(transport)
-    if any(name.lower() in carried for name in (found.name, *found.required_by)):
+    if carrying(found, transport):
         return "a stop is refused: it carries our own connection"
     return f"a stop is refused without --allow {found.name}: others need it" if needed_by_everybody(found.name) else ""
 

@@ -20,7 +20,6 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import (
-    CommandOutput,
     ConductorPorts,
     HostFacts,
     Hosts,
@@ -29,6 +28,7 @@ from orchestrator.engine.ports import (
     NoteTaker,
     Order,
     Probe,
+    may_be_cut,
 )
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
@@ -37,8 +37,6 @@ from orchestrator.engine.work.work import Work
 SURVEY_TRIES = 3
 SURVEY_RETRY_S = 1.0
 CLUSTER_S = 20.0
-OUTPUT_MOST = 64 * 1024
-"""Of a program's output no more is read: see `ports.CommandOutput`."""
 SURVEY_PATIENCE_S = 10.0
 """A try that took longer than this met a silent host: a person waits, and asking again would take as long again."""
 
@@ -127,19 +125,15 @@ async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tu
         said = await command.run("reg.exe", ["query", RESOURCES, "/s"], timeout_s=CLUSTER_S)
         if said.exit_code:
             return {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
-        if not _is_cut(said):
+        if not may_be_cut(said.output):
             return clustered(said.output), ""
         asked = (["query", RESOURCES, "/s", "/v", value] for value in VALUES)
         parts = [await command.run("reg.exe", one, timeout_s=CLUSTER_S) for one in asked]
     except HostError as error:
         return {}, error.text
-    cut = any(map(_is_cut, parts))
+    cut = any(may_be_cut(part.output) for part in parts)
     found = clustered("\n".join(part.output for part in parts))
     return found, "the cluster has more resources than are read" if cut else ""
-
-
-def _is_cut(said: CommandOutput) -> bool:
-    return len(said.output.encode()) >= OUTPUT_MOST - len("\ufffd".encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

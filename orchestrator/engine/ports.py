@@ -69,9 +69,18 @@ class HostServices(Protocol):
         """Free what is held on the host. Never raises; bounded in time; safe to call twice."""
 
 
+OUTPUT_MOST = 64 * 1024
+"""Bytes of a program's output that are handed over at most."""
+
+
+def may_be_cut(output: str) -> bool:
+    """Whether a program may have printed more than *output*. A cut may have dropped the bytes of half a character."""
+    return len(output.encode()) > OUTPUT_MOST - 4
+
+
 @dataclass(frozen=True, slots=True)
 class CommandOutput:
-    """What a program printed (stdout, then stderr, decoded, at most 64 KiB) and how it ended.
+    """What a program printed (stdout, then stderr, decoded, at most OUTPUT_MOST bytes) and how it ended.
 
     `exit_code` is None when it is not known.
     """

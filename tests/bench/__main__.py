@@ -1,4 +1,4 @@
-"""`make bench`: one table, every row beside its reference, the load of the machine stated. Takes about ten minutes."""
+"""`make bench`: one table, every row beside its reference, the load of the machine stated. A quarter of an hour."""
 
 import argparse
 import json

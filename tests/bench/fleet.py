@@ -5,7 +5,6 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +45,6 @@ class Fleet:
     def exchanges(self) -> float:
         """Exchanges that the lab counted for each host: HTTP requests, or SSH channels."""
         return len(self.lab.log(kind=_EXCHANGES[self.wire])) / len(self.addresses)
-
-    def exchanges_alike(self) -> float:
-        """As `exchanges`, as the most hosts have it."""
-        counts = Counter(line["host"] for line in self.lab.log(kind=_EXCHANGES[self.wire]))
-        return float(Counter(counts.values()).most_common(1)[0][0])
 
     def stopped_at_s(self) -> dict[str, float]:
         """When the lab's services came to Stopped, by host, on the monotonic clock."""

@@ -17,7 +17,7 @@ def read(pool: RunspacePool) -> bool:
     ps = PowerShell(pool)
     ps.add_cmdlet("Get-Service").add_parameter("Name", [SERVICE]).add_statement()
     ps.add_cmdlet("sc.exe").add_argument("queryex").add_argument(SERVICE)
-    return str(ps.invoke()[0]) != "" and any(" 1  STOPPED" in str(line) for line in ps.output)
+    return any(" 1  STOPPED" in str(line) for line in ps.invoke())
 
 
 def stop(address: str) -> None:

@@ -11,11 +11,11 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from orchestrator.adapters.local_command import OUTPUT_LIMIT, ControllerCommand
+from orchestrator.adapters.local_command import ControllerCommand
 from orchestrator.adapters.memory.probes import MemoryLocal
 from orchestrator.domain.errors import SecretError
 from orchestrator.domain.secrets import SecretRef, embed
-from orchestrator.engine.ports import CommandOutput, LocalCommand
+from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput, LocalCommand
 
 P = ParamSpec("P")
 TOKEN = embed(SecretRef("env", "TOKEN"))
@@ -85,7 +85,7 @@ async def test_nothing_can_be_read_from_stdin() -> None:
 @on_a_loop
 async def test_output_is_bounded_and_the_rest_is_read_away() -> None:
     ran = await python("import sys; sys.stdout.write('x' * 5_000_000); sys.stderr.write('y' * 5_000_000)")
-    assert (ran.exit_code, ran.output) == (0, "x" * OUTPUT_LIMIT)
+    assert (ran.exit_code, ran.output) == (0, "x" * OUTPUT_MOST)
 
 
 @on_a_loop

@@ -9,6 +9,7 @@ import asyncssh
 import pytest
 from ssh_server import HOST_KEY, PASSWORD, Site, Tried, answers, fails, lines_to, loopback, run, serving, until
 
+from orchestrator.adapters.ssh.leave import Leave
 from orchestrator.domain.connection import Connection, Ssh
 from orchestrator.domain.errors import AuthRejected, HostError, SecretError, Unreachable
 from orchestrator.domain.secrets import Secret
@@ -155,6 +156,17 @@ def test_a_try_that_was_cancelled_gives_its_leave_back() -> None:
                     await asyncio.wait([task])
                 await until(lambda tried=credentials: len(tried.ends) == tried.asked)  # type: ignore[misc]
             await until(lambda: not site.live)
+
+    run(main())
+
+
+def test_a_host_that_asks_when_the_try_is_over_gets_no_password_and_holds_no_leave() -> None:
+    async def main() -> None:
+        credentials = Tried()
+        leave = Leave(credentials, Site(address="127.0.0.1").way(password=PASSWORD))
+        leave.end(accepted=None)
+        assert await leave.secret() is None
+        assert credentials.asked == 0
 
     run(main())
 

@@ -3,8 +3,9 @@
 import pytest
 
 from orchestrator.domain.gates import HttpCheck, TcpCheck
+from orchestrator.engine.ports import OUTPUT_MOST
 from orchestrator.engine.work import curl
-from orchestrator.engine.work.listeners import OUTPUT_LIMIT, listens
+from orchestrator.engine.work.listeners import listens
 
 ENGLISH = """
 Active Connections
@@ -47,7 +48,7 @@ def test_no_table_is_not_an_empty_one(table: str) -> None:
 
 def test_a_table_that_may_be_cut_says_only_that_somebody_listens() -> None:
     row = "  TCP    10.0.0.4:50555         10.0.0.7:1433          ESTABLISHED     812\r\n"
-    cut = (ENGLISH + row * 2000)[:OUTPUT_LIMIT]
+    cut = (ENGLISH + row * 2000)[:OUTPUT_MOST]
     assert listens(cut, 8080) is True
     assert listens(cut, 80) is None
 

@@ -13,6 +13,7 @@ class Leave:
         self._credentials = credentials
         self._connection = connection
         self._task: asyncio.Task[SignIn] | None = None
+        self._over = False
         self.given = connection.password is None
         """Whether the secret was handed out; that happens once."""
 
@@ -22,8 +23,11 @@ class Leave:
         return self._task is not None and not self._task.done()
 
     async def secret(self) -> str | None:
-        """The secret, once; None after that. Raises HostError as Credentials does. Cancelled, it goes on waiting."""
-        if self.given:
+        """The secret, once; None after that, and after the end: a host may ask when we have just given it up.
+
+        Raises HostError as Credentials does. Cancelled, it goes on waiting.
+        """
+        if self.given or self._over:
             return None
         sign_in = await self.granted()
         self.given = True
@@ -37,6 +41,7 @@ class Leave:
 
     def end(self, *, accepted: bool | None) -> None:
         """The try is over; the first end counts."""
+        self._over = True
         if self._task is None or self._task.cancelled():
             return
         if not self._task.done():

@@ -12,9 +12,8 @@ from orchestrator.adapters.ssh.line import SshLine
 from orchestrator.adapters.ssh.reader import ended
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, ProtocolError, Refused, SecretError, Unreachable
 from orchestrator.domain.secrets import OPEN, shown
-from orchestrator.engine.ports import CommandOutput
+from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput
 
-OUTPUT_MOST = 64 * 1024
 _NO_SUCH_FILE, _NOT_FOUND = 2, 9009
 _BATCH = (".bat", ".cmd")
 
@@ -39,7 +38,7 @@ class Programs:
         named, (exe, *args) = shown(exe), await self._revealed([exe, *args])
         nonce = secrets.token_hex(8)
         plain = sc.plain_program(exe, args)
-        if not plain and exe.lower().rstrip(" .").endswith(_BATCH) and not all(map(sc.plain_word, args)):
+        if not plain and exe.lower().rstrip(" .").endswith(_BATCH) and not all(map(sc.plain, args)):
             text = f"{named} is a batch file: it would read its arguments as commands, so only plain words may be there"
             raise Refused(self._host, Problem(ProblemKind.REFUSED, text))
         command = (sc if plain else powershell).program(nonce, exe, args)

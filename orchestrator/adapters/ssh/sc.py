@@ -18,23 +18,17 @@ from orchestrator.domain.service import Control
 LINE_MOST = 8191
 """Characters that cmd.exe takes as one line."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
-_PLAIN_ARGUMENT = re.compile(r"/?[A-Za-z0-9_.-]+")
 _LIST = "sc.exe queryex type= service state= all bufsize= 262144"
 
 
-def plain(name: str) -> bool:
-    """Whether *name* may stand in a line as it is."""
-    return _PLAIN.fullmatch(name) is not None
-
-
-def plain_word(word: str) -> bool:
-    """Whether *word* may stand in a line as an argument of a program: a slash may begin it."""
-    return _PLAIN_ARGUMENT.fullmatch(word) is not None
+def plain(word: str) -> bool:
+    """Whether *word* may stand in a line as it is."""
+    return _PLAIN.fullmatch(word) is not None
 
 
 def plain_program(exe: str, args: Sequence[str]) -> bool:
     """Whether a program may be called by such a line. Without `.exe` it could be a command of cmd itself."""
-    return plain(exe) and exe.lower().endswith(".exe") and all(map(plain_word, args))
+    return plain(exe) and exe.lower().endswith(".exe") and all(map(plain, args))
 
 
 def everything(nonce: str) -> str:

@@ -13,7 +13,7 @@ from orchestrator.domain.connection import Connection, ControlBy
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused, SecretError
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
-from orchestrator.engine.ports import CommandOutput, ControlAnswer, Credentials, HostFacts
+from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput, ControlAnswer, Credentials, HostFacts
 
 if TYPE_CHECKING:
     from orchestrator.adapters.winrm.session import Job, Session
@@ -26,7 +26,6 @@ SLICE_S = 1.0
 """How long a program's output is waited for before others may use the lane."""
 WAITING_MOST = 15
 """Controls that may wait on a host beside each other: one runspace fewer than the shell has, for the reader."""
-OUTPUT_MOST = 64 * 1024
 _UNASKABLE = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
 
 

@@ -4,11 +4,12 @@ if it was allowed by name."""
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
+from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.plan import Action, Unit
 from orchestrator.domain.planning import refusals
 from orchestrator.domain.planning.refusals import Reason
-from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.service import ServiceStatus
 from orchestrator.domain.survey import HostSurvey
 from orchestrator.domain.vital_services import carriers, needed_by_everybody
 
@@ -17,13 +18,12 @@ def vital_reasons(
     unit: Unit, action: Action, host: HostSurvey, *, allowed: AbstractSet[str], controller: AbstractSet[str]
 ) -> Iterator[Reason]:
     """Why *action* must not move *unit*, which *host* has. *allowed* are names in folded case, *controller* the hosts
-    that are the machine that we run on. A unit that is already where it should be is not moved."""
-    there = State.RUNNING if action is Action.START else State.STOPPED
-    if unit.seen is None or unit.scm_name is None or unit.seen.state is there:
+    that are the machine that we run on. The state does not matter: it may change until the run gets there."""
+    if unit.seen is None or unit.scm_name is None:
         return
     if unit.host in controller:
         yield refusals.on_the_controller(unit)
-    how = "" if action is Action.START else _carrying(unit.scm_name, unit.seen, host)
+    how = "" if action is Action.START else carrying(unit.seen, host.transport)
     if how:
         yield refusals.carries_us(unit, how)
     if not allowed.isdisjoint(names_of(unit)):
@@ -36,11 +36,11 @@ def vital_reasons(
         yield refusals.clustered(unit, role, action)
 
 
-def _carrying(name: str, seen: ServiceStatus, host: HostSurvey) -> str:
-    """How a service carries our connection to *host*, by itself or by what needs it there; "" if it doesn't."""
-    carried = carriers(host.transport)
-    if name.lower() in carried:
-        return carried[name.lower()]
+def carrying(seen: ServiceStatus, transport: Transport | None) -> str:
+    """How a service carries our connection over *transport*, by itself or by what needs it; "" if it doesn't."""
+    carried = carriers(transport)
+    if seen.name.lower() in carried:
+        return carried[seen.name.lower()]
     above = next((other for other in seen.required_by if other.lower() in carried), None)
     return "" if above is None else f"{above} needs it, and {carried[above.lower()]}"
 

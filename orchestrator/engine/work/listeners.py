@@ -6,10 +6,10 @@ Its headings and states are localised (LISTENING, ABHÖREN, ÉCOUTE); numbers an
     TCP    [::]:135        [::]:0        ABHÖREN     1044
 """
 
+from orchestrator.engine.ports import may_be_cut
+
 ARGS = ("-a", "-n", "-o")
 NOBODY = ("0.0.0.0:0", "[::]:0")
-OUTPUT_LIMIT = 64 * 1024
-"""What a HostCommand hands over at most, in bytes; a table of that size may have been cut."""
 
 
 def listens(table: str, port: int) -> bool | None:
@@ -21,5 +21,5 @@ def listens(table: str, port: int) -> bool | None:
     rows = [cells for cells in map(str.split, table.splitlines()) if len(cells) >= 4 and cells[0].upper() == "TCP"]
     if any(cells[2] in NOBODY and cells[1].rpartition(":")[2] == str(port) for cells in rows):
         return True
-    cut = len(table.encode()) > OUTPUT_LIMIT - 4  # a cut may have dropped the bytes of half a character
+    cut = may_be_cut(table)
     return None if cut or not rows else False
