@@ -6,6 +6,9 @@
         SecretError            exit 2   a reference that leads to no secret
         PlanRefused            exit 2   the live state does not allow it (lives in `domain.planning.refusals`)
       Declined                 exit 5   a person said no before anything was touched
+      Locked                   exit 7   another run holds what this one needs, or another process this run
+        LeaseLost              exit 7   another process has taken this run over: this one acts no more
+      Drifted                  exit 8   the live state is not what was frozen
       HostError                         one exchange with one host did not give an answer that can be used
         Unreachable                     no connection, a cut one, or silence; may be tried again
         Untrusted                       the host's certificate did not pass; the same until somebody changes something
@@ -105,6 +108,22 @@ class Declined(OrchError):
     exit_code = 5
 
 
+class Locked(OrchError):
+    """Another run holds units that this one needs, or another process holds this run. Nothing was touched."""
+
+    exit_code = 7
+
+
+class LeaseLost(Locked):
+    """Another process took this run over. Nothing of that call is on disk, and this process acts no more."""
+
+
+class Drifted(OrchError):
+    """The live state is not what was frozen, in ways that matter. Nothing was touched."""
+
+    exit_code = 8
+
+
 class TemplateError(OrchError):
     """A Jinja2 text that can't be rendered; the message says which name or syntax is wrong."""
 
@@ -125,6 +144,7 @@ class ProblemKind(StrEnum):
     TIMEOUT = "timeout"
     GATE = "gate"
     MISSING = "missing"
+    ORPHAN = "orphan"
     INTERNAL = "internal"
 
 

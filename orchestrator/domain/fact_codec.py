@@ -16,10 +16,17 @@ from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
     Fact,
     OrderTaken,
+    RollbackBegan,
     RunBegan,
     RunEnded,
+    RunParked,
+    RunResumed,
     StageBegan,
     StepEnded,
     StepIntended,
@@ -36,6 +43,13 @@ FACT_KINDS: Mapping[str, type[Any]] = {
     "step_ended": StepEnded,
     "order_taken": OrderTaken,
     "strayed": Strayed,
+    "decision_asked": DecisionAsked,
+    "decision_grew": DecisionGrew,
+    "decision_answered": DecisionAnswered,
+    "decision_withdrawn": DecisionWithdrawn,
+    "rollback_began": RollbackBegan,
+    "run_parked": RunParked,
+    "run_resumed": RunResumed,
     "run_ended": RunEnded,
 }
 _CHECK_KINDS: Mapping[str, type[Any]] = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.policy import Policy
 from orchestrator.domain.service import ServiceStatus, State
 
 
@@ -18,6 +19,8 @@ class Action(StrEnum):
     STOP = "stop"
     START = "start"
     RESTART = "restart"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
     STATUS = "status"
 
 
@@ -115,7 +118,11 @@ class LeftAlone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run will do, frozen. `poll_s` is the period at which pending services are read."""
+    """What a run will do, frozen. `poll_s` is the period at which pending services are read.
+
+    `back` is the whole way back: the stage that would put every ACT unit where it was seen. A rollback is that stage,
+    narrowed to what the run changed. It is empty for a plan that is a way back itself.
+    """
 
     name: str
     action: Action
@@ -124,3 +131,5 @@ class Plan:
     ignored: tuple[str, ...] = ()
     """Instances outside the choice that need what is stopped, and that `--ignore-dependents` leaves as they are."""
     poll_s: float = 2.0
+    back: tuple[Stage, ...] = ()
+    policy: Policy = Policy()

@@ -26,9 +26,13 @@ class Acted(StrEnum):
 
 
 class Phase(StrEnum):
-    """One phase of one unit. READ reads the state; GATE waits for health; START and STOP act only if needed."""
+    """One phase of one unit. READ reads the state; GATE waits for health; START and STOP act only if needed.
+
+    LOOK reads it too, outside a unit's own life: on resume, before a rollback, and when an answer came late.
+    """
 
     READ = "read"
+    LOOK = "look"
     START = "start"
     STOP = "stop"
     GATE = "gate"
@@ -36,12 +40,16 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One phase of one unit in one stage of a run. `id` is `stage/unit/phase/attempt`: the key of intent and result."""
+    """One phase of one unit in one stage of a run. `id` is `stage/unit/phase/attempt`: the key of intent and result.
+
+    `delay_s` is waited before anything is done: how retries back off.
+    """
 
     stage: int
     unit: str
     phase: Phase
     attempt: int = 1
+    delay_s: float = 0.0
 
     @property
     def id(self) -> str:

@@ -11,9 +11,16 @@ from itertools import chain, islice
 from typing import Any, assert_never
 
 from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
     OrderTaken,
+    RollbackBegan,
     RunBegan,
     RunEnded,
+    RunParked,
+    RunResumed,
     StageBegan,
     Stamped,
     StepEnded,
@@ -76,6 +83,16 @@ class Timeline:
                 self.strayed.append(fact)
             case RunEnded():
                 self._end(fact)
+            case (
+                DecisionAsked()
+                | DecisionGrew()
+                | DecisionAnswered()
+                | DecisionWithdrawn()
+                | RollbackBegan()
+                | RunParked()
+                | RunResumed()
+            ):
+                pass
             case _:
                 assert_never(fact)
 

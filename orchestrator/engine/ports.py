@@ -10,9 +10,12 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from orchestrator.domain.connection import Connection, Transport
+from orchestrator.domain.decisions import Answer, Choice
 from orchestrator.domain.errors import Problem
-from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.domain.facts import DecisionAsked, Fact, MadeFrom, OrderTaken, Stamped
 from orchestrator.domain.gates import HttpCheck
+from orchestrator.domain.plan import Unit
+from orchestrator.domain.policy import Approval, Notice
 from orchestrator.domain.results import Note, Result, Step
 from orchestrator.domain.service import Asked, Control, Reading
 
@@ -195,9 +198,11 @@ class Hosts(Protocol):
 
 
 class Order(StrEnum):
-    """What may come in from outside while a run goes on."""
+    """What may come in from outside while a run goes on. PARK: nobody can be asked here any more."""
 
     CANCEL = "cancel"
+    WINDOW_CLOSED = "window closed"
+    PARK = "park"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,11 +211,16 @@ class ConductorPorts:
 
     `run` carries out one step and never raises; `append` returns once the facts are on disk, and is called by one
     task at a time; `orders` returns the next order from outside and may wait for ever; it is cancelled at the end.
+    `ask` returns the answer to an open decision, a timeout's included, and may wait for ever; it is cancelled when the
+    decision is withdrawn. `patient`: an open decision is waited for; else the conductor returns when nothing but
+    answers is left to wait for (an order PARK has the same effect from then on).
     """
 
     run: Callable[[Step], Coroutine[Any, Any, Result]]
     append: Callable[[Sequence[Fact]], Awaitable[None]]
-    orders: Callable[[], Awaitable[Order]]
+    orders: Callable[[], Awaitable[OrderTaken]]
+    ask: Callable[[int], Coroutine[Any, Any, Answer]]
+    patient: bool = True
 
 
 NoteTaker = Callable[[Note], None]
@@ -231,6 +241,160 @@ class RunSummary:
     counts: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act for a run. The epoch rises with every takeover; an older one is worth nothing."""
+
+    run: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """The process that holds a run: who typed, on which machine, which process (with its start, so that a number that
+    was given out again is not taken for it)."""
+
+    requester: str
+    controller: str
+    pid: int
+    pid_started: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What is known of a run that holds units. `alive` None: it is parked; False: its process is gone or silent past
+    its lease. Times are UTC, seconds since 1970."""
+
+    run: str
+    epoch: int
+    owner: Owner
+    since: float
+    renewed_at: float
+    alive: bool | None
+    units: tuple[str, ...]
+
+
+class Locks(Protocol):
+    """Which run may act on which units. Keys are `domain.locks.keys(plan)`.
+
+    Raises: OrchError when the disk refuses; Locked and LeaseLost as said.
+    """
+
+    async def take(self, run: str, units: Sequence[str], owner: Owner) -> Lease:
+        """All of *units* for a new run, or none. Raises Locked naming each run in the way, whose it is, since when,
+        what it does now, and what to type."""
+
+    async def take_over(self, run: str, owner: Owner) -> Lease:
+        """Go on with an open run under a new epoch. Raises Locked if a living process holds it, BadInput if it holds
+        nothing (it ended)."""
+
+    async def renew(self, lease: Lease) -> None:
+        """Say that the process lives; due several times per LEASE_S. Raises LeaseLost."""
+
+    async def park(self, lease: Lease) -> None:
+        """No process holds the run any more; its locks stay. Raises LeaseLost."""
+
+    async def release(self, lease: Lease) -> None:
+        """Free its units. Safe to call twice; does nothing under a lost lease."""
+
+    async def holdings(self) -> Sequence[Holding]:
+        """Every run that holds units, oldest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """What one person says to one decision. `shown` is the consequence that was previewed to them."""
+
+    choice: Choice
+    by: str
+    reason: str = ""
+    shown: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenDecision:
+    """A decision that waits, and what was said to it so far. `asked_at` is UTC, seconds since 1970."""
+
+    run: str
+    plan: str
+    requester: str
+    asked_at: float
+    asked: DecisionAsked
+    votes: tuple[Vote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Where a decision stands after a vote: settled on `choice`, or `missing` more people have to say the same."""
+
+    choice: Choice | None
+    missing: int = 0
+    votes: tuple[Vote, ...] = ()
+
+
+class Decisions(Protocol):
+    """Where answers are given and found, shared by everybody who shares the state folder. Compare-and-swap.
+
+    What is asked is known from the journal's facts; a decision is open from its DecisionAsked to its
+    DecisionAnswered or DecisionWithdrawn, and settled from the vote that decides it. Raises: OrchError when the disk
+    refuses.
+    """
+
+    async def open(self) -> Sequence[OpenDecision]:
+        """All that wait, oldest first; cheap: no plan is read."""
+
+    async def vote(self, run: str, decision: int, vote: Vote, approval: Approval, requester: str) -> Tally:
+        """Say something, in one transaction with the look at what was said before.
+
+        Raises: BadInput naming whoever answered before, with what, when and why; or that nothing is asked (any more);
+        or that this person may not answer (`approval`, *requester*), or has said something else already.
+        """
+
+    async def settled(self, run: str, decision: int) -> Answer | None:
+        """The answer, once enough people have said the same. Without `waited_s`."""
+
+    async def order(self, run: str, order: Order, by: str) -> None:
+        """Leave an order for the process that holds *run*."""
+
+    async def orders(self, run: str) -> Sequence[tuple[Order, str]]:
+        """All orders that were ever left for *run*, in order, with who left them."""
+
+    async def changed(self, run: str) -> None:
+        """Return when there may be something new for *run*: at once when another process wrote, within a second."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What was observed of every unit of a playbook, under a tag. `at` is UTC, seconds since 1970."""
+
+    tag: str
+    at: float
+    by: str
+    name: str
+    made_from: MadeFrom
+    units: tuple[Unit, ...]
+
+
+class Snapshots(Protocol):
+    """Tagged snapshots in the state folder. Raises: OrchError when the disk refuses."""
+
+    async def save(self, snapshot: Snapshot) -> None:
+        """Keep it. Raises BadInput if the tag is taken: a snapshot is never overwritten."""
+
+    async def load(self, tag: str) -> Snapshot | None:
+        """The snapshot of that tag; None if there is none."""
+
+    async def all(self) -> Sequence[Snapshot]:
+        """All of them, newest first."""
+
+
+class Notifier(Protocol):
+    """Tells people. Never raises and never holds anything up: what goes wrong is returned as words."""
+
+    async def send(self, notice: Notice, event: Mapping[str, Any]) -> str:
+        """Render and send; "" if it was handed over, else why not. *event* is what templates see."""
+
+
 class Journal(Protocol):
     """Append-only facts of runs, on local disk, committed before `append` returns.
 
@@ -238,8 +402,11 @@ class Journal(Protocol):
     one run are kept in call order.
     """
 
-    async def append(self, run: str, facts: Sequence[Fact]) -> Sequence[Stamped]:
-        """Write all facts in one transaction, or none. Returns them numbered and stamped."""
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        """Write all facts in one transaction, or none. Returns them numbered and stamped.
+
+        Under a *lease* the same transaction checks its epoch: LeaseLost if it is not the run's newest.
+        """
 
     async def read(self, run: str) -> Sequence[Stamped]:
         """All facts of *run* in order; empty if there is no such run."""
