@@ -313,7 +313,8 @@ class Vote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenDecision:
-    """A decision that waits, and what was said to it so far. `asked_at` is UTC, seconds since 1970."""
+    """A decision that waits, and what was said to it so far. `asked_at` is UTC, seconds since 1970; `approval`, of the
+    run's plan, tells who may answer, for a table that reads no plan."""
 
     run: str
     plan: str
@@ -321,6 +322,7 @@ class OpenDecision:
     asked_at: float
     asked: DecisionAsked
     votes: tuple[Vote, ...] = ()
+    approval: Approval = Approval()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
