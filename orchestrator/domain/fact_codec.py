@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 from operator import attrgetter
 from types import NoneType, UnionType
-from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import (
@@ -62,6 +62,7 @@ _CHECK_KINDS: Mapping[str, type[Any]] = {
 _KIND_OF = {made: kind for kinds in (FACT_KINDS, _CHECK_KINDS) for kind, made in kinds.items()}
 _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode
 _Convert = Callable[[Any], Any]
+_Made = TypeVar("_Made")
 
 
 class _Codec(NamedTuple):
@@ -101,6 +102,30 @@ def decode(text: str) -> Fact:
             f"the journal holds a fact that can't be read ({type(exc).__name__}: {exc}): {text[:80]!r}",
             hint="the file is damaged or a newer orch wrote it; try the orch that wrote it",
         ) from exc
+
+
+def packed(value: Any) -> Any:
+    """A dataclass of which facts are made (a plan, units, a MadeFrom), as JSON values: what a file or a column holds.
+
+    Raises:
+        TypeError: facts hold nothing of this type.
+    """
+    made: Any = type(value)
+    write = _codec(made).to_json
+    return value if write is None else write(value)
+
+
+def unpacked(made: type[_Made], data: Any) -> _Made:
+    """What `packed` made JSON values of; *data* is used up. A field that *data* lacks has its default.
+
+    Raises:
+        OrchError: the values are those of something else, or a newer orch wrote them.
+    """
+    codec: Any = _codec(cast(Any, made))
+    try:
+        return cast(_Made, data if codec.from_json is None else codec.from_json(data))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        raise OrchError(f"what was kept of a {made.__name__} can't be read ({type(exc).__name__}: {exc})") from exc
 
 
 def _upcast(data: dict[str, Any]) -> dict[str, Any]:
