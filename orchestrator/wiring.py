@@ -30,7 +30,7 @@ from orchestrator.domain.secrets import VaultPassword
 
 if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
-    from orchestrator.engine.jobs import Header, World
+    from orchestrator.engine.jobs.world import Header, World
     from orchestrator.engine.ports import AskPassword, Hosts
 
 
@@ -90,7 +90,7 @@ async def world(project: Project, asked: Iterable[str], *, ask: "AskPassword | N
     from orchestrator.adapters.either import reaching
     from orchestrator.adapters.local_command import ControllerCommand
     from orchestrator.adapters.probe import ControllerProbe
-    from orchestrator.engine.jobs import World
+    from orchestrator.engine.jobs.world import World
 
     fetch = fetching(project.secrets.reveal, project.secrets.forget)
     expected = chain.from_iterable(project.connections[host] for host in asked)
@@ -130,7 +130,7 @@ def header(arguments: Sequence[str]) -> "Header":
     """Who begins a run now, and with which words: no option takes a secret."""
     from orchestrator.adapters.requester import requester
     from orchestrator.adapters.run_id import new_run_id
-    from orchestrator.engine.jobs import Header
+    from orchestrator.engine.jobs.world import Header
 
     typed = shlex.join(["orch", *arguments])
     return Header(run=new_run_id(), requester=requester(), controller=socket.gethostname(), command=typed)

@@ -1,6 +1,6 @@
 """The afternoon before: whether every host, right, service and gate is as the night will need it.
 
-Pure: `jobs.check` asks the world, this judges the answers.
+Pure: `jobs.surveying.check` asks the world, this judges the answers.
 """
 
 from collections.abc import Sequence

@@ -26,7 +26,8 @@ from orchestrator.domain.results import REACHED_BY, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.timeline import Timeline
-from orchestrator.engine import jobs
+from orchestrator.engine.jobs import surveying
+from orchestrator.engine.jobs.world import World
 from orchestrator.interfaces import preview_view
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.plain import PlainView
@@ -58,15 +59,15 @@ def shut() -> EitherHosts:
 
 @in_virtual_time
 async def test_a_survey_tells_who_was_reached_by_another_way() -> None:
-    found = await jobs.survey(questions(SHOP, Choice(), Action.STOP), shut())
+    found = await surveying.survey(questions(SHOP, Choice(), Action.STOP), shut())
     assert found.detours == {"app-01": HOW}
     assert found.unreachable == ()
 
 
 @in_virtual_time
 async def test_a_checkup_tells_it_and_takes_it_for_no_problem() -> None:
-    world = jobs.World(hosts=shut(), probe=MemoryProbe(MemoryFleet()), local=MemoryLocal())
-    found = await jobs.check(SHOP, questions(SHOP, Choice(), Action.STATUS), world)
+    world = World(hosts=shut(), probe=MemoryProbe(MemoryFleet()), local=MemoryLocal())
+    found = await surveying.check(SHOP, questions(SHOP, Choice(), Action.STATUS), world)
     assert [(host.host, host.detour) for host in found.hosts] == [("app-01", HOW), ("app-02", "")]
     assert all(host.ok for host in found.hosts)
     assert drawn(checkup_tables(found)).count(f"reached by {HOW}") == 1
@@ -83,7 +84,7 @@ async def test_a_result_has_it_for_evidence() -> None:
 
 @in_virtual_time
 async def test_a_preview_names_the_hosts_together(capsys: pytest.CaptureFixture[str]) -> None:
-    found = await jobs.survey(questions(SHOP, Choice(), Action.STOP), shut())
+    found = await surveying.survey(questions(SHOP, Choice(), Action.STOP), shut())
     plan = build(SHOP, Choice(), Action.STOP, found)
     both = Survey({host: HostSurvey(host=host, detour=HOW) for host in ("app-01", "app-02")})
     text = drawn(preview_view.render(preview(plan), both, Console(width=200)))

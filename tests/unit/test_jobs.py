@@ -19,12 +19,14 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.service import Asked, Reading, StartType, State
-from orchestrator.engine import jobs
+from orchestrator.engine.jobs.running import run
+from orchestrator.engine.jobs.surveying import check, survey
+from orchestrator.engine.jobs.world import Header, World
 from orchestrator.engine.ports import CommandOutput, Order
 
 SHOP = draft(entry("sql", "db-01"), entry("orders", "app-01 app-02", "sql"))
 EVERYWHERE = Choice()
-HEADER = jobs.Header(run="r1", requester="anna", controller="desk", command="orch stop")
+HEADER = Header(run="r1", requester="anna", controller="desk", command="orch stop")
 
 
 def shop_fleet(**of_orders: object) -> MemoryFleet:
@@ -35,18 +37,16 @@ def shop_fleet(**of_orders: object) -> MemoryFleet:
     return fleet
 
 
-def world(fleet: MemoryFleet) -> jobs.World:
-    return jobs.World(hosts=MemoryHosts(fleet), probe=MemoryProbe(fleet), local=MemoryLocal())
+def world(fleet: MemoryFleet) -> World:
+    return World(hosts=MemoryHosts(fleet), probe=MemoryProbe(fleet), local=MemoryLocal())
 
 
 async def run_it(of: Draft, action: Action, fleet: MemoryFleet, orders: asyncio.Queue[Order]) -> list[Stamped]:
     """Survey, plan and run; every fact that the journal took, as the watcher heard of it."""
     there, journal, heard = world(fleet), MemoryJournal(), list[Stamped]()
-    survey = await jobs.survey(questions(of, EVERYWHERE, action), there.hosts)
-    plan = build(of, EVERYWHERE, action, survey)
-    ended = await jobs.run(
-        plan, there, journal, header=HEADER, orders=orders.get, watch=heard.append, note=lambda _: None
-    )
+    live = await survey(questions(of, EVERYWHERE, action), there.hosts)
+    plan = build(of, EVERYWHERE, action, live)
+    ended = await run(plan, there, journal, header=HEADER, orders=orders.get, watch=heard.append, note=lambda _: None)
     assert [stamped.fact for stamped in await journal.read("r1")] == [stamped.fact for stamped in heard]
     assert heard[-1].fact == ended
     return heard
@@ -60,7 +60,7 @@ async def test_a_survey_asks_every_host_once_and_side_by_side() -> None:
     told: list[str] = []
     began_s = asyncio.get_running_loop().time()
     asked = questions(SHOP, EVERYWHERE, Action.STOP)
-    found = await jobs.survey(asked, world(fleet).hosts, answered=lambda said: told.append(said.host))
+    found = await survey(asked, world(fleet).hosts, answered=lambda said: told.append(said.host))
     assert asyncio.get_running_loop().time() - began_s == pytest.approx(3.0)
     assert sorted(told) == ["app-01", "app-02", "db-01"]
     assert dict(fleet.exchanges) == {(host, "read"): 1 for host in fleet.hosts}
@@ -73,7 +73,7 @@ async def test_a_survey_tries_a_host_that_refuses_soon_again_but_not_a_silent_on
     fleet.fault("db-01", Fault.UNREACHABLE, times=2)
     fleet.fault("app-01", Fault.SILENT, times=None)
     fleet.fault("app-02", Fault.AUTH, times=None)
-    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
+    found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
     assert found.hosts["db-01"].problem is None
     kinds = {said.host: said.problem.kind for said in found.unreachable if said.problem}
     assert kinds == {"app-01": ProblemKind.UNREACHABLE, "app-02": ProblemKind.AUTH}
@@ -137,7 +137,7 @@ async def test_a_checkup_finds_what_would_hurt_the_night_and_changes_nothing() -
     fleet.add("app-03", MemoryService(name="cache"))
     fleet.add("app-04")
     fleet.fault("app-03", Fault.UNREACHABLE, times=None)
-    found = await jobs.check(of, questions(of, EVERYWHERE, Action.STATUS), world(fleet))
+    found = await check(of, questions(of, EVERYWHERE, Action.STATUS), world(fleet))
     hosts = {row.host: row.ok for row in found.hosts}
     assert hosts == {"127.0.0.1": True, "app-01": True, "app-02": True, "app-03": False, "app-04": True}
     units = {row.unit: (row.ok, row.said) for row in found.units}
@@ -160,7 +160,7 @@ async def test_a_checkup_tells_rights_that_are_missing_when_the_host_tells_who_w
     fleet = MemoryFleet()
     host = fleet.add("app-01", MemoryService(name="orders", state=State.RUNNING, security="D:(A;;CCRP;;;WD)"))
     host.facts = type(host.facts)(transport="memory", sids=("S-1-5-21-1-2-3-1001", "S-1-1-0"), clock_skew_s=-900.0)
-    found = await jobs.check(of, questions(of, EVERYWHERE, Action.STATUS), world(fleet))
+    found = await check(of, questions(of, EVERYWHERE, Action.STATUS), world(fleet))
     assert [(row.may_start, row.may_stop, row.said) for row in found.units] == [
         (True, False, "this account may not stop it")
     ]
@@ -184,7 +184,7 @@ async def test_a_node_is_asked_once_what_its_cluster_owns() -> None:
     fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="clussvc", state=State.RUNNING))
     fleet.add("app-02", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.STOPPED))
     fleet.hosts["app-01"].commands["reg.exe"] = CommandOutput(0, NODE)
-    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
+    found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
     assert [dict(one.clustered) for one in found.hosts.values()] == [{}, {"orders": "The orders"}, {}]
     assert [line for line in fleet.asked if "reg" in line] == ["run reg.exe@app-01"]
     assert not found.clusters_unread
@@ -204,7 +204,7 @@ async def test_a_node_that_does_not_tell_is_named(answer: CommandOutput | None, 
     fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.RUNNING))
     if answer is not None:
         fleet.hosts["app-01"].commands["reg.exe"] = answer
-    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
+    found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
     assert found.clusters_unread == {"app-01": why}
     assert found.hosts["app-01"].problem is None
 
@@ -227,7 +227,7 @@ class Narrow(MemoryHosts):
 
 @in_virtual_time
 async def test_an_endpoint_that_refuses_to_tell_of_the_cluster_is_asked_without() -> None:
-    found = await jobs.survey(questions(SHOP, EVERYWHERE, Action.STOP), Narrow(shop_fleet()))
+    found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), Narrow(shop_fleet()))
     assert not found.unreachable
     assert set(found.clusters_unread.values()) == {"the endpoint refuses to tell of ClusSvc"}
     assert [reading.asked.name for reading in found.hosts["app-01"].readings] == ["orders"]

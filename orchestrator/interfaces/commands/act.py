@@ -19,7 +19,9 @@ from orchestrator.domain.planning.choice import Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
-from orchestrator.engine import jobs
+from orchestrator.engine.jobs.running import run
+from orchestrator.engine.jobs.surveying import survey
+from orchestrator.engine.jobs.world import World
 from orchestrator.engine.ports import Journal, Order
 from orchestrator.interfaces import preview_view, surveying, views
 from orchestrator.interfaces.asking import Asker
@@ -84,23 +86,23 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
     async with wiring.world(project, asked, ask=asker.ask) as world:
         try:
             with surveying.shown(len(asked), asker, quiet=options.json) as answered:
-                survey = await jobs.survey(asked, world.hosts, answered=answered)
+                live = await survey(asked, world.hosts, answered=answered)
         except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
             raise Declined("interrupted while the live state was read; nothing was touched") from None
-        excluded = _excluded(project, choice, action, survey, policy, dry_run=options.dry_run)
-        plan = build(project.draft, choice, action, survey, excluded=excluded, controller=world.controller)
+        excluded = _excluded(project, choice, action, live, policy, dry_run=options.dry_run)
+        plan = build(project.draft, choice, action, live, excluded=excluded, controller=world.controller)
         if options.dry_run:
-            preview_view.show(preview(plan), survey, json=options.json)
-            return 1 if survey.unreachable and policy is not OnUnreachable.EXCLUDE else 0
+            preview_view.show(preview(plan), live, json=options.json)
+            return 1 if live.unreachable and policy is not OnUnreachable.EXCLUDE else 0
         journal = wiring.journal(state)
         try:
             await journal.prepare()
         except OrchError as error:
             raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
         if options.yes:
-            preview_view.warn(survey)
+            preview_view.warn(live)
         else:
-            _agree(plan, survey)
+            _agree(plan, live)
         return await _run(plan, world, journal, options, asker)
 
 
@@ -216,7 +218,7 @@ class _Orders:
         os._exit(5)
 
 
-async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options, asker: Asker) -> int:
+async def _run(plan: Plan, world: World, journal: Journal, options: Options, asker: Asker) -> int:
     header = wiring.header(sys.argv[1:])
     view = views.of_run(json=options.json)
 
@@ -229,7 +231,7 @@ async def _run(plan: Plan, world: jobs.World, journal: Journal, options: Options
     orders.listen(loop)
     try:
         with asker.over(view):
-            ended = await jobs.run(
+            ended = await run(
                 plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
             )
     finally:

@@ -15,7 +15,7 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.planning.picture import GOALS, Picture, picture
 from orchestrator.domain.survey import Survey
-from orchestrator.engine import jobs
+from orchestrator.engine.jobs.surveying import survey
 from orchestrator.interfaces import surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
@@ -55,9 +55,9 @@ def graph(  # noqa: PLR0913 - one parameter an option
             exclude=project.select(exclude) or frozenset(),
             services=tuple(service) if service else None,
         )
-        survey = asyncio.run(_survey(project, choice, quiet=json)) if live else None
-        found = picture(project.draft, choice, Action(action), survey)
-        _show(found, survey or Survey(), format, json=json)
+        live_state = asyncio.run(_survey(project, choice, quiet=json)) if live else None
+        found = picture(project.draft, choice, Action(action), live_state)
+        _show(found, live_state or Survey(), format, json=json)
         raise typer.Exit(1 if found.not_read else 0)
 
 
@@ -65,16 +65,16 @@ async def _survey(project: wiring.Project, choice: Choice, *, quiet: bool) -> Su
     asked, asker = questions(project.draft, choice, Action.STATUS), Asker()
     async with wiring.world(project, asked, ask=asker.ask) as world:
         with surveying.shown(len(asked), asker, quiet=quiet) as answered:
-            return await jobs.survey(asked, world.hosts, answered=answered)
+            return await survey(asked, world.hosts, answered=answered)
 
 
-def _show(found: Picture, survey: Survey, format: str, *, json: bool) -> None:
+def _show(found: Picture, live: Survey, format: str, *, json: bool) -> None:
     if json:
-        print_json(json_module.dumps({**asdict(found), "detours": survey.detours}))
+        print_json(json_module.dumps({**asdict(found), "detours": live.detours}))
     elif format in MARKUP:
         sys.stdout.write(MARKUP[format](found))
-        for line in by_another_way(survey):
+        for line in by_another_way(live):
             err().print(line)
     else:
         console = out()
-        console.print(render(found, console), *by_another_way(survey), sep="\n")
+        console.print(render(found, console), *by_another_way(live), sep="\n")

@@ -14,7 +14,8 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.service import State
-from orchestrator.engine import jobs
+from orchestrator.engine.jobs import surveying as looking
+from orchestrator.engine.jobs.world import World
 from orchestrator.interfaces import surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
@@ -50,9 +51,9 @@ def status(  # noqa: PLR0913 - one parameter an option
         )
         asked = questions(project.draft, choice, Action.STATUS)
 
-        async def look(world: jobs.World, asker: Asker) -> int:
+        async def look(world: World, asker: Asker) -> int:
             with surveying.shown(len(asked), asker, quiet=json) as answered:
-                survey = await jobs.survey(asked, world.hosts, answered=answered)
+                survey = await looking.survey(asked, world.hosts, answered=answered)
             found = expectations(project.draft, choice, survey, expected=EXPECTED.get(expect or ""))
             if json:
                 print_json(json_module.dumps({**asdict(found), "detours": survey.detours}))
@@ -79,9 +80,9 @@ def check(
         choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
         asked = questions(project.draft, choice, Action.STATUS)
 
-        async def look(world: jobs.World, asker: Asker) -> int:
+        async def look(world: World, asker: Asker) -> int:
             with surveying.shown(len(asked), asker, quiet=json) as answered:
-                found = await jobs.check(project.draft, asked, world, answered=answered)
+                found = await looking.check(project.draft, asked, world, answered=answered)
             if json:
                 print_json(json_module.dumps({**asdict(found), "problems": found.problems}))
             else:
@@ -91,9 +92,7 @@ def check(
         raise typer.Exit(_with_world(project, asked, look))
 
 
-def _with_world(
-    project: wiring.Project, asked: Iterable[str], look: Callable[[jobs.World, Asker], Awaitable[int]]
-) -> int:
+def _with_world(project: wiring.Project, asked: Iterable[str], look: Callable[[World, Asker], Awaitable[int]]) -> int:
     async def main() -> int:
         asker = Asker()
         async with wiring.world(project, asked, ask=asker.ask) as world:

@@ -1,54 +1,25 @@
-"""The use cases: survey, run, check. Each takes plans or drafts and the ports, and returns data.
-
-Loading files and choosing who answers a port is `wiring`'s; asking a person is the interfaces'.
-"""
+"""Looking at hosts without changing anything: what is there now, and what would hurt the night."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
 from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
-from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import Asked, Reading, State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
-from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.ports import (
-    ConductorPorts,
-    HostFacts,
-    Hosts,
-    Journal,
-    LocalCommand,
-    NoteTaker,
-    Order,
-    Probe,
-    may_be_cut,
-)
+from orchestrator.engine.jobs.world import World
+from orchestrator.engine.ports import HostFacts, Hosts, may_be_cut
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
-from orchestrator.engine.work.work import Work
 
 SURVEY_TRIES = 3
 SURVEY_RETRY_S = 1.0
 CLUSTER_S = 20.0
 SURVEY_PATIENCE_S = 10.0
 """A try that took longer than this met a silent host: a person waits, and asking again would take as long again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """The ports that every use case needs. `controller` are the hosts that are this very machine."""
-
-    hosts: Hosts
-    probe: Probe
-    local: LocalCommand
-    controller: frozenset[str] = frozenset()
 
 
 async def survey(
@@ -134,53 +105,6 @@ async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tu
     cut = any(may_be_cut(part.output) for part in parts)
     found = clustered("\n".join(part.output for part in parts))
     return found, "the cluster has more resources than are read" if cut else ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
-    """Who began a run, where, and with which words (without secrets)."""
-
-    run: str
-    requester: str
-    controller: str
-    command: str
-
-
-async def run(
-    plan: Plan,
-    world: World,
-    journal: Journal,
-    *,
-    header: Header,
-    orders: Callable[[], Coroutine[Any, Any, Order]],
-    watch: Callable[[Stamped], None],
-    note: NoteTaker,
-) -> RunEnded:
-    """Carry the plan out and return how it ended; every fact is on disk before `watch` hears of it.
-
-    Raises:
-        OrchError: the journal can't be written. Nothing further was issued; what was under way has settled.
-    """
-
-    async def append(facts: Sequence[Fact]) -> None:
-        for stamped in await journal.append(header.run, facts):
-            watch(stamped)
-
-    began = RunBegan(
-        run=header.run,
-        plan=plan,
-        requester=header.requester,
-        controller=header.controller,
-        command=header.command,
-    )
-    await append([began])
-    state = RunState.begin(plan)
-    state.apply(began)
-    work = Work(plan, world.hosts, world.probe, world.local, note)
-    state = await conduct(plan, state, ConductorPorts(run=work.run, append=append, orders=orders))
-    ended = state.verdict()
-    await append([ended])
-    return ended
 
 
 async def check(

@@ -1,0 +1,25 @@
+"""What use cases are given: the way to the hosts, and who is acting."""
+
+from dataclasses import dataclass
+
+from orchestrator.engine.ports import Hosts, LocalCommand, Probe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The ports that every use case needs. `controller` are the hosts that are this very machine."""
+
+    hosts: Hosts
+    probe: Probe
+    local: LocalCommand
+    controller: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """Who began a run, where, and with which words (without secrets)."""
+
+    run: str
+    requester: str
+    controller: str
+    command: str
