@@ -241,6 +241,10 @@ class RunSummary:
     counts: Mapping[str, int]
 
 
+LEASE_S = 60.0
+"""How long a run may be silent before another process may take it over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """The right to act for a run. The epoch rises with every takeover; an older one is worth nothing."""
@@ -355,6 +359,10 @@ class Decisions(Protocol):
     async def settled(self, run: str, decision: int) -> Answer | None:
         """The answer, once enough people have said the same. Without `waited_s`."""
 
+    async def settle_by_timeout(self, run: str, decision: int, choice: Choice) -> Answer:
+        """The time to answer is over: settle it on *choice*, unless it is settled. Returns the answer that counts,
+        without `waited_s`: the timeout's, or that of whoever was first."""
+
     async def order(self, run: str, order: Order, by: str) -> None:
         """Leave an order for the process that holds *run*."""
 
@@ -362,7 +370,8 @@ class Decisions(Protocol):
         """All orders that were ever left for *run*, in order, with who left them."""
 
     async def changed(self, run: str) -> None:
-        """Return when there may be something new for *run*: at once when another process wrote, within a second."""
+        """Return when there may be something new for *run*: soon after anybody wrote, and after a second in any case, so
+        that who looks, waits here and looks again misses nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
