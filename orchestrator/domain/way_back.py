@@ -1,0 +1,243 @@
+"""The way back: what puts the units that a run touched to where they were, narrowed from the plan's own way back.
+
+Room: domain. A unit was *before* where the plan's snapshot (`unit.seen`) has it. One that was running then, or on its
+way up, goes to Running; one that was Stopped, or on its way down, to Stopped. Nothing can bring a unit back to Paused:
+it goes to Running, and is named.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from orchestrator.domain import estimate
+from orchestrator.domain.facts import Strayed
+from orchestrator.domain.plan import Action, Barrier, LeftAlone, Node, Plan, Role, Stage, Unit
+from orchestrator.domain.service import ServiceStatus, State
+
+_UNREAD = "unknown"
+_DOWN = (State.STOPPED, State.STOP_PENDING)
+_HELD = (State.PAUSED, State.PAUSE_PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A unit that the run acted on or may have acted on: the state that the run left it in, and the one that it is in
+    now; "" where that is not known."""
+
+    left: str
+    live: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether somebody or something else moved the unit since.
+
+        What the run left on its way somewhere (StopPending) has come to its end since: that is no change by others.
+        """
+        return bool(self.left and self.live) and self.live != self.left and not State(self.left).pending
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """The stages that put back what can be put back, and what they can't or must not: each with why."""
+
+    stages: tuple[Stage, ...]
+    changed_since: tuple[Strayed, ...] = ()
+
+
+def home(unit: Unit) -> State | None:
+    """The state that a way back brings *unit* to; None if nobody saw it before."""
+    if unit.seen is None:
+        return None
+    return State.STOPPED if unit.seen.state in _DOWN else State.RUNNING
+
+
+def as_before(unit: Unit, state: str) -> bool:
+    """Whether a unit found in *state* is where the snapshot had it. Of what was paused, only Paused is that."""
+    if unit.seen is not None and unit.seen.state in _HELD:
+        return state == State.PAUSED
+    return state != "" and state == home(unit)
+
+
+def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
+    """The stages that would put back every unit that *plan* acts on."""
+    return plan.back or (plan.stages[1:] if plan.action is Action.RESTART else ())
+
+
+def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) -> WayBack:
+    """The way back of a run over *plan* that touched the units *touched* (by id).
+
+    Acts on those that are not as before and are where the run left them, or can't be read; with *accept_drift* also on
+    those that somebody else moved since. What was moved since and is not acted on is probed, so that nothing starts
+    (or stops) on top of it; all that lies between hands the order on.
+    """
+    back = whole_way_back(plan)
+    goals = {node.unit.id: stage.goal for stage in back for node in stage.nodes if node.role is Role.ACT}
+    acting: set[str] = set()
+    probed: set[str] = set()
+    strayed: list[Strayed] = []
+    for unit in _units(plan):
+        touch = touched.get(unit.id)
+        if touch is None or as_before(unit, touch.live):
+            continue
+        goal = home(unit)
+        changed = touch.changed and not accept_drift
+        why = _held_words(unit)
+        if touch.live != goal:
+            if goals.get(unit.id) is not goal:
+                why = why or "it was not there when the run came to it, and the way back does not move it"
+            elif changed:
+                probed.add(unit.id)
+            else:
+                acting.add(unit.id)
+        if changed or why:
+            strayed.append(Strayed(unit.id, touch.left or _UNREAD, touch.live or _UNREAD, why))
+    stages = (narrowed(stage, acting, probed) for stage in back)
+    return WayBack(tuple(stage for stage in stages if stage is not None), tuple(strayed))
+
+
+def rollback_plan(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool, name: str) -> Plan:
+    """The way back as a plan of its own, for a run over *plan* that has ended.
+
+    Its snapshot is the live state: what is not known of a touched unit is not seen. It has no way back itself.
+    """
+    way = way_back(plan, touched, accept_drift=accept_drift)
+    return Plan(
+        name=name,
+        action=Action.ROLLBACK,
+        stages=tuple(_as_now(stage, touched) for stage in way.stages),
+        left_alone=tuple(LeftAlone(unit=one.unit, why=in_words(one)) for one in way.changed_since),
+        poll_s=plan.poll_s,
+        policy=plan.policy,
+    )
+
+
+def in_words(strayed: Strayed) -> str:
+    """Why the way back does not bring the unit to where it was, for people."""
+    moved = f"changed since: the run left it {strayed.left}, and it is {strayed.found}; --accept-drift acts on it too"
+    return strayed.why or moved
+
+
+def stops_running(plan: Plan) -> int:
+    """How many units *plan* would stop that ran when it was made."""
+    return len(
+        {
+            node.unit.id
+            for stage in plan.stages
+            if stage.goal is State.STOPPED
+            for node in stage.nodes
+            if node.role is Role.ACT and node.unit.seen is not None and node.unit.seen.state not in _DOWN
+        }
+    )
+
+
+def narrowed(stage: Stage, acting: AbstractSet[str], probed: AbstractSet[str]) -> Stage | None:
+    """*stage* with nobody but *acting* acting; None if none of them does.
+
+    *probed* are looked at instead. What lies between the others hands the order on; what lies beside them is gone.
+    Cost: O((nodes + edges) log nodes).
+    """
+    nodes = [_narrowed(node, acting, probed) for node in stage.nodes]
+    if not any(node.role is Role.ACT for node in nodes):
+        return None
+    kept = _between(replace(stage, nodes=tuple(nodes)))
+    place = {index: number for number, index in enumerate(kept)}
+    opened: dict[int, int | None] = {}
+    barriers: list[Barrier] = []
+    rows: list[Node] = []
+    for index in kept:
+        node = nodes[index]
+        for number in node.waits_for:
+            if number not in opened:
+                barrier = _pruned(stage.barriers[number], place)
+                opened[number] = None if barrier is None else len(barriers)
+                barriers += [] if barrier is None else [barrier]
+        waits = tuple(now for number in node.waits_for if (now := opened[number]) is not None)
+        after = None if node.begins_after is None else place.get(node.begins_after)
+        rows.append(replace(node, waits_for=waits, begins_after=after))
+    return estimate.complete(replace(stage, nodes=tuple(rows), barriers=tuple(barriers)))
+
+
+def _units(plan: Plan) -> Iterator[Unit]:
+    """The units that the plan acts on, each once, in plan order."""
+    known: set[str] = set()
+    for stage in plan.stages:
+        for node in stage.nodes:
+            if node.role is Role.ACT and node.unit.id not in known:
+                known.add(node.unit.id)
+                yield node.unit
+
+
+def _held_words(unit: Unit) -> str:
+    if unit.seen is None or unit.seen.state not in _HELD:
+        return ""
+    return f"it was {unit.seen.state}, and nothing can pause it again from here: Running is the nearest"
+
+
+def _as_now(stage: Stage, touched: Mapping[str, Touch]) -> Stage:
+    nodes = (replace(node, unit=_seen_now(node.unit, touched.get(node.unit.id))) for node in stage.nodes)
+    return replace(stage, nodes=tuple(nodes))
+
+
+def _seen_now(unit: Unit, touch: Touch | None) -> Unit:
+    if unit.seen is None or touch is None:
+        return unit
+    if not touch.live:
+        return replace(unit, seen=None)
+    before = unit.seen
+    now = ServiceStatus(
+        name=before.name,
+        state=State(touch.live),
+        start_type=before.start_type,
+        display_name=before.display_name,
+        requires=before.requires,
+        required_by=before.required_by,
+    )
+    return replace(unit, seen=now)
+
+
+def _narrowed(node: Node, acting: AbstractSet[str], probed: AbstractSet[str]) -> Node:
+    if node.role is not Role.ACT or node.unit.id in acting:
+        return node
+    if node.unit.id in probed:
+        return replace(node, role=Role.PROBE, expected_s=0.0, guessed=False)
+    return replace(node, role=Role.PASS, gates=(), expected_s=0.0, guessed=False)
+
+
+def _between(stage: Stage) -> list[int]:
+    """The places that a narrowed stage needs: who acts, the probes before or behind them, and who hands on between."""
+    graph = estimate.Graph([n.waits_for for n in stage.nodes], [n.begins_after for n in stage.nodes], stage.barriers)
+    acts = [node.role is Role.ACT for node in stage.nodes] + [False] * len(stage.barriers)
+    looks = [node.role is not Role.PASS for node in stage.nodes] + [False] * len(stage.barriers)
+    behind, before = _behind(graph, acts), _before(graph, acts)
+    hands_on = [one and other for one, other in zip(_behind(graph, looks), _before(graph, looks), strict=True)]
+    return [
+        place
+        for place, node in enumerate(stage.nodes)
+        if acts[place] or (behind[place] or before[place] if node.role is Role.PROBE else hands_on[place])
+    ]
+
+
+def _behind(graph: estimate.Graph, marked: Iterable[bool]) -> list[bool]:
+    """The places that wait for a marked one, directly or not."""
+    found, own = [False] * len(graph.order), list(marked)
+    for place in graph.order:
+        if found[place] or own[place]:
+            for later in (*graph.ends[place], *graph.begins.get(place, ())):
+                found[later] = True
+    return found
+
+
+def _before(graph: estimate.Graph, marked: Iterable[bool]) -> list[bool]:
+    """The places that a marked one waits for, directly or not."""
+    found, own = [False] * len(graph.order), list(marked)
+    for place in reversed(graph.order):
+        found[place] = any(found[later] or own[later] for later in (*graph.ends[place], *graph.begins.get(place, ())))
+    return found
+
+
+def _pruned(barrier: Barrier, place: Mapping[int, int]) -> Barrier | None:
+    """*barrier* over the places that are left. An instance that is gone has nothing to wait for: it is ok."""
+    groups = (tuple(place[index] for index in group if index in place) for group in barrier.instances)
+    left = tuple(group for group in groups if group)
+    need = barrier.need - (len(barrier.instances) - len(left))
+    return replace(barrier, instances=left, need=need) if left and (need > 0 or barrier.soft) else None
