@@ -4,9 +4,7 @@ An adapter is imported by the function that chooses it: `orch validate` pays for
 """
 
 import os
-import shlex
-import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -29,16 +27,14 @@ from orchestrator.domain.inventory.reach import Reach
 from orchestrator.domain.secrets import VaultPassword
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.journal.sqlite import SqliteJournal
-    from orchestrator.engine.jobs.world import Header, World
+    from orchestrator.engine.jobs.world import World
     from orchestrator.engine.ports import AskPassword, Hosts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Project:
-    """A playbook and its inventory, loaded without a mistake; `connections` has the ways to each host that it names."""
+class Ways:
+    """An inventory, and the ways to hosts of it, by name."""
 
-    draft: Draft
     inventory: Inventory
     connections: Mapping[str, Sequence[Connection]]
     secrets: SecretStore
@@ -46,6 +42,13 @@ class Project:
     def select(self, typed: Sequence[str] | None) -> frozenset[str] | None:
         """The hosts of all patterns together; None if there is none. Raises BadInput."""
         return frozenset(host for one in typed for host in patterns.select(self.inventory, one)) if typed else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project(Ways):
+    """A playbook and its inventory, loaded without a mistake; `connections` has each host that the playbook names."""
+
+    draft: Draft
 
 
 def state_folder(typed: Path | None) -> Path:
@@ -70,17 +73,22 @@ def load(
 
 
 def load_hosts(
-    plan: Path | None, inventory: Sequence[Path] | None, pattern: str, *, vault: Sequence[VaultPassword] = ()
-) -> tuple[Inventory, Mapping[str, Sequence[Connection]]]:
-    """The inventory alone, and the ways to the hosts of *pattern*. Raises Mistakes, BadInput."""
+    plan: Path | None,
+    inventory: Sequence[Path] | None,
+    chosen: Callable[[Inventory], Iterable[str]],
+    *,
+    answers: Mapping[str, str],
+    vault: Sequence[VaultPassword] = (),
+) -> Ways:
+    """The inventory alone, which *plan* may name, and the ways to its *chosen* hosts. Raises Mistakes, BadInput."""
     safe = Vault(vault)
-    hosts = load_inventory(plan, inventory, safe)
-    reach = Reach(hosts, Renderer(), reveal=SecretStore(vault=safe.reveal).reveal)
-    return hosts, reach.all(patterns.select(hosts, pattern))
+    hosts, secrets = load_inventory(plan, inventory, safe), SecretStore(answers, safe.reveal)
+    reach = Reach(hosts, Renderer(), ask="password" in answers, reveal=secrets.reveal)
+    return Ways(inventory=hosts, connections=reach.all(chosen(hosts)), secrets=secrets)
 
 
 @asynccontextmanager
-async def world(project: Project, asked: Iterable[str], *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
+async def world(project: Ways, asked: Iterable[str], *, ask: "AskPassword | None" = None) -> "AsyncIterator[World]":
     """The real hosts, probes and programs, closed at the end. *asked* are the hosts that will be; *ask* asks a person.
 
     Raises SecretError: the way to a password of theirs is a dead end.
@@ -117,23 +125,6 @@ async def world(project: Project, asked: Iterable[str], *, ask: "AskPassword | N
         await credentials.aclose()
         await hosts.aclose()
         await probe.aclose()
-
-
-def journal(state: Path) -> "SqliteJournal":
-    """The journal of the state folder."""
-    from orchestrator.adapters.journal.sqlite import SqliteJournal
-
-    return SqliteJournal(state)
-
-
-def header(arguments: Sequence[str]) -> "Header":
-    """Who begins a run now, and with which words: no option takes a secret."""
-    from orchestrator.adapters.requester import requester
-    from orchestrator.adapters.run_id import new_run_id
-    from orchestrator.engine.jobs.world import Header
-
-    typed = shlex.join(["orch", *arguments])
-    return Header(run=new_run_id(), requester=requester(), controller=socket.gethostname(), command=typed)
 
 
 def shipped(name: str) -> Path:

@@ -38,6 +38,8 @@ async def run(
         requester=header.requester,
         controller=header.controller,
         command=header.command,
+        made_from=header.made_from,
+        of=header.of,
     )
     await append([began])
     state = RunState.begin(plan)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orchestrator.domain.facts import MadeFrom
 from orchestrator.engine.ports import Hosts, LocalCommand, Probe
 
 
@@ -17,9 +18,11 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Who began a run, where, and with which words (without secrets)."""
+    """Who began a run, where, with which words (without secrets), from which files, and of which run or tag."""
 
     run: str
     requester: str
     controller: str
     command: str
+    made_from: MadeFrom = MadeFrom()
+    of: str = ""

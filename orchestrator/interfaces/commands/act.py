@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator import wiring
+from orchestrator import state_wiring, wiring
 from orchestrator.domain.draft import OnUnreachable
 from orchestrator.domain.errors import BadInput, Declined, OrchError
 from orchestrator.domain.plan import Action, Plan
@@ -26,7 +26,7 @@ from orchestrator.engine.ports import Journal, Order
 from orchestrator.interfaces import preview_view, surveying, views
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.loading import load
+from orchestrator.interfaces.loading import load, made_from
 from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.terminal import confirm, interactive, say
 
@@ -94,7 +94,7 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
         if options.dry_run:
             preview_view.show(preview(plan), live, json=options.json)
             return 1 if live.unreachable and policy is not OnUnreachable.EXCLUDE else 0
-        journal = wiring.journal(state)
+        journal = state_wiring.journal(state)
         try:
             await journal.prepare()
         except OrchError as error:
@@ -219,7 +219,8 @@ class _Orders:
 
 
 async def _run(plan: Plan, world: World, journal: Journal, options: Options, asker: Asker) -> int:
-    header = wiring.header(sys.argv[1:])
+    made = made_from(options.plan, options.inventory, ask_pass=options.ask_pass)
+    header = state_wiring.header(sys.argv[1:], made)
     view = views.of_run(json=options.json)
 
     def leave() -> None:

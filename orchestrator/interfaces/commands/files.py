@@ -30,7 +30,8 @@ def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool
         if not inventory.files and plan is None:
             hint = "orch inventory --inventory FILE, or --plan FILE for the one that a playbook names"
             raise BadInput("no inventory is named", hint=hint)
-        hosts, connections = load_hosts(plan, inventory, pattern)
+        found = load_hosts(plan, inventory, pattern)
+        hosts, connections = found.inventory, found.connections
         from orchestrator.interfaces.inventory_view import group_table, groups, rows, table  # noqa: PLC0415 - draws
         from orchestrator.interfaces.terminal import out, print_json  # noqa: PLC0415 - draws
 

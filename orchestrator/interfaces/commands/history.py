@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from orchestrator import wiring
+from orchestrator import state_wiring, wiring
 from orchestrator.domain.facts import Stamped
 from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
@@ -38,7 +38,7 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
 
 
 async def _runs(state: Path, limit: int) -> list[RunSummary]:
-    journal = wiring.journal(state)
+    journal = state_wiring.journal(state)
     try:
         return list(await journal.runs(limit))
     finally:
@@ -46,7 +46,7 @@ async def _runs(state: Path, limit: int) -> list[RunSummary]:
 
 
 async def _facts(state: Path, name: str) -> list[Stamped]:
-    journal = wiring.journal(state)
+    journal = state_wiring.journal(state)
     try:
         return list(await journal.read(await journal.resolve(name)))
     finally:
