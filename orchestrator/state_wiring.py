@@ -5,6 +5,7 @@ Beside `wiring`, and like it: an adapter is imported by the function that choose
 
 import shlex
 import socket
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orchestrator.adapters.journal.sqlite import SqliteJournal
     from orchestrator.domain.facts import MadeFrom
+    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.saved_plan import SavedPlan
     from orchestrator.engine.jobs.world import Header
 
 
@@ -36,3 +39,34 @@ def header(arguments: Sequence[str], made_from: "MadeFrom", *, of: str = "") -> 
         made_from=made_from,
         of=of,
     )
+
+
+def refuse_file(path: Path, *, overwrite: bool) -> None:
+    """Raises BadInput if a plan may or can not be saved to *path*: said before hosts are read."""
+    from orchestrator.adapters import plan_file
+
+    plan_file.refuse(path, overwrite=overwrite)
+
+
+def save_plan(path: Path, plan: "Plan", header: "Header", *, overwrite: bool) -> None:
+    """Freeze *plan* into a file, with who did it, now, and the words of *header*. Raises BadInput."""
+    from orchestrator.adapters import plan_file
+    from orchestrator.domain.saved_plan import SavedPlan, write
+
+    saved = SavedPlan(
+        plan=plan,
+        made_from=header.made_from,
+        of=header.of,
+        command=header.command,
+        saved_by=header.requester,
+        saved_at=time.time(),
+    )
+    plan_file.write(path, write(saved), overwrite=overwrite)
+
+
+def load_plan(path: Path) -> "SavedPlan":
+    """What `save_plan` froze. Raises BadInput."""
+    from orchestrator.adapters import plan_file
+    from orchestrator.domain.saved_plan import read
+
+    return read(plan_file.read(path), str(path))
