@@ -1,10 +1,12 @@
-"""What a person types for a run: its id, a prefix that only one run has, or `last`."""
+"""What a person types for a run: its id, a prefix that only one run has, or `last`; and for a snapshot: its tag."""
 
+import re
 from collections.abc import Sequence
 
 from orchestrator.domain.errors import BadInput
 
 SHOWN = 8
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def pick(name: str, newest_first: Sequence[str]) -> str:
@@ -31,3 +33,22 @@ def pick(name: str, newest_first: Sequence[str]) -> str:
 
 def _named(runs: Sequence[str]) -> str:
     return ", ".join(runs[:SHOWN]) + (", ..." if len(runs) > SHOWN else "")
+
+
+def check_tag(tag: str) -> str:
+    """*tag* itself. Raises BadInput: it is none that a snapshot may have."""
+    if _TAG.fullmatch(tag) and tag != "last":
+        return tag
+    raise BadInput(
+        f"{tag!r} can't be a snapshot's tag: letters, digits, and . _ - after the first character, 64 at most; "
+        "`last` is a run's name",
+        hint="--tag before-patch, for example",
+    )
+
+
+def tag_taken(tag: str, by: str, when: str) -> BadInput:
+    """A snapshot is never overwritten."""
+    return BadInput(
+        f"there is a snapshot {tag} already, taken at {when} by {by}; nothing was changed",
+        hint="take another --tag; `orch snapshot list` shows all",
+    )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from orchestrator.domain.chain import Verified
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.decisions import Answer, Choice
 from orchestrator.domain.errors import Problem
@@ -227,9 +228,21 @@ NoteTaker = Callable[[Note], None]
 """Takes notes for the eyes. Must return at once and never raise."""
 
 
+class Standing(StrEnum):
+    """Where a run stands. CRASHED: neither ended nor parked, and its process is gone or silent past its lease."""
+
+    RUNNING = "running"
+    PARKED = "parked"
+    CRASHED = "crashed"
+    ENDED = "ended"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSummary:
-    """One line of `orch runs`. `began_at` is UTC, seconds since 1970; `ended_at` and `verdict` are None while open."""
+    """One line of `orch runs`. `began_at` is UTC, seconds since 1970; `ended_at` and `verdict` are None while open.
+
+    `asks` are the numbers of the decisions that wait for people; `of` is `RunBegan.of`; `head` that of its newest fact.
+    """
 
     run: str
     plan: str
@@ -239,6 +252,10 @@ class RunSummary:
     ended_at: float | None
     verdict: str | None
     counts: Mapping[str, int]
+    standing: Standing = Standing.ENDED
+    asks: tuple[int, ...] = ()
+    of: str = ""
+    head: str = ""
 
 
 LEASE_S = 60.0
@@ -327,6 +344,8 @@ class OpenDecision:
     asked: DecisionAsked
     votes: tuple[Vote, ...] = ()
     approval: Approval = Approval()
+    settled: Answer | None = None
+    """What was answered, where the run has not taken it up yet: it is parked, or its process is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,7 +372,8 @@ class Decisions(Protocol):
         """Say something, in one transaction with the look at what was said before.
 
         Raises: BadInput naming whoever answered before, with what, when and why; or that nothing is asked (any more);
-        or that this person may not answer (`approval`, *requester*), or has said something else already.
+        or that this person may not answer (`approval`, *requester*), or has said the same or something else already.
+        Hold and abort act on nothing: `not_requester` and what was said before do not stand against them.
         """
 
     async def settled(self, run: str, decision: int) -> Answer | None:
@@ -370,8 +390,8 @@ class Decisions(Protocol):
         """All orders that were ever left for *run*, in order, with who left them."""
 
     async def changed(self, run: str) -> None:
-        """Return when there may be something new for *run*: soon after anybody wrote, and after a second in any case, so
-        that who looks, waits here and looks again misses nothing."""
+        """Return when there may be something new for *run*: soon after anybody wrote, and after a second in any case,
+        so that who looks, waits here and looks again misses nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -416,11 +436,19 @@ class Journal(Protocol):
     async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
         """Write all facts in one transaction, or none. Returns them numbered and stamped.
 
-        Under a *lease* the same transaction checks its epoch: LeaseLost if it is not the run's newest.
+        Under a *lease* the same transaction checks its epoch: LeaseLost if it is not the run's newest. RunParked parks
+        the run, RunEnded frees its units and closes what it asked, in that transaction.
         """
 
     async def read(self, run: str) -> Sequence[Stamped]:
         """All facts of *run* in order; empty if there is no such run."""
+
+    async def verify(self, run: str | None = None, *, head: str = "") -> Sequence[Verified]:
+        """Walk the chain of *run*, or of all, newest first, over the stored bytes. See `domain.chain.Verified`.
+
+        With *head* (or its beginning) some fact of *run* must have it; without *run* only the runs that have it are
+        told of. Raises BadInput: there is no such run, or no run has that head.
+        """
 
     async def runs(self, limit: int) -> Sequence[RunSummary]:
         """The newest runs first."""
