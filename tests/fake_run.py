@@ -1,4 +1,7 @@
-"""A made-up run for views: facts and notes in order, with their times. `python tests/fake_run.py` shows one live."""
+"""A made-up run for views: facts and notes in order, with their times. `python tests/fake_run.py` shows one live.
+
+Whoever ends badly is asked about, once; what does not need it goes on, and then somebody aborts.
+"""
 
 import sys
 import time
@@ -7,9 +10,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
+from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.estimate import complete
-from orchestrator.domain.facts import Fact, RunBegan, RunEnded, StageBegan, Stamped, StepEnded, StepIntended, Strayed
+from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    Fact,
+    RunBegan,
+    RunEnded,
+    StageBegan,
+    Stamped,
+    StepEnded,
+    StepIntended,
+    Strayed,
+)
 from orchestrator.domain.gates import Gate, Origin, PortClosedCheck
 from orchestrator.domain.plan import Action, Barrier, LeftAlone, Limits, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Note, Outcome, Phase, Result, Step
@@ -17,6 +33,7 @@ from orchestrator.domain.schedule import Schedule, phases
 from orchestrator.domain.service import ServiceStatus, State
 
 BEGAN_AT = 1_795_223_585.0
+CHOICES = (Choice.ROLLBACK, Choice.RETRY, Choice.SKIP, Choice.EXCLUDE, Choice.HOLD, Choice.ABORT)
 NASTY = "[bold red]Zugriff\nverweigert[/] \x1b[2J\x1b]0;owned\x07 \u202eevil\ud800"
 SMALL = (("web", 2), ("sql", 1))
 SHOP = (("web", 8), ("orders", 12), ("billing", 4), ("broker", 3), ("cache", 6), ("sql", 2))
@@ -66,6 +83,7 @@ class _Playing:
     number: int = 0
     ends: dict[str, Outcome] = field(default_factory=dict)
     steps: list[tuple[float, int, int, Step]] = field(default_factory=list)
+    asked: bool = False
 
     def stamp(self, fact: Fact) -> Stamped:
         self.number += 1
@@ -93,9 +111,9 @@ class _Playing:
         return {"untouched": len(units) - len(self.ends), **Counter(map(str, self.ends.values()))}
 
     def stage(self, number: int, stage: Stage) -> Iterator[Stamped | tuple[float, Note]]:
-        schedule, halted, order = Schedule(stage), False, 0
+        schedule, order = Schedule(stage), 0
         while True:
-            while not halted and (place := schedule.next_node()) is not None:
+            while (place := schedule.next_node()) is not None:
                 schedule.begin(place)
                 node = stage.nodes[place]
                 step = Step(number, node.unit.id, phases(node, stage.goal)[0])
@@ -104,6 +122,9 @@ class _Playing:
                 heappush(self.steps, (self.now_s + node.expected_s, order, place, step))
                 yield self.now_s + 0.4, Note(step, f"StopPending, checkpoint {place % 4}")
             if not self.steps:
+                if self.asked:
+                    self.now_s += 3
+                    yield self.stamp(DecisionAnswered(decision=1, answer=ABORT))
                 return
             self.now_s, _, place, step = heappop(self.steps)
             result = self.result(step, stage.nodes[place])
@@ -114,9 +135,19 @@ class _Playing:
                 yield self.stamp(StepIntended(step))
                 order += 1
                 heappush(self.steps, (self.now_s + 1.5, order, place, step))
-            else:
-                halted = halted or result.outcome is not Outcome.OK
+            elif result.outcome is Outcome.OK:
                 schedule.end(place, result.outcome)
+            else:
+                yield self.stamp(self.question(result))
+                self.asked = True
+
+    def question(self, result: Result) -> Fact:
+        if self.asked:
+            return DecisionGrew(decision=1, units=(result.step.unit,))
+        cause = Cause(
+            kind=CauseKind.FAILURE, said=result.said, problem=ProblemKind.TIMEOUT, units=(result.step.unit,)
+        )
+        return DecisionAsked(decision=1, cause=cause, choices=CHOICES)
 
     def result(self, step: Step, node: Node) -> Result:
         outcome = self.bad.get(step.unit, Outcome.OK)
@@ -157,6 +188,11 @@ class _Playing:
         yield self.stamp(
             Strayed(unit=units[0], left="Stopped", found="Running", why="started at 02:14 by somebody else")
         )
+
+
+ABORT = Answer(
+    choice=Choice.ABORT, source=Source.PERSON, by="bob@ops", reason="not tonight", approvals=("bob@ops",), waited_s=3.0
+)
 
 
 def _is_bad(fact: Fact) -> bool:

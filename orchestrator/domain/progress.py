@@ -3,9 +3,7 @@
 Room: domain. `RunState` decides what happens next; this only retells what did, and is never asked for a decision.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.plan import Barrier, Role, Stage
@@ -13,95 +11,12 @@ from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
+from orchestrator.domain.track import ServiceRow, Track, Wait
 
 LOOKED_AT = 64
 """How many of the units under way are looked at for what they hold up: more would not fit on a screen."""
+LOST = "it was under way when its process was lost"
 _ENDED = {Outcome.OK: Standing.OK, Outcome.FAILED: Standing.FAILED, Outcome.UNKNOWN: Standing.UNKNOWN}
-
-
-@dataclass(slots=True, eq=False)
-class Track:
-    """One unit in one stage. Times: `*_at` UTC, seconds since 1970; `since_s` on the facts' monotonic clock.
-
-    `before` and `now` are states as read; `why` says why the unit was not touched; `phase` is the last one issued.
-    """
-
-    unit: str
-    service: str
-    host: str | None
-    stage: int
-    goal: State
-    role: Role
-    expected_s: float
-    rank_s: float
-    timeout_s: float = 0.0
-    """How long its stop or start may take."""
-    gates_s: float = 0.0
-    """How long its gates may take."""
-    before: str = ""
-    now: str = ""
-    standing: Standing = Standing.WAITING
-    phase: Phase | None = None
-    since_s: float = 0.0
-    began_at: float | None = None
-    ended_at: float | None = None
-    took_s: float = 0.0
-    attempts: int = 0
-    exchanges: int = 0
-    acted: Acted = Acted.NO
-    note: str = ""
-    why: str = ""
-    result: Result | None = None
-    """The last result of the unit's own steps (not of the reading at the end)."""
-
-    @property
-    def doing(self) -> str:
-        """What is being done, in a word or two."""
-        return DOING[self.phase] if self.phase else ""
-
-    @property
-    def limit_s(self) -> float:
-        """The deadline of what is being done; 0 where it has none."""
-        return {Phase.GATE: self.gates_s, Phase.READ: 0.0}.get(self.phase or Phase.READ, self.timeout_s)
-
-    @property
-    def error(self) -> str:
-        """The failure as the host gave it, with its number; what orch says of it if the host gave none."""
-        if self.standing not in (Standing.FAILED, Standing.UNKNOWN) or self.result is None:
-            return ""
-        problem = self.result.problem
-        if problem is None or not problem.text:
-            return self.result.said
-        numbered = problem.code is None or str(problem.code) in problem.text
-        return problem.text if numbered else f"{problem.text} (error {problem.code})"
-
-
-DOING = {Phase.STOP: "stopping", Phase.START: "starting", Phase.GATE: "gate", Phase.READ: "reading"}
-
-
-@dataclass(slots=True)
-class ServiceRow:
-    """The units of one service in one stage, counted by where they stand."""
-
-    service: str
-    total: int = 0
-    counts: Counter[Standing] = field(default_factory=Counter)
-
-    @property
-    def ended(self) -> int:
-        """How many have ended, however they ended."""
-        return self.counts[Standing.OK] + self.counts[Standing.FAILED] + self.counts[Standing.UNKNOWN]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
-    """Units that wait, and for whom: `units` of them, `first` among them; `held_by` are under way, longest first."""
-
-    first: Track
-    units: int
-    held_by: tuple[Track, ...]
-    missing: int
-    """How many units still have to end well, those of `held_by` included."""
 
 
 class StageProgress:
@@ -118,6 +33,8 @@ class StageProgress:
         self.tracks: dict[str, Track] = {}
         self.under_way: dict[str, Track] = {}
         """In the order in which their phases began: the longest under way comes first."""
+        self.suspended: dict[str, Track] = {}
+        """Units that ended badly and of which nothing is decided yet: what waits for them waits."""
         self.ready = 0
         """Units that wait for a free place alone."""
         self.work_left_s = 0.0
@@ -200,7 +117,7 @@ class StageProgress:
             self.ready -= self._waits[self._indices[step.unit]] == 0
             track.began_at = stamped.at
             self._stand(track, Standing.UNDER_WAY)
-        track.phase, track.note = step.phase, ""
+        track.phase, track.note, track.lost = step.phase, "", False
         track.attempts = max(track.attempts, step.attempt)
         self._under_way_since(track, stamped.elapsed_s)
 
@@ -211,7 +128,10 @@ class StageProgress:
             track.note = text
 
     def end(self, result: Result, stamped: Stamped) -> Track | None:
-        """A step ended. Returns the unit's track if that ended the unit in this stage."""
+        """A step ended. Returns the unit's track if that ended the unit in this stage.
+
+        One that ended badly and is not spared is suspended, until `again` or `settle` says what becomes of it.
+        """
         step = result.step
         track = self.tracks.get(step.unit)
         if track is None:
@@ -223,33 +143,86 @@ class StageProgress:
         track.exchanges += result.exchanges
         if self._mine(step) is None:
             return None
-        track.result, track.ended_at, track.note = result, stamped.at, ""
-        track.took_s += result.took_s
-        if result.before and step.phase is not Phase.GATE:
-            track.before = result.before
-        if result.acted is not Acted.NO:
-            track.acted = result.acted
+        track.take(result, stamped.at)
         if result.outcome is Outcome.OK and step.phase is not self._lasts[step.unit]:
             self._under_way_since(track, stamped.elapsed_s)
             return None
         self.under_way.pop(step.unit, None)
         self.work_left_s -= track.expected_s
         self._stand(track, _ENDED[result.outcome])
-        self._settle(self._indices[step.unit], result.outcome is Outcome.OK)
+        index = self._indices[step.unit]
+        well = result.outcome is Outcome.OK
+        if not well and not self._spares(index):
+            self.suspended[step.unit] = track
+        elif self._outcomes[index] is None:
+            self._settle(index, well)
         return track
 
-    def spares(self, track: Track) -> bool:
-        """Whether *track*, which ended badly, was only looked at, and whoever counts it can have enough without it.
+    def again(self, unit: str) -> Track | None:
+        """*unit*, which has ended, goes back into the queue. Returns its track; None if it has not ended."""
+        track = self.tracks.get(unit)
+        if track is None or track.standing not in _ENDED.values():
+            return None
+        self.suspended.pop(unit, None)
+        self.work_left_s += track.expected_s
+        self._stand(track, Standing.WAITING)
+        self.ready += 1
+        self._next_rank = 0
+        return track
+
+    def settle(self, unit: str, set_aside: str) -> None:
+        """*unit*, which was suspended, stays as it is: what needs it never begins."""
+        track = self.suspended.pop(unit, None)
+        if track is not None:
+            track.set_aside = set_aside
+            self._settle(self._indices[unit], False)
+
+    def looked(self, unit: str, result: Result) -> None:
+        """*unit* was read beside its own steps."""
+        if unit in self.tracks:
+            self.tracks[unit].now = result.after or UNREAD
+            self.tracks[unit].exchanges += result.exchanges
+
+    def exclude(self, host: str, why: str) -> None:
+        """Do without *host* from here on: its units that did not begin are not touched. Cost: O(units)."""
+        for track in [track for track in self.tracks.values() if track.host == host]:
+            if track.unit in self.suspended:
+                self.settle(track.unit, "excluded")
+            elif track.standing is Standing.WAITING and not track.lost:
+                index = self._indices[track.unit]
+                self.ready -= self._waits[index] == 0
+                self.work_left_s -= track.expected_s
+                track.set_aside, track.why = "excluded", why
+                self._stand(track, Standing.UNTOUCHED)
+                self._settle(index, False)
+
+    def lose(self) -> None:
+        """The process that carried the steps out is gone: what was under way is due again."""
+        for track in self.under_way.values():
+            track.lost, track.note = True, ""
+            if track.phase in (Phase.START, Phase.STOP) and track.acted is Acted.NO:
+                track.acted = Acted.MAYBE
+            self._stand(track, Standing.WAITING)
+            self.ready += 1
+        self.under_way.clear()
+
+    def _spares(self, index: int) -> bool:
+        """Whether a node, which ended badly, was only looked at, and whoever counts it can have enough without it.
 
         As `Schedule.spared` has it. Cost: O(the nodes of its barriers); only asked when something is wrong.
         """
-        shares = self._shares[self._indices[track.unit]]
+        shares = self._shares[index]
         counting = [gathering for one in shares if not (gathering := self.stage.barriers[self._share_of[one]]).soft]
-        return track.role is Role.PROBE and bool(counting) and all(map(self._enough, counting))
+        probed = self.stage.nodes[index].role is Role.PROBE
+        return probed and bool(counting) and all(self._enough(gathering, without=index) for gathering in counting)
 
-    def _enough(self, gathering: Barrier) -> bool:
-        lost = sum(any(self._outcomes[node] is False for node in group) for group in gathering.instances)
+    def _enough(self, gathering: Barrier, without: int) -> bool:
+        lost = sum(any(self._is_lost(node, without) for node in group) for group in gathering.instances)
         return len(gathering.instances) - lost >= gathering.need
+
+    def _is_lost(self, node: int, without: int) -> bool:
+        track = self._nodes[node]
+        return node == without or self._outcomes[node] is False or (track is not None and track.unit in self.suspended)
 
     def state_of(self, unit: str) -> str:
         """The unit's state as last read; "" if it never was, or is not of this stage."""
@@ -260,14 +233,23 @@ class StageProgress:
         if unit in self.tracks:
             self.tracks[unit].before = self.tracks[unit].now = state
 
-    def close(self, why: str) -> None:
-        """The run is over: what still waits was not touched, because of a unit that it needs, or because of *why*."""
+    def close(self, why: str) -> list[Track]:
+        """The stage is over: what still waits was not touched, because of a unit that it needs, or because of *why*.
+
+        What was lost with its process is unknown; these are returned.
+        """
+        lost = []
+        for unit in self.suspended:
+            self._outcomes[self._indices[unit]] = False
         causes = self._causes()
         for index, track in enumerate(self._nodes):
             if track is not None and track.standing is Standing.WAITING:
-                track.why = causes[index] or why
-                self._stand(track, Standing.UNTOUCHED)
+                track.why = LOST if track.lost else causes[index] or why
+                self._stand(track, Standing.UNKNOWN if track.lost else Standing.UNTOUCHED)
+                lost += [track] if track.lost else []
+        self.suspended.clear()
         self.ready = 0
+        return lost
 
     def waits(self, *, most: int, held_by: int) -> list[Wait]:
         """What waits for what, at most *most* of it, with at most *held_by* of the units that are waited for.
@@ -276,7 +258,7 @@ class StageProgress:
         """
         holding: dict[int, list[Track]] = {}
         missing: dict[int, dict[int, int]] = {}  # by what waits, which may wait for several barriers: what each lacks
-        for track in islice(self.under_way.values(), LOOKED_AT):
+        for track in islice(chain(self.under_way.values(), self.suspended.values()), LOOKED_AT):
             for barrier in dict.fromkeys(self._share_of[share] for share in self._shares[self._indices[track.unit]]):
                 if self._barrier_left[barrier] > 0 and self._first_waiters[barrier]:
                     who = self._alike[barrier]
@@ -313,7 +295,7 @@ class StageProgress:
         track = self.tracks.get(step.unit)
         if track is None or _over(track):
             return None
-        if step.phase is Phase.READ and track.role is Role.ACT:
+        if step.phase is Phase.LOOK or (step.phase is Phase.READ and track.role is Role.ACT):
             return None
         return track
 
@@ -385,7 +367,7 @@ class StageProgress:
         return causes
 
 
-_ENDS = {Standing.FAILED: "failed", Standing.UNKNOWN: "is unknown"}
+_ENDS = {Standing.FAILED: "failed", Standing.UNKNOWN: "is unknown", Standing.UNTOUCHED: "was excluded"}
 
 
 def _over(track: Track) -> bool:

@@ -6,10 +6,12 @@ Notes may be lost; nothing here decides anything.
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any, assert_never
+from typing import assert_never
 
+from orchestrator.domain.decision_log import DecisionLog, Question
+from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -27,15 +29,29 @@ from orchestrator.domain.facts import (
     StepIntended,
     Strayed,
 )
-from orchestrator.domain.progress import LOOKED_AT, StageProgress, Track, Wait
-from orchestrator.domain.results import REACHED_BY, Note, Phase, Step
-from orchestrator.domain.runstate import Standing
+from orchestrator.domain.progress import LOOKED_AT, StageProgress
+from orchestrator.domain.results import REACHED_BY, Acted, Note, Phase, Result, Step
+from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
+from orchestrator.domain.track import Track, Wait
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """Another process went on at `at` (UTC, seconds since 1970); `lost` are the units whose steps were under way."""
+
+    fact: RunResumed
+    at: float
+    lost: tuple[str, ...]
 
 
 class Timeline:
     """Folds the facts of one run, the first (`RunBegan`) first.
 
-    Cost: the first fact O(plan); every other O(neighbours); reading is O(what is shown), unless said otherwise.
+    A run may be carried on by one process after the other. Its clock (`*_s`) goes on from one to the next by the time
+    of day between them.
+
+    Cost: the first fact O(plan); a rollback's beginning O(units); every other O(neighbours); reading is O(what is
+    shown), unless said otherwise.
     """
 
     def __init__(self) -> None:
@@ -45,56 +61,83 @@ class Timeline:
         """UTC, seconds since 1970; `last_at` is the latest fact's."""
         self.last_at = 0.0
         self.last_s = 0.0
-        """The latest fact's time on the monotonic clock; the run began at `first_s`."""
+        """The latest fact's time on the run's clock; the run began at `first_s`."""
         self.first_s = 0.0
+        self._shift_s = 0.0
+        self.head = ""
+        """The hash of the run's chain up to the latest fact."""
         self.stages: tuple[StageProgress, ...] = ()
         self.stage = -1
         """The stage that goes on, or went on last; -1 before the first."""
+        self.back_from: int | None = None
+        """The first stage of the way back; None as long as the run goes forward."""
+        self.changed_since: list[Strayed] = []
+        """Units that a rollback leaves alone, for they are not where the run left them."""
         self.total = 0
+        """Units to go, of the way back alone once that began; as many have ended as `ended_count` says."""
         self.ended_count = 0
         self.failures: list[Track] = []
         """Failed and unknown units, in the order in which they ended."""
         self.strayed: list[Strayed] = []
-        self.orders: list[str] = []
+        self.orders: list[OrderTaken] = []
+        self.decisions = DecisionLog()
+        self.excluded: dict[str, str] = {}
+        """The hosts that the run does without since a decision, and which that was, in words."""
+        self.parked: RunParked | None = None
+        self.resumes: list[Resumed] = []
         self.detours: dict[str, str] = {}
         """The hosts that were not reached by the first of their ways, and how and why at last."""
         self.checking = 0
-        """Readings under way that belong to no unit's own steps: the look at everybody at the end."""
-        self.halted = ""
-        """Why nothing new is begun; empty: it is."""
+        """Readings under way that belong to no unit's own steps."""
+        self.looking = False
+        """Whether those are a look at what was touched, and not the one at everybody at the end."""
+        self._cancelled = False
+        self._decided: Choice | None = None
 
     def fact(self, stamped: Stamped) -> None:
         """Take one fact in."""
-        self.last_at, self.last_s = stamped.at, stamped.elapsed_s
+        stamped = self._on_our_clock(stamped)
+        self.last_at, self.last_s, self.head = stamped.at, stamped.elapsed_s, stamped.head
         fact = stamped.fact
         match fact:
             case RunBegan():
                 self._begin(fact, stamped)
             case StageBegan(stage=stage):
-                self.stage = stage
+                self._begin_stage(stage)
             case StepIntended(step=step):
                 self._intend(step, stamped)
             case StepEnded():
                 self._end_step(fact, stamped)
-            case OrderTaken(order=order):
-                self.orders.append(order)
-                self.halted = self.halted or f"{order} was ordered"
-            case Strayed():
-                self.strayed.append(fact)
+            case DecisionAsked() | DecisionGrew() | DecisionAnswered() | DecisionWithdrawn():
+                self._decide(fact, stamped)
             case RunEnded():
                 self._end(fact)
-            case (
-                DecisionAsked()
-                | DecisionGrew()
-                | DecisionAnswered()
-                | DecisionWithdrawn()
-                | RollbackBegan()
-                | RunParked()
-                | RunResumed()
-            ):
-                pass
+            case _:
+                self._take_aside(fact, stamped.at)
+
+    def _take_aside(self, fact: OrderTaken | Strayed | RollbackBegan | RunParked | RunResumed, at: float) -> None:
+        match fact:
+            case OrderTaken(order=order):
+                self.orders.append(fact)
+                self._cancelled = self._cancelled or order == CANCEL
+            case Strayed():
+                self.strayed.append(fact)
+            case RollbackBegan():
+                self._go_back(fact)
+            case RunParked():
+                self.parked = fact
+            case RunResumed():
+                self._resume(fact, at)
             case _:
                 assert_never(fact)
+
+    def _on_our_clock(self, stamped: Stamped) -> Stamped:
+        """Another process counts from zero."""
+        shifted_s = stamped.elapsed_s + self._shift_s
+        if self.began is not None and (isinstance(stamped.fact, RunResumed) or shifted_s < self.last_s):
+            by_day_s = self.last_s + max(0.0, stamped.at - self.last_at)
+            self._shift_s, shifted_s = by_day_s - stamped.elapsed_s, by_day_s
+        return replace(stamped, elapsed_s=shifted_s) if self._shift_s else stamped
 
     def note(self, note: Note) -> None:
         """Take in what a step saw on its way."""
@@ -106,18 +149,28 @@ class Timeline:
         self.stages = tuple(StageProgress(number, stage) for number, stage in enumerate(fact.plan.stages))
         self.total = sum(len(stage.tracks) for stage in self.stages)
 
+    def _begin_stage(self, number: int) -> None:
+        self.stage = number
+        if 0 <= number < len(self.stages) and self.back_from is None:
+            for host, why in self.excluded.items():
+                self.stages[number].exclude(host, why)
+
     def _intend(self, step: Step, stamped: Stamped) -> None:
         if self.owns(step):
             self.stages[step.stage].begin(step, stamped)
-        elif step.phase is Phase.READ:
+        elif step.phase in (Phase.READ, Phase.LOOK):
             self.checking += 1
+            self.looking = step.phase is Phase.LOOK
 
     def _end_step(self, fact: StepEnded, stamped: Stamped) -> None:
         step = fact.result.step
         if REACHED_BY in fact.result.evidence:
             self.detours[step.unit.rpartition("@")[2]] = fact.result.evidence[REACHED_BY]
-        if step.phase is Phase.READ and not self.owns(step):
+        if step.phase in (Phase.READ, Phase.LOOK) and not self.owns(step):
             self.checking -= 1
+        if step.phase is Phase.LOOK:
+            self._looked(fact.result)
+            return
         if not 0 <= step.stage < len(self.stages):
             return
         track = self.stages[step.stage].end(fact.result, stamped)
@@ -128,19 +181,101 @@ class Timeline:
         self.ended_count += 1
         if track.standing is not Standing.OK:
             self.failures.append(track)
-            if not self.stages[step.stage].spares(track):
-                self.halted = (
-                    self.halted or f"{track.unit} {'failed' if track.standing is Standing.FAILED else 'is unknown'}"
-                )
+
+    def _looked(self, result: Result) -> None:
+        """What a look found is where the unit is now, in the last stage that moved it; later ones begin from there."""
+        unit = result.step.unit
+        for stage in self.stages[max(self.stage, 0) :: -1]:
+            if unit in stage.tracks:
+                stage.looked(unit, result)
+                break
+        for later in self.stages[self.stage + 1 :]:
+            later.found(unit, result.after or UNREAD)
 
     def owns(self, step: Step) -> bool:
-        """Whether *step* is one of its unit's own: False for the look at everybody at the end."""
+        """Whether *step* is one of its unit's own: False for a look at it beside them."""
         return 0 <= step.stage < len(self.stages) and self.stages[step.stage].owns(step)
 
+    def _decide(
+        self, fact: DecisionAsked | DecisionGrew | DecisionAnswered | DecisionWithdrawn, stamped: Stamped
+    ) -> None:
+        match fact:
+            case DecisionAsked():
+                self.decisions.asked(fact, stamped.at, stamped.elapsed_s)
+            case DecisionGrew():
+                self.decisions.grew(fact)
+            case DecisionWithdrawn():
+                self.decisions.withdrawn(fact, stamped.at)
+            case DecisionAnswered():
+                question = self.decisions.answered(fact, stamped.at)
+                if question is not None:
+                    self._obey(question, fact.answer.choice)
+
+    def _obey(self, question: Question, choice: Choice) -> None:
+        """What follows from an answer for the units of its question."""
+        if choice in (Choice.ROLLBACK, Choice.HOLD, Choice.ABORT):
+            self._decided = choice
+        if question.cause.kind is CauseKind.CANCELLED and choice is Choice.CONTINUE:
+            self._cancelled = False
+        if self.current is None:
+            return
+        if choice is Choice.RETRY:
+            again = [track for unit in question.units if (track := self.current.again(unit))]
+            self.ended_count -= len(again)
+            self.failures = [failed for failed in self.failures if failed not in again]
+        elif choice in (Choice.SKIP, Choice.EXCLUDE, Choice.CONTINUE):
+            self._set_aside(question, choice, self.current)
+
+    def _set_aside(self, question: Question, choice: Choice, stage: StageProgress) -> None:
+        if choice is Choice.EXCLUDE:
+            hosts = dict.fromkeys(stage.tracks[unit].host for unit in question.units if unit in stage.tracks)
+            for host in filter(None, hosts):
+                self.excluded[host] = f"{host} was excluded by decision {question.number}"
+                stage.exclude(host, self.excluded[host])
+        for unit in question.units:
+            stage.settle(unit, "skipped")
+
+    def _go_back(self, fact: RollbackBegan) -> None:
+        self._close_all("the run goes back")
+        self.back_from = len(self.stages)
+        self.stage = max(self.stage, 0)
+        back = tuple(StageProgress(number, stage) for number, stage in enumerate(fact.stages, start=self.back_from))
+        now = {unit: found for unit, found in self.states().items() if found}
+        for stage in back:
+            for unit in stage.tracks:
+                stage.found(unit, now.get(unit, ""))
+        self.stages += back
+        self.stage = self.back_from if back else self.stage
+        self.changed_since = list(fact.changed_since)
+        self.total, self.ended_count = sum(len(stage.tracks) for stage in back), 0
+        self._decided, self._cancelled = None, False
+
+    def _resume(self, fact: RunResumed, at: float) -> None:
+        lost = tuple(self.current.under_way) if self.current else ()
+        self.resumes.append(Resumed(fact=fact, at=at, lost=lost))
+        self.parked, self.checking = None, 0
+        self._decided = None if self._decided is Choice.HOLD else self._decided
+        if self.current:
+            self.current.lose()
+
     def _end(self, fact: RunEnded) -> None:
+        why = self.halted or "the run ended"
         self.ended = fact
+        self._close_all(f"nothing more was begun: {why}")
+
+    def _close_all(self, why: str) -> None:
         for stage in self.stages:
-            stage.close(f"nothing more was begun: {self.halted or 'the run ended'}")
+            self.failures += stage.close(why)
+
+    @property
+    def halted(self) -> str:
+        """Why nothing new is begun; empty: it is."""
+        if self._decided is not None:
+            return f"{self._decided} was decided"
+        pausing = next((question for question in self.decisions.open if question.pauses), None)
+        if self._cancelled:
+            return "cancel was ordered"
+        return pausing.headline if pausing else ""
 
     @property
     def current(self) -> StageProgress | None:
@@ -148,17 +283,32 @@ class Timeline:
         return self.stages[max(self.stage, 0)] if self.stages else None
 
     @property
+    def going(self) -> tuple[StageProgress, ...]:
+        """The stages of the run, or those of its way back once that began."""
+        return self.stages[self.back_from or 0 :]
+
+    @property
     def run(self) -> str:
         """The run's id; empty before the first fact."""
         return self.began.run if self.began else ""
 
+    def states(self) -> dict[str, str]:
+        """Every unit's state as read last. Cost: O(units)."""
+        return {unit: track.now for stage in self.stages for unit, track in stage.tracks.items()}
+
+    def touched(self) -> list[str]:
+        """The units that the run changed or may have changed on its way forward, in plan order. Cost: O(units)."""
+        forward = self.stages[: self.back_from]
+        acted = (track for stage in forward for track in stage.tracks.values() if track.acted is not Acted.NO)
+        return list(dict.fromkeys(track.unit for track in acted))
+
     def elapsed_s(self, now_s: float) -> float:
-        """Since the run began; stands still once it has ended."""
-        return max(0.0, (self.last_s if self.ended else now_s) - self.first_s)
+        """Since the run began; stands still once it has ended or while it is parked."""
+        return max(0.0, (self.last_s if self.ended or self.parked else now_s) - self.first_s)
 
     def remaining_s(self, now_s: float) -> float | None:
         """An estimate of the time left, from the plan's expectations; None when there is nothing to go by."""
-        if self.ended or self.current is None:
+        if self.ended or self.parked or self.current is None:
             return None
         if self.halted:
             under_way = islice(self.current.under_way.values(), LOOKED_AT)
@@ -175,9 +325,9 @@ class Timeline:
         return self.current.waits(most=most, held_by=held_by) if self.current and not self.halted else []
 
     def counts(self) -> Counter[Standing]:
-        """Units by where they stand, over all stages. Cost: O(services)."""
+        """Units by where they stand, over all stages that it goes through now. Cost: O(services)."""
         found: Counter[Standing] = Counter()
-        for stage in self.stages:
+        for stage in self.going:
             for row in stage.rows.values():
                 found.update(row.counts)
         return found
@@ -185,66 +335,3 @@ class Timeline:
     def tracks(self) -> Iterator[Track]:
         """Every unit of every stage, in plan order. Cost: O(units)."""
         return chain.from_iterable(stage.tracks.values() for stage in self.stages)
-
-    def snapshot(self, now_s: float) -> dict[str, Any]:
-        """Everything as JSON can hold it, `orch show --json`. Cost: O(units)."""
-        began, ended = self.began, self.ended
-        return {
-            "run": self.run,
-            "plan": began.plan.name if began else None,
-            "action": began.plan.action if began else None,
-            "requester": began.requester if began else None,
-            "controller": began.controller if began else None,
-            "command": began.command if began else None,
-            "began_at": self.began_at,
-            "ended_at": self.last_at if ended else None,
-            "elapsed_s": self.elapsed_s(now_s),
-            "remaining_s": self.remaining_s(now_s),
-            "verdict": ended.verdict if ended else None,
-            "exit_code": ended.exit_code if ended else None,
-            "halted": self.halted or None,
-            "orders": list(self.orders),
-            "counts": dict(ended.counts)
-            if ended
-            else {str(word): count for word, count in self.counts().items() if count},
-            "stages": [_stage_snapshot(stage) for stage in self.stages],
-            "units": [_track_snapshot(track) for track in self.tracks()],
-            "failures": [track.unit for track in self.failures],
-            "strayed": [asdict(strayed) for strayed in self.strayed],
-            "detours": dict(self.detours),
-            "left_alone": [asdict(left) for left in began.plan.left_alone] if began else [],
-        }
-
-
-def _stage_snapshot(stage: StageProgress) -> dict[str, Any]:
-    return {
-        "goal": stage.stage.goal,
-        "services": {
-            row.service: {"total": row.total} | {str(standing): row.counts[standing] for standing in Standing}
-            for row in stage.rows.values()
-        },
-    }
-
-
-def _track_snapshot(track: Track) -> dict[str, Any]:
-    problem = track.result.problem if track.result else None
-    return {
-        "unit": track.unit,
-        "service": track.service,
-        "host": track.host,
-        "stage": track.stage,
-        "goal": track.goal,
-        "standing": track.standing,
-        "phase": track.phase,
-        "before": track.before,
-        "now": track.now,
-        "acted": track.acted,
-        "attempts": track.attempts,
-        "exchanges": track.exchanges,
-        "began_at": track.began_at,
-        "ended_at": track.ended_at,
-        "took_s": track.took_s,
-        "said": track.result.said if track.result else "",
-        "problem": asdict(problem) if problem else None,
-        "why": track.why,
-    }

@@ -1,4 +1,7 @@
-"""One picture of a run under way, drawn from its timeline to fit so many columns and lines. No clock, no terminal."""
+"""One picture of a run under way, drawn from its timeline to fit so many columns and lines. No clock, no terminal.
+
+A decision that waits stands at the top, then failures: nothing pushes them out of sight.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +12,29 @@ from rich.constrain import Constrain
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.domain.decision_log import Question
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.progress import ServiceRow, StageProgress, Track, Wait
+from orchestrator.domain.facts import Strayed
+from orchestrator.domain.progress import StageProgress
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.track import ServiceRow, Track, Wait
+from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
-from orchestrator.interfaces.theme import ACTIONS, GOALS, QUIET_STYLE, STYLES, Marks, bar, plural, safe
+from orchestrator.interfaces.decision_words import command, in_time, listed, said, who_may
+from orchestrator.interfaces.theme import (
+    ACTIONS,
+    DECISION_EDGE,
+    DECISION_STYLE,
+    GOALS,
+    QUIET_STYLE,
+    STRAYED_STYLE,
+    STYLES,
+    Marks,
+    bar,
+    plural,
+    safe,
+)
 
 SERVICE_BAR = 16
 WIDEST = 120
@@ -45,7 +65,11 @@ def frame(timeline: Timeline, now_s: float, canvas: Canvas) -> RenderableType:
     canvas = replace(canvas, width=min(canvas.width, WIDEST))
     if timeline.began is None or stage is None:
         return Text("no run has begun", style=QUIET_STYLE)
-    parts: list[RenderableType] = [_title(timeline, canvas.marks), _overall(timeline, now_s, canvas), Text()]
+    parts: list[RenderableType] = [
+        _title(timeline, canvas.marks),
+        _overall(timeline, now_s, canvas),
+        _halted(timeline, canvas.marks),
+    ]
     sections = _sections(timeline, stage, now_s, canvas)
     lines = _share_out(sections, canvas.height - len(parts))
     drawn = [section.draw(count - 1) for section, count in zip(sections, lines, strict=True) if count]
@@ -71,13 +95,16 @@ def _share_out(sections: Sequence[_Section], height: int) -> list[int]:
 
 
 def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Canvas) -> list[_Section]:
-    """Failures come first, where nothing pushes them out of sight."""
     rows = list(stage.rows.values())
     waits = timeline.waits(canvas.height, held_by=2 if canvas.width >= WIDEST else 1)
     under_way = timeline.under_way(canvas.height)
     ready = [Text(_ready(stage))] if stage.ready and not timeline.halted else []
     failures = timeline.failures
+    open_ones = timeline.decisions.open
+    changed = timeline.changed_since
     return [
+        _Section(_rows_of(open_ones), 2, lambda lines: _decision(timeline, open_ones, lines, now_s, canvas)),
+        _Section(len(changed), 2, lambda lines: _changed(changed, lines, canvas)),
         _Section(len(failures), 4, lambda lines: _failures(timeline, lines, canvas)),
         _Section(len(rows), 6, lambda lines: _services(rows, lines, canvas)),
         _Section(len(under_way), 4, lambda lines: _under_way(under_way, stage, lines, now_s, canvas)),
@@ -89,6 +116,8 @@ def _title(timeline: Timeline, marks: Marks) -> Text:
     began = timeline.began
     assert began is not None
     title = Text(no_wrap=True, overflow=marks.overflow)
+    if timeline.back_from is not None:
+        title.append("ROLLING BACK ", style=DECISION_STYLE).append(" ")
     title.append(f"{ACTIONS[began.plan.action]} {clean(began.plan.name)}", style="bold")
     title.append(f"  run {began.run}", style=QUIET_STYLE)
     if began.requester:
@@ -96,6 +125,12 @@ def _title(timeline: Timeline, marks: Marks) -> Text:
     if timeline.detours:
         title.append(f"  {plural(len(timeline.detours), 'host')} not by the first way", style="yellow")
     return title
+
+
+def _halted(timeline: Timeline, marks: Marks) -> Text:
+    """Why nothing new begins; an empty line as long as it does."""
+    words = f"nothing new begins: {clean(timeline.halted)}; what is under way settles" if timeline.halted else ""
+    return Text(words, style="bold yellow", no_wrap=True, overflow=marks.overflow)
 
 
 def _overall(timeline: Timeline, now_s: float, canvas: Canvas) -> Table:
@@ -116,11 +151,11 @@ def _overall(timeline: Timeline, now_s: float, canvas: Canvas) -> Table:
 
 def _stage_words(timeline: Timeline) -> str:
     if timeline.checking:
-        return "reading everybody once more  "
-    if len(timeline.stages) < 2 or timeline.current is None:
+        return "reading what was touched  " if timeline.looking else "reading everybody once more  "
+    if len(timeline.going) < 2 or timeline.current is None:
         return ""
-    number = timeline.current.number + 1
-    return f"{number} of {len(timeline.stages)}: {GOALS[timeline.current.stage.goal]}  "
+    number = timeline.current.number + 1 - (timeline.back_from or 0)
+    return f"{number} of {len(timeline.going)}: {GOALS[timeline.current.stage.goal]}  "
 
 
 def _titled(title: str, rest: str, table: Table, marks: Marks) -> Group:
@@ -188,6 +223,48 @@ def _standings(row: ServiceRow, marks: Marks) -> Text:
     return text
 
 
+def _rows_of(open_ones: Sequence[Question]) -> int:
+    """How many lines the decisions that wait would like: the oldest is told whole, the others in a line each."""
+    return 4 + len(open_ones) - 1 if open_ones else 0
+
+
+def _decision(
+    timeline: Timeline, open_ones: Sequence[Question], lines: int, now_s: float, canvas: Canvas
+) -> RenderableType:
+    """The oldest decision that waits: what for, what to type, what was said, who may answer; then the others."""
+    first, began = open_ones[0], timeline.began
+    assert began is not None
+    approval = began.plan.policy.approval
+    heading = Text(no_wrap=True, overflow=canvas.marks.overflow)
+    heading.append(f" DECISION {first.number} WAITS ", style=DECISION_STYLE)
+    heading.append(f"  {clean(first.headline)}", style="bold")
+    heading.append(f"  for {spoken(max(0.0, now_s - first.since_s))}", style=QUIET_STYLE)
+    late = in_time(first, approval)
+    rows = [
+        Text("answer: ", style=QUIET_STYLE).append(command(began.run), style="bold"),
+        Text("CHOICE is ", style=QUIET_STYLE).append(listed(first.choices)),
+        safe(said(first) or first.headline),
+        safe(who_may(approval, began.requester) + (f"; {late}" if late else ""), QUIET_STYLE),
+        *(
+            Text(f"decision {one.number} waits too: ", style="bold").append(clean(one.headline))
+            for one in open_ones[1:]
+        ),
+    ]
+    table = _grid("left", widest=0, marks=canvas.marks)
+    for row in rows[:lines]:
+        table.add_row(Text(f"{canvas.marks.edge} ", style=DECISION_EDGE).append_text(row))
+    return Group(heading, table)
+
+
+def _changed(changed: Sequence[Strayed], lines: int, canvas: Canvas) -> Group:
+    """Units that the way back leaves alone."""
+    table = _grid("left", "left", widest=1, marks=canvas.marks)
+    for one in changed[:lines]:
+        unit = Text(f"{canvas.marks.strayed} ", style=STRAYED_STYLE).append(clean(one.unit))
+        table.add_row(unit, safe(in_words(one), QUIET_STYLE))
+    return _titled(f"not put back ({len(changed)})", "", table, canvas.marks)
+
+
 def _failures(timeline: Timeline, lines: int, canvas: Canvas) -> Group:
     failures = timeline.failures
     shown = failures[: lines if len(failures) <= lines else max(1, lines - 1)]
@@ -197,9 +274,8 @@ def _failures(timeline: Timeline, lines: int, canvas: Canvas) -> Group:
         table.add_row(_unit(track, mark, style, canvas), Text(str(track.standing), style=style), safe(track.error))
     if len(shown) < min(lines, len(failures)):
         table.add_row(Text(f"{canvas.marks.ellipsis} {len(failures) - len(shown)} more", style=QUIET_STYLE))
-    return _titled(
-        f"failures ({len(failures)})", "nothing new is begun; what is under way settles", table, canvas.marks
-    )
+    rest = "" if timeline.halted or timeline.back_from is not None else "what waits for them waits; the rest goes on"
+    return _titled(f"failures ({len(failures)})", rest, table, canvas.marks)
 
 
 def _unit(track: Track, mark: str, style: str, canvas: Canvas) -> Text:
@@ -237,8 +313,9 @@ def _wait(wait: Wait, now_s: float) -> Text:
     text.append(f" and {wait.units - 1} more wait for " if wait.units > 1 else " waits for ", style=QUIET_STYLE)
     for place, track in enumerate(wait.held_by):
         text.append(", " if place else "").append(clean(track.unit))
-        seen = clean(track.note or track.doing).partition(",")[0]
-        text.append(f" ({seen} {_for_s(track, now_s)})", style=QUIET_STYLE)
+        seen = clean(track.note or track.doing).partition(",")[0] + f" {_for_s(track, now_s)}"
+        ended = track.standing is not Standing.UNDER_WAY
+        text.append(f" ({track.standing if ended else seen})", style=STYLES[track.standing] if ended else QUIET_STYLE)
     more = wait.missing - len(wait.held_by)
     return text.append(f" and {more} more" if more > 0 else "", style=QUIET_STYLE)
 

@@ -38,8 +38,13 @@ class LiveView:
         """See `View.fact`."""
         with self._lock:
             self._timeline.fact(stamped)
-            self._ahead_s = self._monotonic() - stamped.elapsed_s
+            self._ahead_s = self._monotonic() - self._timeline.last_s
         self._draw()
+
+    def history(self, stamped: Stamped) -> None:
+        """See `View.history`."""
+        with self._lock:
+            self._timeline.fact(stamped)
 
     def note(self, note: Note) -> None:
         """See `View.note`."""

@@ -1,30 +1,19 @@
 """Runs without a terminal: a line per event that is worth one, or a fact a line as JSON. Each is flushed at once."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
-from typing import TextIO, assert_never
+from typing import TextIO
 
 from rich.console import Console
 
-from orchestrator.domain.durations import spoken
 from orchestrator.domain.fact_codec import encode
-from orchestrator.domain.facts import (
-    OrderTaken,
-    RunBegan,
-    RunEnded,
-    StageBegan,
-    Stamped,
-    StepEnded,
-    StepIntended,
-    Strayed,
-)
-from orchestrator.domain.plan import Plan, Role
-from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
+from orchestrator.domain.facts import Stamped, StepEnded
+from orchestrator.domain.results import REACHED_BY, Note, Result
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.report import report
-from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment, plural
+from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment
 
 REPORT_WIDTH = 120
 
@@ -61,6 +50,9 @@ class JsonView:
         """See `View.fact`."""
         self._lines.write(fact_json(stamped))
 
+    def history(self, stamped: Stamped) -> None:
+        """See `View.history`: whoever read those lines has them."""
+
     def note(self, note: Note) -> None:
         """Notes are for eyes: a machine gets facts alone."""
 
@@ -81,6 +73,7 @@ def fact_json(stamped: Stamped) -> str:
     """A fact with its number and times as one line of JSON."""
     at = datetime.fromtimestamp(stamped.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     head = f'{{"number":{stamped.number},"at":"{at}","elapsed_s":{round(stamped.elapsed_s, 6)},'
+    head += f'"head":"{stamped.head}",' if stamped.head else ""
     return head + encode(stamped.fact).removeprefix("{")
 
 
@@ -99,8 +92,12 @@ class PlainView:
         self._timeline.fact(stamped)
         if isinstance(stamped.fact, StepEnded):
             self._by_another_way(stamped.fact.result, stamped.at)
-        for line in _said(stamped, own=own):
+        for line in lines_of(stamped.fact, self._timeline, own=own):
             self._lines.write(f"{moment(stamped.at)}  {line}")
+
+    def history(self, stamped: Stamped) -> None:
+        """See `View.history`."""
+        self._timeline.fact(stamped)
 
     def _by_another_way(self, result: Result, at: float) -> None:
         """A line when a host is reached by another way than the lines have said so far."""
@@ -133,68 +130,3 @@ class PlainView:
         self._lines.write("")
         for line in paper.getvalue().splitlines():
             self._lines.write(line.rstrip())
-
-
-def _said(stamped: Stamped, *, own: bool) -> Iterator[str]:
-    """The lines that a fact is worth: mostly one, sometimes none."""
-    fact = stamped.fact
-    match fact:
-        case RunBegan(run=run, plan=plan, requester=requester, controller=controller):
-            asked = f"asked for by {clean(requester)} on {clean(controller)}"
-            yield f"run {run} begins: {plan.action} {clean(plan.name)}, {_size(plan)}, {asked}"
-        case StageBegan(stage=stage):
-            yield f"stage {stage + 1} begins"
-        case StepIntended(step=step):
-            yield from _beginning(step)
-        case StepEnded(result=result):
-            yield from _ending(result, own=own)
-        case OrderTaken(order=order):
-            yield f"{clean(order)} was ordered: nothing new is begun, what is under way settles"
-        case Strayed(unit=unit, left=left, found=found, why=why):
-            yield f"{clean(unit)}  STRAYED: left {left or 'unread'}, found {found}" + (f": {clean(why)}" if why else "")
-        case RunEnded(verdict=verdict, exit_code=exit_code):
-            yield f"run ends: {verdict}, exit code {exit_code}"
-        case _:
-            assert_never(fact)
-
-
-def _size(plan: Plan) -> str:
-    units = {node.unit.id for stage in plan.stages for node in stage.nodes if node.role is Role.ACT}
-    expected_s = sum(stage.expected_s for stage in plan.stages)
-    return f"{plural(len(units), 'unit')}, about {spoken(expected_s)} by the plan"
-
-
-def _beginning(step: Step) -> Iterator[str]:
-    """Only acts are worth a line when they begin: it names what hangs, should they."""
-    if step.phase in (Phase.START, Phase.STOP):
-        again = f", attempt {step.attempt}" if step.attempt > 1 else ""
-        yield f"{clean(step.unit)}  {step.phase} begins{again}"
-
-
-def _ending(result: Result, *, own: bool) -> Iterator[str]:
-    """The look at everybody at the end is worth a line only where it fails."""
-    if own or result.outcome is not Outcome.OK:
-        yield f"{clean(result.step.unit)}  {result.step.phase} {_outcome(result)}"
-
-
-def _sentence(result: Result) -> str:
-    """What the step said, without its unit, which the line names already."""
-    unit = clean(result.step.unit)
-    return clean(result.said).removeprefix(unit).removeprefix(":").strip()
-
-
-def _outcome(result: Result) -> str:
-    """`ok: Running -> Stopped, 12 s`, or `FAILED: StopPending, 90 s: the error as the host gave it`."""
-    moved = result.before != result.after and result.before and result.after
-    state = f"{result.before} -> {result.after}" if moved else result.after
-    if result.outcome is Outcome.OK:
-        there = " already" if result.acted is Acted.NO and result.step.phase in (Phase.START, Phase.STOP) else ""
-        what = _sentence(result) if result.step.phase is Phase.GATE else f"{state}{there}"
-        return f"ok: {what}, {spoken(result.took_s)}" if what else f"ok, {spoken(result.took_s)}"
-    problem = result.problem
-    text = _sentence(result)
-    if problem and clean(problem.text) not in clean(result.said):
-        text = ": ".join(filter(None, (text, clean(problem.text))))
-    code = f" (error {problem.code})" if problem and problem.code is not None else ""
-    perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
-    return f"{result.outcome.upper()}: {state or 'state not read'}{perhaps}, {spoken(result.took_s)}: {text}{code}"

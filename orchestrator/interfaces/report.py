@@ -8,11 +8,11 @@ from rich.text import Text
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.plan import Action, LeftAlone, Role
-from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.track import Track
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.theme import (
     GOALS,

@@ -10,10 +10,11 @@ from rich.text import Text
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Stamped
-from orchestrator.domain.progress import Track
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.timeline_json import as_json
+from orchestrator.domain.track import Track
 from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
@@ -92,12 +93,13 @@ def show(facts: Sequence[Stamped], marks: Marks = UNICODE_MARKS) -> RenderableTy
 
 
 def show_json(facts: Sequence[Stamped]) -> str:
-    """One run as one JSON object: `Timeline.snapshot`, times in ISO 8601, UTC."""
+    """One run as one JSON object: `timeline_json`, times in ISO 8601, UTC."""
     timeline = timeline_of(facts)
-    data = timeline.snapshot(timeline.last_s)
-    for holder in (data, *data["units"]):
-        for key in ("began_at", "ended_at"):
-            holder[key] = None if holder[key] is None else _utc(holder[key])
+    data = as_json(timeline, timeline.last_s)
+    for holder in (data, *data["units"], *data["decisions"], *data["resumes"]):
+        for key in ("began_at", "asked_at", "ended_at", "at"):
+            if holder.get(key) is not None:
+                holder[key] = _utc(holder[key])
     return json.dumps(data)
 
 
@@ -122,7 +124,7 @@ def _header(timeline: Timeline) -> Table:
     end = f"{moment(timeline.last_at)}, {ended.verdict}, exit code {ended.exit_code}" if ended else _open(timeline)
     table.add_row("ended", end)
     for order in timeline.orders:
-        table.add_row("ordered", safe(order))
+        table.add_row("ordered", safe(f"{order.order} by {order.by}" if order.by else order.order))
     return table
 
 

@@ -22,11 +22,27 @@ STYLES: Mapping[Standing, str] = {
     Standing.UNKNOWN: "bold magenta",
     Standing.UNTOUCHED: "yellow",
 }
-VERDICT_STYLES: Mapping[str, str] = {"done": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
+VERDICT_STYLES: Mapping[str, str] = {
+    "done": "bold green",
+    "failed": "bold red",
+    "rolled back": "bold yellow",
+    "rollback incomplete": "bold red",
+    "cancelled": "bold yellow",
+    "parked": "bold yellow",
+}
+DECISION_STYLE = "bold black on yellow"
+DECISION_EDGE = "bold yellow"
 STRAYED_STYLE = "bold yellow"
 QUIET_STYLE = "dim"
 INDENT = 6
-ACTIONS = {"stop": "stopping", "start": "starting", "restart": "restarting", "status": "reading"}
+ACTIONS = {
+    "stop": "stopping",
+    "start": "starting",
+    "restart": "restarting",
+    "rollback": "rolling back",
+    "restore": "restoring",
+    "status": "reading",
+}
 GOALS = {"Stopped": "stop", "Running": "start"}
 
 
@@ -39,6 +55,7 @@ class Marks:
 
     standing: Mapping[Standing, str]
     strayed: str
+    edge: str
     bars: str
     arrow: str
     ellipsis: str
@@ -56,6 +73,7 @@ UNICODE_MARKS = Marks(
         Standing.UNTOUCHED: "–",  # noqa: RUF001 - meant to be this dash
     },
     strayed="!",
+    edge="▌",
     bars="█▒▸─",
     arrow="→",
     ellipsis="…",
@@ -72,6 +90,7 @@ ASCII_MARKS = Marks(
         Standing.UNTOUCHED: "-",
     },
     strayed="!",
+    edge="|",
     bars="#x>.",
     arrow="->",
     ellipsis="...",

@@ -16,6 +16,9 @@ class View(Protocol):
     def fact(self, stamped: Stamped) -> None:
         """A fact, as the journal has it."""
 
+    def history(self, stamped: Stamped) -> None:
+        """A fact from before this process took the run over: part of the picture, and told already."""
+
     def note(self, note: Note) -> None:
         """What a step sees on its way; may be lost."""
 

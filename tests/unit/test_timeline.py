@@ -18,6 +18,7 @@ from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.runstate import UNREAD, RunState, Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.timeline_json import as_json
 from orchestrator.engine.conductor.conduct import conduct
 
 
@@ -150,7 +151,7 @@ def test_orders_and_strays_are_kept() -> None:
     timeline.fact(Stamped(1, 0.0, 0.0, OrderTaken("cancel")))
     timeline.fact(Stamped(2, 0.0, 0.0, Strayed("a@b", "Stopped", "Running")))
     timeline.fact(Stamped(3, 0.0, 0.0, RunEnded(verdict="cancelled", exit_code=5)))
-    assert (timeline.orders, timeline.halted) == (["cancel"], "cancel was ordered")
+    assert (timeline.orders, timeline.halted) == ([OrderTaken("cancel")], "cancel was ordered")
     assert [stray.unit for stray in timeline.strayed] == ["a@b"]
 
 
@@ -201,7 +202,7 @@ def test_the_timeline_of_any_run_tells_what_the_conductor_did(
 
 def test_a_snapshot_is_json() -> None:
     timeline = folded(facts(fleet(SMALL), bad={"web@web-01": Outcome.FAILED}))
-    read = json.loads(json.dumps(timeline.snapshot(1.0)))
+    read = json.loads(json.dumps(as_json(timeline, 1.0)))
     assert (read["run"], read["verdict"], read["exit_code"]) == ("20261121-0213-k7q2", "failed", 1)
     assert {unit["unit"]: unit["standing"] for unit in read["units"]} == stand(timeline)
 

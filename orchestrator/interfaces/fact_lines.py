@@ -1,0 +1,189 @@
+"""Facts as lines: the log of a run that nobody watches, or that is read afterwards. Each thing is told once."""
+
+from collections.abc import Iterable, Iterator
+from typing import assert_never
+
+from orchestrator.domain.durations import spoken
+from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
+    Fact,
+    OrderTaken,
+    RollbackBegan,
+    RunBegan,
+    RunEnded,
+    RunParked,
+    RunResumed,
+    StageBegan,
+    StepEnded,
+    StepIntended,
+    Strayed,
+)
+from orchestrator.domain.plan import Plan, Role, Stage
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.way_back import in_words
+from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.decision_words import answered, command, in_time, listed, said, who_may
+from orchestrator.interfaces.theme import plural
+
+
+def lines_of(fact: Fact, timeline: Timeline, *, own: bool) -> Iterator[str]:
+    """The lines that a fact is worth: mostly one, sometimes none. *timeline* has taken it in already.
+
+    *own*: it ended one of its unit's own steps.
+    """
+    match fact:
+        case RunBegan():
+            yield _beginning_of_run(fact)
+        case StageBegan(stage=stage):
+            yield f"stage {stage + 1} begins"
+        case StepIntended(step=step):
+            yield from _beginning(step)
+        case StepEnded(result=result):
+            yield from _ending(result, own=own)
+        case Strayed():
+            yield _strayed(fact)
+        case RunEnded(verdict=verdict, exit_code=exit_code, said=why):
+            yield f"run ends: {clean(verdict)}, exit code {exit_code}" + (f": {clean(why)}" if why else "")
+        case _:
+            yield from _aside(fact, timeline)
+
+
+def _aside(
+    fact: OrderTaken
+    | DecisionAsked
+    | DecisionGrew
+    | DecisionAnswered
+    | DecisionWithdrawn
+    | RollbackBegan
+    | RunParked
+    | RunResumed,
+    timeline: Timeline,
+) -> Iterator[str]:
+    match fact:
+        case OrderTaken():
+            yield _ordered(fact)
+        case DecisionAsked():
+            yield from _asked(fact, timeline)
+        case DecisionGrew(decision=number, units=units):
+            yield f"decision {number}: {plural(len(units), 'unit')} more for the same reason: {_named(units)}"
+        case DecisionAnswered(decision=number) | DecisionWithdrawn(decision=number):
+            question = timeline.decisions.all.get(number)
+            yield f"decision {number}: {answered(question)}" if question else f"decision {number} is closed"
+        case RollbackBegan():
+            yield from _going_back(fact)
+        case RunParked():
+            yield f"the run is parked and keeps its locks: {_parked(timeline)}"
+        case RunResumed():
+            yield from _resumed(fact, timeline)
+        case _:
+            assert_never(fact)
+
+
+def _beginning_of_run(fact: RunBegan) -> str:
+    of = f", of {clean(fact.of)}" if fact.of else ""
+    asked = f"asked for by {clean(fact.requester)} on {clean(fact.controller)}"
+    return f"run {fact.run} begins: {fact.plan.action} {clean(fact.plan.name)}{of}, {_size(fact.plan)}, {asked}"
+
+
+def _ordered(fact: OrderTaken) -> str:
+    by = f" by {clean(fact.by)}" if fact.by else ""
+    if fact.order == "cancel":
+        return f"cancel was ordered{by}: nothing new is begun, what is under way settles"
+    return f"{clean(fact.order)}{by}"
+
+
+def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
+    question, began = timeline.decisions.all.get(fact.decision), timeline.began
+    if question is None or began is None:
+        return
+    approval = began.plan.policy.approval
+    why = f": {text}" if (text := said(question)) else ""
+    goes_on = "nothing new begins until it is answered" if fact.pauses else "what does not need them goes on"
+    yield f"DECISION {fact.decision} WAITS: {clean(question.headline)}{why}"
+    late = f"; {words}" if (words := in_time(question, approval)) else ""
+    yield (
+        f"decision {fact.decision}: {goes_on}; {who_may(approval, began.requester)}{late}; "
+        f"{command(began.run)}, which is {listed(fact.choices)}"
+    )
+
+
+def _going_back(fact: RollbackBegan) -> Iterator[str]:
+    size = _acting(fact.stages)
+    expected_s = sum(stage.expected_s for stage in fact.stages)
+    what = f"{plural(size, 'unit')}, about {spoken(expected_s)}" if size else "nothing has to be put back"
+    yield f"ROLLBACK begins: {what}"
+    for changed in fact.changed_since:
+        yield f"{clean(changed.unit)}  not put back: {clean(in_words(changed))}"
+
+
+def _parked(timeline: Timeline) -> str:
+    waiting = [f"decision {question.number}" for question in timeline.decisions.open]
+    if not waiting:
+        return f"orch resume {timeline.run} goes on"
+    return f"{', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'}; {command(timeline.run, parked=True)}"
+
+
+def _resumed(fact: RunResumed, timeline: Timeline) -> Iterator[str]:
+    drift = ", accepting what others changed" if fact.accept_drift else ""
+    yield f"the run goes on: resumed by {clean(fact.requester)} on {clean(fact.controller)}{drift}"
+    lost = timeline.resumes[-1].lost
+    if lost:
+        yield f"{plural(len(lost), 'step')} under way when the process before was lost, due again: {_named(lost)}"
+
+
+def _strayed(fact: Strayed) -> str:
+    why = f": {clean(fact.why)}" if fact.why else ""
+    return f"{clean(fact.unit)}  STRAYED: left {fact.left or 'unread'}, found {fact.found}{why}"
+
+
+def _named(units: Iterable[str]) -> str:
+    return ", ".join(map(clean, units))
+
+
+def _acting(stages: Iterable[Stage]) -> int:
+    return len({node.unit.id for stage in stages for node in stage.nodes if node.role is Role.ACT})
+
+
+def _size(plan: Plan) -> str:
+    expected_s = sum(stage.expected_s for stage in plan.stages)
+    return f"{plural(_acting(plan.stages), 'unit')}, about {spoken(expected_s)} by the plan"
+
+
+def _beginning(step: Step) -> Iterator[str]:
+    """Only acts are worth a line when they begin: it names what hangs, should they."""
+    if step.phase in (Phase.START, Phase.STOP):
+        again = f", attempt {step.attempt}" if step.attempt > 1 else ""
+        yield f"{clean(step.unit)}  {step.phase} begins{again}"
+
+
+def _ending(result: Result, *, own: bool) -> Iterator[str]:
+    """The look at everybody at the end is worth a line only where it fails."""
+    if own or result.outcome is not Outcome.OK:
+        yield f"{clean(result.step.unit)}  {result.step.phase} {_outcome(result)}"
+
+
+def _sentence(result: Result) -> str:
+    """What the step said, without its unit, which the line names already."""
+    unit = clean(result.step.unit)
+    return clean(result.said).removeprefix(unit).removeprefix(":").strip()
+
+
+def _outcome(result: Result) -> str:
+    """`ok: Running -> Stopped, 12 s`, or `FAILED: StopPending, 90 s: the error as the host gave it`."""
+    moved = result.before != result.after and result.before and result.after
+    state = f"{result.before} -> {result.after}" if moved else result.after
+    if result.outcome is Outcome.OK:
+        there = " already" if result.acted is Acted.NO and result.step.phase in (Phase.START, Phase.STOP) else ""
+        what = _sentence(result) if result.step.phase is Phase.GATE else f"{state}{there}"
+        return f"ok: {what}, {spoken(result.took_s)}" if what else f"ok, {spoken(result.took_s)}"
+    problem = result.problem
+    text = _sentence(result)
+    if problem and clean(problem.text) not in clean(result.said):
+        text = ": ".join(filter(None, (text, clean(problem.text))))
+    code = f" (error {problem.code})" if problem and problem.code is not None else ""
+    perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
+    return f"{result.outcome.upper()}: {state or 'state not read'}{perhaps}, {spoken(result.took_s)}: {text}{code}"
