@@ -1,7 +1,8 @@
 """Plays a recorded run again and prints what was asked of the ports, in order.
 
 A program of its own, so that a test can choose the PYTHONHASHSEED. Reads a recording from stdin:
-{"began": the RunBegan fact, "answers": {step id: [seconds, the StepEnded fact]}, "cancel_at_s": number or null}.
+{"began": the RunBegan fact, "answers": {step id: [seconds, the StepEnded fact]}, "cancel_at_s": number or null,
+"decisions": {number: [seconds, the DecisionAnswered fact]}}.
 """
 
 import asyncio
@@ -12,12 +13,13 @@ from typing import Any
 
 from plain_loop import PlainLoop
 
+from orchestrator.domain.decisions import Answer
 from orchestrator.domain.fact_codec import decode, encode
-from orchestrator.domain.facts import Fact, RunBegan, StepEnded
+from orchestrator.domain.facts import DecisionAnswered, Fact, OrderTaken, RunBegan, StepEnded
 from orchestrator.domain.results import Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.ports import ConductorPorts, Order
+from orchestrator.engine.ports import ConductorPorts
 
 
 def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
@@ -37,15 +39,24 @@ def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
     async def append(facts: Sequence[Fact]) -> None:
         calls.append("append " + " ".join(map(encode, facts)))
 
-    async def orders() -> Order:
-        if recording["cancel_at_s"] is None:
-            await asyncio.get_running_loop().create_future()
-        await _pass_s(recording["cancel_at_s"])
-        return Order.CANCEL
+    left = [recording["cancel_at_s"]] if recording["cancel_at_s"] is not None else []
 
-    main: Coroutine[Any, Any, RunState] = conduct(
-        began.plan, RunState.begin(began.plan), ConductorPorts(run=run, append=append, orders=orders)
-    )
+    async def orders() -> OrderTaken:
+        if not left:
+            await asyncio.get_running_loop().create_future()
+        await _pass_s(left.pop())
+        return OrderTaken("cancel")
+
+    async def ask(decision: int) -> Answer:
+        calls.append(f"ask {decision}")
+        took_s, text = recording["decisions"][str(decision)]
+        await _pass_s(took_s)
+        fact = decode(text)
+        assert isinstance(fact, DecisionAnswered)
+        return fact.answer
+
+    ports = ConductorPorts(run=run, append=append, orders=orders, ask=ask)
+    main: Coroutine[Any, Any, RunState] = conduct(began.plan, RunState.begin(began.plan), ports)
     state: RunState = run_loop(main)
     return [*calls, encode(state.verdict())]
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from orchestrator.domain.decisions import Answer as Decided
+from orchestrator.domain.decisions import Choice, Source
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.facts import Fact, StepEnded, StepIntended
+from orchestrator.domain.facts import DecisionAsked, Fact, OrderTaken, StepEnded, StepIntended
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.engine.ports import ConductorPorts, Order
@@ -22,6 +24,15 @@ class Answer:
     outcome: Outcome = Outcome.OK
     took_s: float = 1.0
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is answered to a decision, how long after it was asked, and how long it says that it waited."""
+
+    choice: Choice = Choice.ABORT
+    after_s: float = 0.0
+    waited_s: float | None = None
 
 
 OK = Answer()
@@ -45,13 +56,19 @@ class ScriptedWork:
     appends: list[int] = field(default_factory=list)
     asked: list[Step] = field(default_factory=list)
     answered: list[Result] = field(default_factory=list)
+    choices: Mapping[int, Decision] = field(default_factory=dict)
+    otherwise_decide: Decision | None = Decision()
+    orders_at: Sequence[tuple[float, Order]] = ()
+    patient: bool = True
+    decided: list[tuple[int, Choice]] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
     on_disk: set[Step] = field(default_factory=set)
+    _ordered: int = 0
 
     @property
     def ports(self) -> ConductorPorts:
         """What the conductor gets."""
-        return ConductorPorts(run=self.run, append=self.append, orders=self.orders)
+        return ConductorPorts(run=self.run, append=self.append, orders=self.orders, ask=self.ask, patient=self.patient)
 
     @property
     def ids(self) -> list[str]:
@@ -68,14 +85,16 @@ class ScriptedWork:
         assert step in self.on_disk, f"{step.id} was issued before its intent was on disk"
         self.asked.append(step)
         answer = self.script.get(step.id, self.otherwise)
-        await _pass_s(answer.took_s)
+        await _pass_s(step.delay_s + answer.took_s)
         after = answer.after
         if after is None:
             after = ENDS_AT.get(step.phase, self.states.get(step.unit, "Stopped"))
         if step.phase in (Phase.START, Phase.STOP) and after:
             self.states[step.unit] = after
         problem = None if answer.outcome is Outcome.OK else Problem(ProblemKind.TIMEOUT, "as the script says")
-        result = Result(step=step, outcome=answer.outcome, after=after, problem=problem, took_s=answer.took_s)
+        result = Result(
+            step=step, outcome=answer.outcome, after=after, problem=problem, took_s=step.delay_s + answer.took_s
+        )
         self.answered.append(result)
         return result
 
@@ -88,13 +107,30 @@ class ScriptedWork:
         self.facts.extend((now_s, fact) for fact in facts)
         self.on_disk.update(fact.step for fact in facts if isinstance(fact, StepIntended))
 
-    async def orders(self) -> Order:
-        """Cancel at the time told, or never."""
-        if self.cancel_at_s is None:
+    async def ask(self, decision: int) -> Decided:
+        """Decide as told, or never."""
+        asked = next(f for f in self.journal if isinstance(f, DecisionAsked) and f.decision == decision)
+        said = self.choices.get(decision, self.otherwise_decide)
+        if said is None:
             await asyncio.get_running_loop().create_future()
-        else:
-            await _pass_s(self.cancel_at_s)
-        return Order.CANCEL
+        assert said is not None
+        assert said.choice in asked.choices, f"{said.choice} is no answer to {asked}"
+        await _pass_s(said.after_s)
+        self.decided.append((decision, said.choice))
+        waited_s = said.after_s if said.waited_s is None else said.waited_s
+        return Decided(choice=said.choice, source=Source.PERSON, by="somebody", waited_s=waited_s)
+
+    async def orders(self) -> OrderTaken:
+        """Cancel at the time told, or give the orders at their times; else never."""
+        now_s = asyncio.get_running_loop().time()
+        orders = [(self.cancel_at_s, Order.CANCEL)] if self.cancel_at_s is not None else []
+        due = sorted([*orders, *self.orders_at])[self._ordered :]
+        if not due:
+            await asyncio.get_running_loop().create_future()
+        at_s, order = due[0]
+        await _pass_s(max(0.0, at_s - now_s))
+        self._ordered += 1
+        return OrderTaken(order.value)
 
 
 async def _pass_s(duration_s: float) -> None:

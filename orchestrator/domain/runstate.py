@@ -229,6 +229,26 @@ class RunState:
         return self.stage + 1 == len(self.plan.stages) and self._schedule.whole
 
     @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages by number: the plan's, then those of the way back."""
+        return self.plan.stages
+
+    @property
+    def asking(self) -> tuple[int, ...]:
+        """The decisions that wait for an answer, in order."""
+        return ()
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody answered to hold: the run goes on when it is resumed."""
+        return False
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do but to end."""
+        return self._closing and not self._under_way and not self._strays_due
+
+    @property
     def under_way(self) -> list[Step]:
         """The steps that were asked and not answered, in plan order."""
         return [self._under_way[place] for place in sorted(self._under_way)]

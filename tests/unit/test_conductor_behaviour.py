@@ -280,7 +280,9 @@ async def test_a_port_that_breaks_its_promise_ends_as_unknown() -> None:
         raise asyncio.CancelledError
 
     fleet = plan(stage([node("a@1"), node("b@2"), node("c@3")]))
-    state = await conduct(fleet, RunState.begin(fleet), ConductorPorts(run=run, append=work.append, orders=work.orders))
+    state = await conduct(
+        fleet, RunState.begin(fleet), ConductorPorts(run=run, append=work.append, orders=work.orders, ask=work.ask)
+    )
     results = [fact.result for fact in work.journal if isinstance(fact, StepEnded)][:3]
     assert [(r.outcome, r.acted) for r in results] == [(Outcome.UNKNOWN, Acted.MAYBE)] * 3
     assert "ZeroDivisionError: oops" in results[0].said + results[1].said + results[2].said
@@ -300,7 +302,7 @@ async def test_a_cancelled_conductor_cancels_its_steps_and_waits_for_them() -> N
         raise AssertionError("not reached")
 
     work = ScriptedWork()
-    ports = ConductorPorts(run=run, append=work.append, orders=work.orders)
+    ports = ConductorPorts(run=run, append=work.append, orders=work.orders, ask=work.ask)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(10):
             await conduct(SQL_APP, RunState.begin(SQL_APP), ports)
@@ -321,7 +323,7 @@ async def test_steps_that_ignore_a_cancel_are_waited_for_in_bounds() -> None:
         return Result(step=step, outcome=Outcome.OK)
 
     work = ScriptedWork()
-    ports = ConductorPorts(run=run, append=work.append, orders=work.orders)
+    ports = ConductorPorts(run=run, append=work.append, orders=work.orders, ask=work.ask)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(10):
             await conduct(SQL_APP, RunState.begin(SQL_APP), ports)

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from measuring import cpu_s, grown
@@ -19,7 +20,7 @@ from orchestrator.domain.plan import Limits, Node, Plan, Stage
 from orchestrator.domain.results import Outcome, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.ports import ConductorPorts, Order
+from orchestrator.engine.ports import ConductorPorts
 
 
 def _fleet(units: int, services: int = 5) -> Stage:
@@ -49,13 +50,13 @@ async def _to_nowhere(facts: Sequence[Fact]) -> None:
     pass
 
 
-async def _never() -> Order:
+async def _never(*_: object) -> Any:
     await asyncio.get_running_loop().create_future()
     raise AssertionError("not reached")
 
 
 def _cpu_s(any_plan: Plan) -> float:
-    ports = ConductorPorts(run=_at_once, append=_to_nowhere, orders=_never)
+    ports = ConductorPorts(run=_at_once, append=_to_nowhere, orders=_never, ask=_never)
     ended: list[RunState] = []
     took_s = cpu_s(lambda: ended.append(run_virtual(conduct(any_plan, RunState.begin(any_plan), ports))))
     assert ended[0].verdict().counts["ok"] == len(any_plan.stages[0].nodes)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from measuring import cpu_s, grown
 from stages import barrier, node, plan, stage
@@ -19,7 +20,7 @@ from orchestrator.domain.plan import Limits, Plan
 from orchestrator.domain.results import Note
 from orchestrator.domain.runstate import RunState
 from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.ports import ConductorPorts, Order
+from orchestrator.engine.ports import ConductorPorts
 from orchestrator.engine.work.work import Work
 
 SERVICES = 5
@@ -47,7 +48,7 @@ async def _to_nowhere(facts: Sequence[Fact]) -> None:
     pass
 
 
-async def _never() -> Order:
+async def _never(*_: object) -> Any:
     await asyncio.get_running_loop().create_future()
     raise AssertionError("not reached")
 
@@ -63,7 +64,7 @@ def run_s(units: int) -> float:
 
     def run() -> None:
         work = Work(made, MemoryHosts(fleet), MemoryProbe(fleet), MemoryLocal(), _unheard)
-        ports = ConductorPorts(run=work.run, append=_to_nowhere, orders=_never)
+        ports = ConductorPorts(run=work.run, append=_to_nowhere, orders=_never, ask=_never)
         ended.append(run_virtual(conduct(made, RunState.begin(made), ports)))
 
     took_s = cpu_s(run)

@@ -1,65 +1,102 @@
-"""The steps under way, and what has come in of them: the one place where completion becomes order."""
+"""What is under way, and what has come in of it: the one place where completion becomes order."""
 
 import asyncio
+from collections.abc import Collection, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
 
+from orchestrator.domain.decisions import Answer
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.facts import OrderTaken
+from orchestrator.domain.plan import Stage
 from orchestrator.domain.results import Acted, Outcome, Result, Step
-from orchestrator.engine.ports import ConductorPorts, Order
+from orchestrator.engine.ports import ConductorPorts
 
 ABANDON_S = 5.0
 """How long cancelled steps may take to end."""
 
 
-class UnderWay:
-    """The tasks of issued steps, and one that listens for an order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What came in at one moment: results in plan order, answers by decision, orders as they came."""
 
-    Tasks report by callback into a list, and `ended` hands the list over sorted by plan index, so that the order in
-    which the loop got to them doesn't matter. True as long as a step is under way.
+    results: tuple[Result, ...]
+    answers: tuple[tuple[int, Answer], ...]
+    orders: tuple[OrderTaken, ...]
+
+
+class UnderWay:
+    """The tasks of issued steps and of asked decisions, and one that listens for orders.
+
+    Tasks report by callback into lists, and `moment` hands those over sorted, so that the order in which the loop got
+    to them doesn't matter. `stages` are all in which a step may be issued; they decide the order of results.
     """
 
-    def __init__(self, plan: Plan, ports: ConductorPorts) -> None:
+    def __init__(self, stages: Iterable[Stage], ports: ConductorPorts) -> None:
         self._loop = asyncio.get_running_loop()
-        self._run = ports.run
+        self._ports = ports
         self._order: dict[str, int] = {}
-        for stage in plan.stages:
+        for stage in stages:
             for node in stage.nodes:
                 self._order.setdefault(node.unit.id, len(self._order))
-        self._tasks: dict[asyncio.Task[Result], Step] = {}
+        self._steps: dict[asyncio.Task[Result], Step] = {}
         self._ended: list[asyncio.Task[Result]] = []
         self._on_end = self._note  # bound once: there are many tasks
+        self._asking: dict[int, asyncio.Task[Answer]] = {}
+        self._withdrawn: list[asyncio.Task[Answer]] = []
         self._woken: asyncio.Future[None] | None = None
-        self._listener: asyncio.Task[Order] | None = self._loop.create_task(_listen(ports))
-        self._listener.add_done_callback(self._wake)
+        self._listener = self._listen()
 
-    def __bool__(self) -> bool:
-        return bool(self._tasks)
+    @property
+    def steps(self) -> int:
+        """How many steps are under way."""
+        return len(self._steps)
 
     def issue(self, step: Step) -> None:
         """Let *step* be carried out."""
-        task = self._loop.create_task(self._run(step))
-        self._tasks[task] = step
+        task = self._loop.create_task(self._ports.run(step))
+        self._steps[task] = step
         task.add_done_callback(self._on_end)
 
-    async def ended(self) -> tuple[list[Result], list[Order]]:
-        """Wait for at least one result or order; all of that moment, results in plan order."""
-        while not self._ended and not (self._listener and self._listener.done()):
+    def keep_asking(self, decisions: Collection[int]) -> None:
+        """Ask those of *decisions* that are not asked yet, and withdraw all others."""
+        for decision in [one for one in self._asking if one not in decisions]:
+            task = self._asking.pop(decision)
+            self._withdrawn.append(task)
+            task.cancel()
+        for decision in decisions:
+            if decision not in self._asking:
+                task = self._loop.create_task(self._ports.ask(decision))
+                self._asking[decision] = task
+                task.add_done_callback(self._wake)
+
+    async def moment(self) -> Moment:
+        """Wait for at least one result, answer or order, and return all of that moment.
+
+        Raises: whatever `ask` or `orders` raised.
+        """
+        while not self._ended and not self._listener.done() and not any(map(asyncio.Task.done, self._asking.values())):
             await self._turn()
         await self._rest_of_the_moment()
-        tasks = sorted(self._ended, key=lambda task: self._order[self._tasks[task].unit])
+        tasks = sorted(self._ended, key=lambda task: self._order[self._steps[task].unit])
         self._ended.clear()
-        results = [_result(self._tasks.pop(task), task) for task in tasks]
-        orders: list[Order] = []
-        if self._listener and self._listener.done():
-            orders.append(self._listener.result())
-            self._listener = None  # after a cancel there is nothing else to order
-        return results, orders
+        results = tuple(_result(self._steps.pop(task), task) for task in tasks)
+        settled = sorted(decision for decision, task in self._asking.items() if task.done())
+        answers = tuple((decision, self._asking.pop(decision).result()) for decision in settled)
+        orders: tuple[OrderTaken, ...] = ()
+        if self._listener.done():
+            orders = (self._listener.result(),)
+            self._listener = self._listen()
+        return Moment(results=results, answers=answers, orders=orders)
+
+    async def settled(self) -> None:
+        """Wait until no step is under way; what comes in is lost."""
+        while len(self._ended) < len(self._steps):
+            await self._turn()
 
     async def abandon(self) -> None:
         """Cancel whatever is still under way and wait for it, at most ABANDON_S."""
-        tasks: list[asyncio.Task[Result] | asyncio.Task[Order]] = [*self._tasks]
-        if self._listener:
-            tasks.append(self._listener)
+        tasks: list[asyncio.Task[Any]] = [*self._steps, *self._asking.values(), *self._withdrawn, self._listener]
         left = [task for task in tasks if not task.done()]
         for task in left:
             task.add_done_callback(self._wake)
@@ -72,6 +109,15 @@ class UnderWay:
         for task in tasks:
             if task.done() and not task.cancelled():
                 task.exception()  # seen, or the loop complains that nobody looked
+
+    def _listen(self) -> asyncio.Task[OrderTaken]:
+        async def listen() -> OrderTaken:
+            return await self._ports.orders()
+
+        coroutine: Coroutine[Any, Any, OrderTaken] = listen()
+        task = self._loop.create_task(coroutine)
+        task.add_done_callback(self._wake)
+        return task
 
     def _note(self, task: asyncio.Task[Result]) -> None:
         self._ended.append(task)
@@ -100,10 +146,6 @@ class UnderWay:
 
 def _set(future: asyncio.Future[None]) -> None:
     future.set_result(None)
-
-
-async def _listen(ports: ConductorPorts) -> Order:
-    return await ports.orders()
 
 
 def _result(step: Step, task: asyncio.Task[Result]) -> Result:

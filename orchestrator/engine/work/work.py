@@ -26,23 +26,32 @@ class Work:
     """The conductor's `run` port. One per run; steps may run side by side, and those of one host share a reader."""
 
     def __init__(self, plan: Plan, hosts: Hosts, probe: Probe, local: LocalCommand, note: NoteTaker) -> None:
-        self._plan = plan
+        self._poll_s = plan.poll_s
         self._hosts = hosts
         self._probe = probe
         self._local = local
         self._note = note
-        self._nodes = [{node.unit.id: index for index, node in enumerate(stage.nodes)} for stage in plan.stages]
+        self._stages: list[Stage] = []
+        self._nodes: list[dict[str, int]] = []
         self._known: dict[str, Host] = {}
+        self.learn(plan.stages)
+
+    def learn(self, stages: Sequence[Stage]) -> None:
+        """Take further stages in, numbered on from those that are known: those of a way back."""
+        self._stages += stages
+        self._nodes += [{node.unit.id: index for index, node in enumerate(stage.nodes)} for stage in stages]
 
     async def run(self, step: Step) -> Result:
-        """Carry *step* out. Never raises but for cancellation; bounded by the node's timeout or its gates' deadlines,
-        plus a few seconds for exchanges that began in time.
+        """Wait the step's delay, then carry it out. Never raises but for cancellation; bounded by the delay and the
+        node's timeout or its gates' deadlines, plus a few seconds for exchanges that began in time.
 
         A bug of ours becomes a result too (unknown, kind internal, its traceback as evidence): this is the one place
         for that.
         """
         began_s = asyncio.get_running_loop().time()
         try:
+            if step.delay_s > 0:
+                await asyncio.sleep(step.delay_s)
             result = await self._carry_out(step)
         except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
             result = _broken(step, bug)
@@ -56,7 +65,7 @@ class Work:
         return self._hosts.detour(host) if host in self._known else ""
 
     async def _carry_out(self, step: Step) -> Result:
-        stage = self._plan.stages[step.stage]
+        stage = self._stages[step.stage]
         index = self._nodes[step.stage][step.unit]
         node = stage.nodes[index]
 
@@ -75,7 +84,7 @@ class Work:
             return await gates.hold(step, node.gates, eyes, note)
         if host is None or node.unit.scm_name is None:
             return Result(step=step, outcome=Outcome.OK, said=f"{step.unit} is external: it has gates and no service")
-        if step.phase is Phase.READ:
+        if step.phase in (Phase.READ, Phase.LOOK):
             return await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
         if node.role is not Role.ACT:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
@@ -89,7 +98,7 @@ class Work:
                 services=services,
                 command=self._hosts.command(name),
                 reader=Reader(services),
-                pace=Pace(name, self._plan.poll_s),
+                pace=Pace(name, self._poll_s),
             )
         return self._known[name]
 
@@ -102,7 +111,7 @@ async def _read(step: Step, stage: Stage, index: int, looks: Looks) -> Result:
         outcome = Outcome.FAILED if isinstance(error, AuthRejected | Refused) else Outcome.UNKNOWN
         said = f"{step.unit}: its state can't be read ({error.text})"
         return Result(step=step, outcome=outcome, said=said, problem=error.problem, exchanges=looks.exchanges)
-    problem = _not_there(step, stage, index, status)
+    problem = None if step.phase is Phase.LOOK else _not_there(step, stage, index, status)
     return Result(
         step=step,
         outcome=Outcome.OK if problem is None else Outcome.FAILED,
