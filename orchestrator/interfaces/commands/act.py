@@ -1,11 +1,9 @@
 """`orch stop | start | restart`: survey, preview, ask, run, report."""
 
 import asyncio
-import os
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -13,6 +11,7 @@ import typer
 from orchestrator import state_wiring, wiring
 from orchestrator.domain.draft import OnUnreachable
 from orchestrator.domain.errors import BadInput, Declined, OrchError
+from orchestrator.domain.facts import RunEnded
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, chosen, questions
@@ -22,10 +21,11 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.engine.jobs.running import run
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import World
-from orchestrator.engine.ports import Journal, Order
-from orchestrator.interfaces import preview_view, surveying, views
+from orchestrator.engine.ports import Journal
+from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.carrying import Terminal, carried
 from orchestrator.interfaces.loading import load, made_from
 from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.terminal import confirm, interactive, say
@@ -172,71 +172,16 @@ def _agree(plan: Plan, survey: Survey) -> None:
         raise Declined("nothing was touched")
 
 
-@dataclass(slots=True)
-class _Orders:
-    """Signals as values: the first Ctrl-C is a cancel, the second leaves at once with the journal intact.
-
-    A terminal that goes away is a cancel too, however often it says so (shell and kernel both do): nobody watches any
-    more, and what is under way shall be on record.
-    """
-
-    run: str
-    leave: Callable[[], None]
-    """Takes the picture off the terminal."""
-    withdraw: Callable[[], None]
-    """Takes back what a person is being asked: who cancels does not want to answer."""
-    queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
-    cancelled: bool = False
-
-    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take signals from now on. Under nohup a terminal may go as it likes."""
-        loop.add_signal_handler(signal.SIGINT, self.press)
-        loop.add_signal_handler(signal.SIGTERM, self.press)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGHUP, self.cancel)
-
-    def deaf(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leave signals to Python again."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-
-    def cancel(self) -> None:
-        """Order it, once, before anything is said: nobody may listen."""
-        if not self.cancelled:
-            self.cancelled = True
-            self.queue.put_nowait(Order.CANCEL)
-            self.withdraw()
-            say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
-
-    def press(self) -> None:
-        """Ctrl-C, or somebody's SIGTERM."""
-        if not self.cancelled:
-            self.cancel()
-            return
-        self.leave()
-        say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {self.run}")
-        os._exit(5)
-
-
 async def _run(plan: Plan, world: World, journal: Journal, options: Options, asker: Asker) -> int:
     made = made_from(options.plan, options.inventory, ask_pass=options.ask_pass)
     header = state_wiring.header(sys.argv[1:], made)
-    view = views.of_run(json=options.json)
 
-    def leave() -> None:
-        view.leave()
-        asker.leave()
+    def begin(terminal: Terminal) -> Awaitable[RunEnded]:
+        return run(
+            plan, world, journal, header=header, orders=terminal.orders, watch=terminal.watch, note=terminal.note
+        )
 
-    orders = _Orders(header.run, leave, asker.withdraw)
-    loop = asyncio.get_running_loop()
-    orders.listen(loop)
     try:
-        with asker.over(view):
-            ended = await run(
-                plan, world, journal, header=header, orders=orders.queue.get, watch=view.fact, note=view.note
-            )
+        return await carried(begin, run=header.run, json=options.json, asker=asker)
     finally:
-        view.close()
-        orders.deaf(loop)
         await journal.aclose()
-    return ended.exit_code
