@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from bookkeeping import Told, books
 from drafts import READY, draft, entry
 from virtual_time import in_virtual_time
 
@@ -19,6 +20,7 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.service import Asked, Reading, StartType, State
+from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.running import run
 from orchestrator.engine.jobs.surveying import check, survey
 from orchestrator.engine.jobs.world import Header, World
@@ -46,9 +48,20 @@ async def run_it(of: Draft, action: Action, fleet: MemoryFleet, orders: asyncio.
     there, journal, heard = world(fleet), MemoryJournal(), list[Stamped]()
     live = await survey(questions(of, EVERYWHERE, action), there.hosts)
     plan = build(of, EVERYWHERE, action, live)
-    ended = await run(plan, there, journal, header=HEADER, orders=orders.get, watch=heard.append, note=lambda _: None)
-    assert [stamped.fact for stamped in await journal.read("r1")] == [stamped.fact for stamped in heard]
-    assert heard[-1].fact == ended
+    ending = await run(
+        plan,
+        there,
+        books(journal),
+        header=HEADER,
+        people=People(orders=orders.get),
+        watch=heard.append,
+        note=lambda _: None,
+        notifier=Told(),
+    )
+    assert list(await journal.read("r1")) == heard
+    assert heard[-1].fact == ending.ended
+    assert heard[-1].head == ending.head
+    assert not await journal.holdings()
     return heard
 
 

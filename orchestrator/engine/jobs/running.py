@@ -1,37 +1,41 @@
-"""A run, from its first fact to its last."""
+"""Beginning a run: what is refused before anything is touched, the locks, the first fact."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
-
-from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
-from orchestrator.domain.plan import Plan
-from orchestrator.domain.runstate import RunState
-from orchestrator.engine.conductor.conduct import conduct
-from orchestrator.engine.jobs.world import Header, World
-from orchestrator.engine.ports import ConductorPorts, Journal, NoteTaker, Order
-from orchestrator.engine.work.work import Work
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.facts import RunBegan
+from orchestrator.domain.locks import keys
+from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.service import State
+from orchestrator.domain.window import closes_at
+from orchestrator.engine.jobs.asking import People
+from orchestrator.engine.jobs.journey import Audience, Ending, Journey, Watch
+from orchestrator.engine.jobs.world import Books, Header, World
+from orchestrator.engine.ports import NoteTaker, Notifier
 
 
 async def run(
     plan: Plan,
     world: World,
-    journal: Journal,
+    books: Books,
     *,
     header: Header,
-    orders: Callable[[], Coroutine[Any, Any, Order]],
-    watch: Callable[[Stamped], None],
+    people: People,
+    watch: Watch,
     note: NoteTaker,
-) -> RunEnded:
-    """Carry the plan out and return how it ended; every fact is on disk before `watch` hears of it.
+    notifier: Notifier,
+) -> Ending:
+    """Carry the plan out until it has ended, or waits for an answer and nobody is here to give it.
+
+    Every fact is on disk before *watch* hears of it.
 
     Raises:
-        OrchError: the journal can't be written. Nothing further was issued; what was under way has settled.
+        BadInput: its window is closed. Nothing was touched.
+        Locked: another run holds some of its units. Nothing was touched.
+        OrchError: the record can't be written, or another process has taken the run over (LeaseLost). Nothing further
+            was issued or appended, and what was under way has settled; `orch resume` goes on.
+    Cancellation: as if the process had died there.
     """
-
-    async def append(facts: Sequence[Fact]) -> None:
-        for stamped in await journal.append(header.run, facts):
-            watch(stamped)
-
+    refuse_late(plan, books.clock())
+    lease = await books.locks.take(header.run, keys(plan), header.owner)
     began = RunBegan(
         run=header.run,
         plan=plan,
@@ -41,11 +45,17 @@ async def run(
         made_from=header.made_from,
         of=header.of,
     )
-    await append([began])
-    state = RunState.begin(plan)
-    state.apply(began)
-    work = Work(plan, world.hosts, world.probe, world.local, note)
-    state = await conduct(plan, state, ConductorPorts(run=work.run, append=append, orders=orders))
-    ended = state.verdict()
-    await append([ended])
-    return ended
+    journey = Journey(began, world, books, lease, people, Audience(watch=watch, note=note, notifier=notifier))
+    return await journey.begin()
+
+
+def refuse_late(plan: Plan, now: float) -> None:
+    """Raises BadInput if *plan* would stop something and its window is closed *now* (UTC, seconds since 1970)."""
+    window = plan.policy.window
+    stops = plan.action is not Action.ROLLBACK and any(stage.goal is State.STOPPED for stage in plan.stages)
+    if window is not None and stops and closes_at(window, now) <= now:
+        raise BadInput(
+            f"the window of {plan.name} is closed: nothing is stopped after {window.until} ({window.tz}); "
+            "nothing was touched",
+            hint="come back in the 12 hours before it closes, or change `window:` of the playbook",
+        )

@@ -1,0 +1,34 @@
+"""When a window closes: `until` is a time of day where the work is done, whatever the clocks there do that night."""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from orchestrator.domain.policy import Window
+
+LONGEST = timedelta(hours=12)
+"""A window that would close later than this after a run began is the one that has closed already."""
+
+
+def closes_at(window: Window, began_at: float) -> float:
+    """When *window* closes for a run that began at *began_at* (both UTC, seconds since 1970).
+
+    That is the next `until` after *began_at* if it is near enough, else *began_at* itself: it is closed already. A time
+    that the clocks show twice counts the first time; one that they skip is meant as they would have shown it.
+
+    Raises:
+        ZoneInfoNotFoundError, ValueError: the playbook's reader lets no such window pass.
+    """
+    began = datetime.fromtimestamp(began_at, UTC)
+    zone = ZoneInfo(window.tz)
+    until = time.fromisoformat(window.until)
+    today = began.astimezone(zone).date()
+    for days in (0, 1):
+        closes = datetime.combine(today + timedelta(days=days), until, zone).astimezone(UTC)
+        if began < closes <= began + LONGEST:
+            return closes.timestamp()
+    return began_at
+
+
+def window_left_s(window: Window, now: datetime) -> float:
+    """Seconds until *window* closes for a run that begins *now* (with its offset); 0.0 if it is closed."""
+    return closes_at(window, now.timestamp()) - now.timestamp()

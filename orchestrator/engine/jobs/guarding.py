@@ -1,0 +1,70 @@
+"""The last look before something is sent to a host that changes it: whether this process still holds the run."""
+
+from collections.abc import Sequence
+
+from orchestrator.domain.connection import Transport
+from orchestrator.domain.errors import OrchError, Problem, ProblemKind, Refused
+from orchestrator.domain.service import Asked, Control, Reading
+from orchestrator.engine.jobs.holding import Held
+from orchestrator.engine.ports import ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
+
+
+class GuardedHosts:
+    """Implements `engine.ports.Hosts` over *hosts*: no control is handed over once *held* is lost. Looking is free."""
+
+    def __init__(self, hosts: Hosts, held: Held) -> None:
+        self._hosts = hosts
+        self._held = held
+        self._known: dict[str, HostServices] = {}
+
+    def transport(self, host: str) -> Transport | None:
+        """See `Hosts.transport`."""
+        return self._hosts.transport(host)
+
+    def detour(self, host: str) -> str:
+        """See `Hosts.detour`."""
+        return self._hosts.detour(host)
+
+    def services(self, host: str) -> HostServices:
+        """See `Hosts.services`."""
+        if host not in self._known:
+            self._known[host] = _GuardedServices(host, self._hosts.services(host), self._held)
+        return self._known[host]
+
+    def command(self, host: str) -> HostCommand:
+        """See `Hosts.command`. Programs are run to look at gates: they are not guarded."""
+        return self._hosts.command(host)
+
+    async def aclose(self) -> None:
+        """See `Hosts.aclose`."""
+        await self._hosts.aclose()
+
+
+class _GuardedServices:
+    def __init__(self, host: str, services: HostServices, held: Held) -> None:
+        self._host = host
+        self._services = services
+        self._held = held
+
+    async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
+        return await self._services.read(asked)
+
+    async def request(self, name: str, control: Control) -> None:
+        """Raises Refused if the run is not held any more: the host was not asked, whatever `sent` says then."""
+        try:
+            await self._held.sure()
+        except OrchError as error:
+            raise Refused(self._host, Problem(ProblemKind.INTERNAL, f"not sent: {error}", hint=error.hint)) from error
+        await self._services.request(name, control)
+
+    async def answer(self, name: str) -> ControlAnswer:
+        return await self._services.answer(name)
+
+    async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
+        return await self._services.security(names)
+
+    async def facts(self) -> HostFacts:
+        return await self._services.facts()
+
+    async def aclose(self) -> None:
+        await self._services.aclose()

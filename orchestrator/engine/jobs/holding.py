@@ -1,0 +1,87 @@
+"""A run that this process holds: facts go on record under its lease, and a heartbeat says that it lives."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from orchestrator.domain.errors import OrchError
+from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.engine.jobs.world import Books
+from orchestrator.engine.ports import LEASE_S, Lease
+
+BEAT_S = LEASE_S / 6
+"""Between two heartbeats: several may fail to come before anybody takes the run over."""
+DOUBT_S = LEASE_S / 2
+"""After so long without a word from the store the lease is asked for again before anything is sent to a host."""
+
+
+class Held:
+    """A held run. The first thing that goes wrong with its lease or its record is its end here: nothing is appended
+    after it, and whoever asks gets the same error.
+
+    *lost* is called once, when that happens: somebody has to wake the conductor, which may wait for an answer.
+    """
+
+    def __init__(self, lease: Lease, books: Books, lost: Callable[[], None]) -> None:
+        self.lease = lease
+        self.head = ""
+        self.failed: OrchError | None = None
+        self._books = books
+        self._lost = lost
+        self._known_at = books.clock()
+
+    async def append(self, facts: Sequence[Fact]) -> Sequence[Stamped]:
+        """Put *facts* on record. Raises OrchError: they are not, and nothing will be any more."""
+        if self.failed is not None:
+            raise self.failed
+        asked_at = self._books.clock()
+        try:
+            written = await self._books.journal.append(self.lease.run, facts, lease=self.lease)
+        except OrchError as error:
+            self.fail(error)
+            raise
+        self._known_at = asked_at
+        if written:
+            self.head = written[-1].head
+        return written
+
+    async def sure(self) -> None:
+        """Return once this process may act for the run: its lease was its own a moment ago.
+
+        A machine that slept, or a process that was stopped, wakes up here first. Raises OrchError if it may not.
+        """
+        if self.failed is None and abs(self._books.clock() - self._known_at) > DOUBT_S:
+            await self._renew()
+        if self.failed is not None:
+            raise self.failed
+
+    @asynccontextmanager
+    async def beating(self) -> AsyncIterator[None]:
+        """Renew the lease for as long as the block lasts."""
+        task = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def fail(self, error: OrchError) -> None:
+        """The lease or the record is lost: the first *error* counts."""
+        if self.failed is None:
+            self.failed = error
+            self._lost()
+
+    async def _beat(self) -> None:
+        while self.failed is None:
+            await asyncio.sleep(BEAT_S)
+            await self._renew()
+
+    async def _renew(self) -> None:
+        asked_at = self._books.clock()
+        try:
+            await self._books.locks.renew(self.lease)
+        except OrchError as error:
+            self.fail(error)
+        else:
+            self._known_at = asked_at

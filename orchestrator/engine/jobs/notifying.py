@@ -1,0 +1,88 @@
+"""Telling people that a decision waits and how a run ended, without ever holding the run up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from orchestrator.domain.policy import Notice
+from orchestrator.engine.ports import Notifier
+
+LAST_WAIT_S = 15.0
+"""How long the end of a process may wait for notices that are being sent."""
+_Event = Callable[[], Mapping[str, Any]]
+_DECISION, _END = "decision", "end"
+
+
+class Notices:
+    """Sends the notices of one run, each by a task of its own. `unsent` has what went wrong, once each."""
+
+    def __init__(self, notices: Sequence[Notice], notifier: Notifier) -> None:
+        self._notices = notices
+        self._notifier = notifier
+        self._reminders: dict[int, list[asyncio.Task[None]]] = {}
+        self._sends: set[asyncio.Task[None]] = set()
+        self._unsent: dict[str, None] = {}
+
+    @property
+    def unsent(self) -> tuple[str, ...]:
+        """Why notices could not be handed over, in words."""
+        return tuple(self._unsent)
+
+    def waits(self, decision: int, event: _Event, *, told: bool = False) -> None:
+        """*decision* is open: tell people, unless they were *told* before, and remind them while it is.
+
+        *event* is asked for what to tell at that moment.
+        """
+        self._reminders[decision] = [
+            asyncio.create_task(self._remind(notice, event, told=told))
+            for notice in self._notices
+            if _DECISION in notice.on
+        ]
+
+    def settled(self, decision: int) -> None:
+        """*decision* waits no more. One that is settled in the moment in which it is asked is told to nobody."""
+        for task in self._reminders.pop(decision, ()):
+            task.cancel()
+
+    def ended(self, event: Mapping[str, Any]) -> None:
+        """The run is over."""
+        for notice in self._notices:
+            if _END in notice.on:
+                self._send(notice, event)
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Notices go out while the block lasts. Where it ends well, what is being sent has LAST_WAIT_S more."""
+        try:
+            yield
+            await asyncio.sleep(0)  # what was asked in the last moment is told too
+            await self._go_out()
+        finally:
+            for decision in list(self._reminders):
+                self.settled(decision)
+            for task in self._sends:
+                task.cancel()
+
+    async def _go_out(self) -> None:
+        if self._sends:
+            _, late = await asyncio.wait(self._sends, timeout=LAST_WAIT_S)
+            if late:
+                self._unsent[f"a notice was not sent within {LAST_WAIT_S:g} s"] = None
+
+    async def _remind(self, notice: Notice, event: _Event, *, told: bool) -> None:
+        if not told:
+            self._send(notice, event())
+        while notice.remind_s is not None:
+            await asyncio.sleep(notice.remind_s)
+            self._send(notice, event())
+
+    def _send(self, notice: Notice, event: Mapping[str, Any]) -> None:
+        task = asyncio.create_task(self._sent(notice, event))
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+
+    async def _sent(self, notice: Notice, event: Mapping[str, Any]) -> None:
+        wrong = await self._notifier.send(notice, event)
+        if wrong:
+            self._unsent[wrong] = None
