@@ -120,8 +120,10 @@ class LeftAlone:
 class Plan:
     """What a run will do, frozen. `poll_s` is the period at which pending services are read.
 
-    `back` is the whole way back: the stage that would put every ACT unit where it was seen. A rollback is that stage,
-    narrowed to what the run changed. It is empty for a plan that is a way back itself.
+    `back` is the whole way back: the stages that would put every ACT unit that may have to move where it was seen,
+    without ranks and durations. A rollback is that, narrowed to what the run changed and completed (`way_back`). It is
+    empty for a restart, whose second stage is its way back (it acts on what ran, and on nothing else), and for a plan
+    that is a way back itself.
     """
 
     name: str

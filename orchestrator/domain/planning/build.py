@@ -1,17 +1,20 @@
 """The plan: a draft, a choice and the live state, put together or refused."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import partial
 
 from orchestrator.domain.draft import Draft, Entry, Instance
 from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
+from orchestrator.domain.planning import members as to_be
 from orchestrator.domain.planning import refusals, vital
 from orchestrator.domain.planning.census import DOWN, Census, named
-from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose
+from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose, named_units
 from orchestrator.domain.planning.graph import (
     NOWHERE,
     EntryGraph,
+    Hosts,
     HostsOf,
     downstream,
     entry_graph,
@@ -19,13 +22,12 @@ from orchestrator.domain.planning.graph import (
     without,
 )
 from orchestrator.domain.planning.left_alone import Why, keep_off, unavailable
+from orchestrator.domain.planning.members import Members, ran
+from orchestrator.domain.planning.policy import policy_of
 from orchestrator.domain.planning.refusals import PlanRefused, Reason
 from orchestrator.domain.planning.stages import Member, stage
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.survey import Survey
-
-Members = dict[str, dict[str, Member]]
-"""Entry key -> instance id -> what it is in a stage."""
 
 
 def build(
@@ -34,45 +36,50 @@ def build(
     action: Action,
     survey: Survey,
     *,
+    before: Sequence[Unit] = (),
     excluded: AbstractSet[str] = frozenset(),
     controller: AbstractSet[str] = frozenset(),
 ) -> Plan:
-    """The plan of a stop, start or restart, with the live state frozen into it.
+    """The plan of a stop, start, restart or restore, with the live state frozen into it, and the way back of it.
 
     *excluded* are the unreachable hosts that the run does without: they and what cannot do without them are left alone.
     *controller* are the hosts that are the machine that we run on. A restart acts on what was running (pending starts
-    and paused ones count) and on nothing else; what was not running before is not needed after.
+    and paused ones count) and on nothing else; what was not running before is not needed after. A restore brings the
+    chosen units to where the snapshot *before* has them: it stops what runs and did not, then starts what ran.
 
     Raises:
         BadInput: as `choice.chosen`; or `--allow` names nothing that was chosen.
         PlanRefused: the live state does not allow it; carries every reason.
     Cost: O(instances + edges).
     """
-    if action is Action.STATUS:
-        raise ValueError("a status has no plan")
+    if action not in (*STOPPING, *STARTING):
+        raise ValueError(f"a {action} is not planned from a playbook")
     graph = entry_graph(draft)
     picked = choose(graph, choice, action)
     kept = keep_off(graph, picked, choice, action, excluded)
-    work = _Work(graph, choice, action, picked, kept, excluded, controller, Census(survey))
+    was = {unit.id: unit for unit in before}
+    work = _Work(graph, choice, action, picked, kept, excluded, controller, Census(survey), was, named_units(choice))
     work.check_allowed()
     work.find_acting()
-    work.find_needed()
-    if action in STOPPING and not choice.ignore_dependents:
+    start = work.starting() if work.starts else {}
+    if work.stops and not choice.ignore_dependents:
         work.refuse_running_dependents()
     if work.reasons:
         raise PlanRefused(action, work.reasons)
     stages: list[Stage] = []
-    if action in STOPPING:
-        stages.append(stage(draft, graph, State.STOPPED, work.stopping(), first=True))
-    if action in STARTING:
-        stages.append(stage(draft, graph, State.RUNNING, work.starting(), first=action is Action.START))
+    if work.stops or action in (Action.STOP, Action.RESTART):
+        stages.append(stage(draft, graph, State.STOPPED, to_be.stopping(graph, work.down, work.stops), first=True))
+    if work.starts or action in (Action.START, Action.RESTART):
+        stages.append(stage(draft, graph, State.RUNNING, start, first=action is not Action.RESTART))
     return Plan(
         name=draft.name,
         action=action,
         stages=tuple(stages),
         left_alone=tuple(work.left_alone()),
-        ignored=work.ignored() if action in STOPPING and choice.ignore_dependents else (),
+        ignored=work.ignored() if work.stops and choice.ignore_dependents else (),
         poll_s=draft.poll_s,
+        policy=policy_of(draft, action, stages),
+        back=tuple(work.back(draft)),
     )
 
 
@@ -88,47 +95,43 @@ class _Work:
     excluded: AbstractSet[str]
     controller: AbstractSet[str]
     census: Census
+    before: Mapping[str, Unit]
+    named: Mapping[str, Sequence[str]]
     reasons: list[Reason] = field(default_factory=list)
-    acting: HostsOf = field(default_factory=dict)
-    members: Members = field(default_factory=dict)
-    """The acting ones."""
-    needed: Members = field(default_factory=dict)
-    """What acting ones need and nobody acts on: a start looks at it."""
-    not_running: list[LeftAlone] = field(default_factory=list)
+    down: dict[str, dict[str, Member]] = field(default_factory=dict)
+    """Who acts in the stop stage, and `stops` where."""
+    stops: HostsOf = field(default_factory=dict)
+    up: dict[str, dict[str, Member]] = field(default_factory=dict)
+    """Who acts in the start stage, and `starts` where."""
+    starts: HostsOf = field(default_factory=dict)
+    untouched: list[LeftAlone] = field(default_factory=list)
 
     def find_acting(self) -> None:
         """Settle who acts, from the choice and the readings."""
-        restart = self.action is Action.RESTART
-        self.acting = without(self.picked, {key: why.keys() for key, why in self.kept.items()})
+        acting = without(self.picked, {key: why.keys() for key, why in self.kept.items()})
         owners: dict[tuple[str | None, str | None], str] = {}
-        for entry, instance in self.graph.instances(self.acting):
-            units = self.census.units(instance)
-            self._note_troubles(instance)
+        for entry, instance in self.graph.instances(acting):
+            units = self._chosen(instance)
             if any(asked.pattern for asked in instance.asked):
                 self._refuse_claimed(units, owners)
-            if restart:
-                units = self._that_ran(units)
-            self._refuse_vital(units)
-            if units:
-                self.members.setdefault(entry.key, {})[instance.id] = (Role.ACT, units)
-            if self.action is not Action.STOP:
-                self._refuse_disabled(units)
-        if restart:
-            self.acting = {
-                key: {item.host for item in self.graph.entries[key].instances if item.id in members}
-                for key, members in self.members.items()
-            }
-
-    def find_needed(self) -> None:
-        """Settle how a start looks at what it needs and does not start."""
-        if self.action not in STARTING:
-            return
-        for entry, instance in self.graph.instances(without(upstream(self.graph, self.acting), self.acting)):
-            self.needed.setdefault(entry.key, {})[instance.id] = self._as_needed(entry, instance)
+            down, up = self._parted(units)
+            if down:
+                self.down.setdefault(entry.key, {})[instance.id] = (Role.ACT, down)
+            if up:
+                self.up.setdefault(entry.key, {})[instance.id] = (Role.ACT, up)
+            restart = self.action is Action.RESTART
+            self._refuse_vital(down, Action.RESTART if restart else Action.STOP)
+            self._refuse_vital(() if restart else up, Action.START)
+            self._refuse_disabled(up)
+        whole = self.action in (Action.STOP, Action.START)
+        if self.action in STOPPING:
+            self.stops = acting if whole else to_be.hosts_of(self.graph, self.down)
+        if self.action in STARTING:
+            self.starts = acting if whole else to_be.hosts_of(self.graph, self.up)
 
     def refuse_running_dependents(self) -> None:
         """Refuse to pull what runs outside the choice from under it."""
-        outside = without(downstream(self.graph, self.acting), self.picked)
+        outside = self._dependents()
         running: dict[str, list[Unit]] = {}
         for entry, instance in self.graph.instances(outside):
             if entry.external or instance.host in self.excluded:
@@ -140,36 +143,34 @@ class _Work:
                 running.setdefault(entry.key, []).extend(up)
         for key, up_here in running.items():
             above = upstream(self.graph, {key: outside[key]})
-            stopped = [other for other in self.acting if other in above and other != key]
+            stopped = [other for other in self.stops if other in above and other != key]
             self.reasons.append(refusals.would_pull_from_under(up_here, stopped, self.choice, self.action))
 
     def ignored(self) -> tuple[str, ...]:
         """Who needs what is stopped and is not asked about it."""
-        outside = without(downstream(self.graph, self.acting), self.picked)
-        return tuple(instance.id for entry, instance in self.graph.instances(outside) if not entry.external)
-
-    def stopping(self) -> Members:
-        """The members of the stop stage: the acting ones, and those between them that hand the order on.
-
-        An external entry with `stopped` gates is probed wherever it is connected to the acting ones.
-        """
-        above, below = upstream(self.graph, self.acting), downstream(self.graph, self.acting)
-        others: Members = {}
-        for key, entry in self.graph.entries.items():
-            up, down = above.get(key, NOWHERE), below.get(key, NOWHERE)
-            here = (up & down) - self.acting.get(key, NOWHERE)
-            gated = (up | down) if entry.external else NOWHERE
-            if here or gated:
-                others[key] = {
-                    item.id: (Role.PROBE, (_stand_in(item),)) if item.host in gated and item.stopped else _passing(item)
-                    for item in entry.instances
-                    if item.host in here or (item.host in gated and item.stopped)
-                }
-        return self._with(others)
+        return tuple(instance.id for entry, instance in self.graph.instances(self._dependents()) if not entry.external)
 
     def starting(self) -> Members:
         """The members of the start stage."""
-        return self._with(self.needed)
+        return to_be.starting(self.graph, self.up, self.starts, self._as_needed)
+
+    def back(self, draft: Draft) -> Iterable[Stage]:
+        """The stages that would put every acting unit where it was seen: the forward ones turned round.
+
+        A restart is put back by its own second stage. On the way back up only what is known to have run is looked at.
+        """
+        if self.action is Action.RESTART:
+            return
+        started, stopped = to_be.acting_if(self.up, lambda unit: not ran(unit)), to_be.acting_if(self.down, ran)
+        if started:
+            acting = to_be.hosts_of(self.graph, started)
+            members = to_be.stopping(self.graph, started, acting)
+            yield stage(draft, self.graph, State.STOPPED, members, first=False, ranked=False)
+        if stopped:
+            acting = to_be.hosts_of(self.graph, stopped)
+            known = {host for here in self.picked.values() for host in here}
+            members = to_be.starting(self.graph, stopped, acting, partial(self._as_needed_again, known))
+            yield stage(draft, self.graph, State.RUNNING, members, first=False, ranked=False)
 
     def left_alone(self) -> Iterable[LeftAlone]:
         """The chosen units that nobody touches, by unit where the units are known."""
@@ -177,23 +178,7 @@ class _Work:
             why = self.kept[entry.key][instance.host]
             units = () if instance.host in self.excluded else self.census.units(instance)
             yield from (LeftAlone(unit=name, why=why) for name in [unit.id for unit in units] or [instance.id])
-        yield from self.not_running
-
-    def _with(self, others: Members) -> Members:
-        return self.members | {key: self.members.get(key, {}) | more for key, more in others.items()}
-
-    def _that_ran(self, units: tuple[Unit, ...]) -> tuple[Unit, ...]:
-        ran = tuple(unit for unit in units if _ran(unit))
-        if len(ran) < len(units):
-            self.not_running += [LeftAlone(unit=unit.id, why="was not running") for unit in units if not _ran(unit)]
-        return ran
-
-    def _refuse_claimed(self, units: tuple[Unit, ...], owners: dict[tuple[str | None, str | None], str]) -> None:
-        """Two patterns may match one service, which only the live state tells; a draft has seen to the rest."""
-        for unit in units:
-            owner = owners.setdefault((unit.host, unit.scm_name), unit.id)
-            if owner != unit.id:
-                self.reasons.append(refusals.claimed_twice(owner, unit))
+        yield from self.untouched
 
     def check_allowed(self) -> None:
         """Raises BadInput if `--allow` names nothing that was chosen."""
@@ -208,14 +193,61 @@ class _Work:
                     known |= {name for unit in self.census.units(instance) for name in vital.names_of(unit)}
             vital.check_allowed(self.choice.allow, known)
 
-    def _refuse_vital(self, units: tuple[Unit, ...]) -> None:
+    def _chosen(self, instance: Instance) -> tuple[Unit, ...]:
+        """The units of *instance* that were chosen."""
+        units = self.census.units(instance)
+        if self.choice.units is None:
+            self._note_troubles(instance)
+            return units
+        named_here = self.named.get(instance.id, ())
+        lost = set(named_here) - {unit.id for unit in units}
+        if lost:
+            why = {found.unit: found.reason for found in self.census.troubles(instance)}
+            whole = why.get(instance.id)
+            self.reasons += [
+                why.get(one) or whole or refusals.gone(one, instance.host) for one in named_here if one in lost
+            ]
+        return tuple(unit for unit in units if unit.id in self.choice.units)
+
+    def _parted(self, units: tuple[Unit, ...]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
+        """Which of *units* are stopped, and which are started."""
+        match self.action:
+            case Action.STOP:
+                return units, ()
+            case Action.START:
+                return (), units
+            case Action.RESTART:
+                running = tuple(unit for unit in units if ran(unit))
+                if len(running) < len(units):
+                    self.untouched += [
+                        LeftAlone(unit=unit.id, why="was not running") for unit in units if not ran(unit)
+                    ]
+                return running, running
+            case _:
+                up = tuple(unit for unit in units if unit.id in self.before and ran(self.before[unit.id]))
+                down = tuple(unit for unit in units if ran(unit) and unit not in up)
+                return down, up
+
+    def _dependents(self) -> HostsOf:
+        """Who needs what is stopped, outside of the choice; of a restore, all who are not stopped with it."""
+        with_it = self.picked
+        if self.action is Action.RESTORE:
+            with_it = self.stops
+        return without(downstream(self.graph, self.stops), with_it)
+
+    def _refuse_claimed(self, units: tuple[Unit, ...], owners: dict[tuple[str | None, str | None], str]) -> None:
+        """Two patterns may match one service, which only the live state tells; a draft has seen to the rest."""
+        for unit in units:
+            owner = owners.setdefault((unit.host, unit.scm_name), unit.id)
+            if owner != unit.id:
+                self.reasons.append(refusals.claimed_twice(owner, unit))
+
+    def _refuse_vital(self, units: tuple[Unit, ...], action: Action) -> None:
         allowed = {name.casefold() for name in self.choice.allow}
         for unit in units:
             if unit.host is not None:
                 host = self.census.host(unit.host)
-                self.reasons += vital.vital_reasons(
-                    unit, self.action, host, allowed=allowed, controller=self.controller
-                )
+                self.reasons += vital.vital_reasons(unit, action, host, allowed=allowed, controller=self.controller)
 
     def _refuse_disabled(self, units: tuple[Unit, ...]) -> None:
         for unit in units:
@@ -227,34 +259,31 @@ class _Work:
                     self.reasons.append(refusals.disabled(unit))
 
     def _as_needed(self, entry: Entry, instance: Instance) -> Member:
-        restart = self.action is Action.RESTART
+        """How a start looks at what it needs and does not start. What did not run before a restart is not needed."""
         if unavailable(entry, instance, self.excluded):
-            return _passing(instance)
+            return to_be.passing(instance)
         if entry.external:
-            return (Role.PROBE, (_stand_in(instance),)) if instance.ready else _passing(instance)
-        if not restart and instance.host in self.kept.get(entry.key, {}):
-            return _passing(instance)
+            return to_be.external(instance)
+        if self.action is Action.START and instance.host in self.kept.get(entry.key, {}):
+            return to_be.passing(instance)
         units = self.census.units(instance)
         if instance.host not in self.picked.get(entry.key, NOWHERE):
             self._note_troubles(instance)
-        if restart:
-            units = tuple(unit for unit in units if _ran(unit))
-        return (Role.PROBE, units) if units else _passing(instance)
+        if self.action is not Action.START:
+            _, gone = self.down.get(entry.key, {}).get(instance.id, (Role.ACT, ()))
+            units = tuple(unit for unit in units if ran(unit) and unit not in gone)
+        return to_be.looked_at(instance, units)
+
+    def _as_needed_again(self, known: Hosts, entry: Entry, instance: Instance) -> Member:
+        """How a way back up looks at what it needs: *known* are the hosts that were asked in any case."""
+        if unavailable(entry, instance, self.excluded):
+            return to_be.passing(instance)
+        if entry.external:
+            return to_be.external(instance)
+        units = self.census.units(instance) if instance.host in known else ()
+        return to_be.looked_at(instance, tuple(unit for unit in units if ran(unit)))
 
     def _note_troubles(self, instance: Instance, *, but_missing: bool = False) -> None:
         troubles = self.census.troubles(instance)
         if troubles:
             self.reasons += [found.reason for found in troubles if not (but_missing and found.missing)]
-
-
-def _ran(unit: Unit) -> bool:
-    return unit.seen is not None and unit.seen.state not in DOWN
-
-
-def _stand_in(instance: Instance) -> Unit:
-    """The one unit of an instance whose SCM services are not looked at."""
-    return Unit(id=instance.id, service=instance.service, host=instance.host, scm_name=None, instance=instance.id)
-
-
-def _passing(instance: Instance) -> Member:
-    return Role.PASS, (_stand_in(instance),)

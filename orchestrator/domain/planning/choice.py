@@ -12,8 +12,8 @@ from orchestrator.domain.planning.graph import NOWHERE, EntryGraph, HostsOf, dow
 from orchestrator.domain.service import Asked
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 
-STOPPING = (Action.STOP, Action.RESTART)
-STARTING = (Action.START, Action.RESTART)
+STOPPING = (Action.STOP, Action.RESTART, Action.RESTORE)
+STARTING = (Action.START, Action.RESTART, Action.RESTORE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,8 @@ class Choice:
 
     `hosts` is what `--limit` leaves (None: all), `exclude` what `--exclude` takes away, `services` the keys of
     `--service` (None: all). What `--exclude` names stays outside even with `with_dependents`. `allow` are SCM names and
-    unit ids that may be moved although others are likely to need them.
+    unit ids that may be moved although others are likely to need them. `units` are the ids of the only units to act on
+    (None: all that the rest leaves), as a snapshot names them.
     """
 
     hosts: frozenset[str] | None = None
@@ -31,6 +32,7 @@ class Choice:
     with_dependents: bool = False
     ignore_dependents: bool = False
     allow: tuple[str, ...] = ()
+    units: frozenset[str] | None = None
 
 
 def chosen(draft: Draft, choice: Choice, action: Action) -> tuple[Instance, ...]:
@@ -92,6 +94,8 @@ def choose(graph: EntryGraph, choice: Choice, action: Action) -> HostsOf:
         _check_names(graph, choice.services)
         keys = [key for key in keys if key in choice.services]
     picked = _on_hosts(graph, keys, choice, within=choice.hosts)
+    if choice.units is not None:
+        picked = _of_units(graph, picked, choice)
     if not picked:
         raise _nothing_chosen(graph, keys, choice, action)
     if choice.with_dependents and action in STOPPING:
@@ -113,6 +117,38 @@ def _on_hosts(graph: EntryGraph, keys: Iterable[str], choice: Choice, *, within:
         if here:
             picked[key] = here
     return picked
+
+
+def named_units(choice: Choice) -> dict[str, list[str]]:
+    """The units that *choice* names, by the instance that they belong to."""
+    named: dict[str, list[str]] = {}
+    for unit in sorted(choice.units or ()):
+        named.setdefault(_instance_of(unit), []).append(unit)
+    return named
+
+
+def _instance_of(unit: str) -> str:
+    """`orders@app-03` of `orders:Orders.Api@app-03`."""
+    whole, _, host = unit.rpartition("@")
+    return f"{whole.partition(':')[0]}@{host}"
+
+
+def _of_units(graph: EntryGraph, picked: HostsOf, choice: Choice) -> HostsOf:
+    """What of *picked* the choice names by unit. Raises BadInput if the playbook does not have one of them."""
+    named = named_units(choice)
+    instances = {item.id: item for _, item in graph.instances(graph.hosts)}
+    gone = [unit for instance, units in named.items() if instance not in instances for unit in units]
+    if gone:
+        raise BadInput(
+            f"the playbook no longer has {', '.join(gone[:8])}"
+            + (f" and {len(gone) - 8} more units" if len(gone) > 8 else ""),
+            hint="use the playbook and inventory that the snapshot was taken with, or choose others with --limit",
+        )
+    here: dict[str, set[str | None]] = {}
+    for name in named:
+        here.setdefault(instances[name].service, set()).add(instances[name].host)
+    left = {key: hosts & here.get(key, NOWHERE) for key, hosts in picked.items()}
+    return {key: hosts for key, hosts in left.items() if hosts}
 
 
 def _check_names(graph: EntryGraph, names: Iterable[str]) -> None:
@@ -147,6 +183,7 @@ def _nothing_chosen(graph: EntryGraph, keys: Iterable[str], choice: Choice, acti
         *(["--limit"] if choice.hosts is not None else []),
         *(["--exclude"] if choice.exclude else []),
         *(["--service"] if choice.services is not None else []),
+        *(["the snapshot"] if choice.units is not None else []),
     ]
     return BadInput(
         f"nothing to {action}: no host of {', '.join(keys)} is left by {' and '.join(options)}",

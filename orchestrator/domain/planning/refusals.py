@@ -58,6 +58,15 @@ def claimed_twice(owner: str, unit: Unit) -> Reason:
     )
 
 
+def gone(unit: str, host: str | None) -> Reason:
+    """A unit of a snapshot that its host does not have any more."""
+    return Reason(
+        (unit,),
+        f"it is in the snapshot, and {host} has no such service any more",
+        f"look at {host}: orch status shows what is there; or add --exclude {host}",
+    )
+
+
 def on_the_controller(unit: Unit) -> Reason:
     """Moving something on the machine that orch runs on."""
     return Reason(

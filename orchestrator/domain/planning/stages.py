@@ -22,11 +22,18 @@ _Row = tuple[Unit, Role, tuple[Gate, ...], float, float, bool, tuple[int, ...], 
 
 
 def stage(
-    draft: Draft, graph: EntryGraph, goal: State, members: Mapping[str, Mapping[str, Member]], *, first: bool
+    draft: Draft,
+    graph: EntryGraph,
+    goal: State,
+    members: Mapping[str, Mapping[str, Member]],
+    *,
+    first: bool,
+    ranked: bool = True,
 ) -> Stage:
     """The stage that brings every ACT member (entry key -> instance id -> member) to *goal*.
 
-    *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time.
+    *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time. Without
+    *ranked* it holds no ranks, critical path and duration: `estimate.complete` adds them when they are needed.
     Cost: O(nodes + edges).
     """
     build = _Building(graph, goal, first)
@@ -35,29 +42,22 @@ def stage(
         if key in members:
             build.lay_out(graph.entries[key], members[key])
     rows = [row for key in keys if key in members for row in build.rows(graph.entries[key])]
-    arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], build.barriers)
-    return estimate.foretold(
-        Stage(
-            goal=goal,
-            nodes=_ranked(rows, arrows),
-            barriers=tuple(build.barriers),
-            limits=Limits(
-                run=draft.max_parallel,
-                host=draft.max_parallel_per_host,
-                services=tuple(
-                    (key, entry.max_parallel)
-                    for key, entry in graph.entries.items()
-                    if entry.max_parallel is not None and key in build.acting
-                ),
-            ),
-        ),
-        arrows,
+    services = tuple(
+        (key, entry.max_parallel)
+        for key, entry in graph.entries.items()
+        if entry.max_parallel is not None and key in build.acting
     )
+    limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host, services=services)
+    barriers = tuple(build.barriers)
+    if not ranked:
+        return Stage(goal=goal, nodes=_nodes(rows, [0.0] * len(rows)), barriers=barriers, limits=limits)
+    arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], barriers)
+    nodes = _nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows]))
+    return estimate.foretold(Stage(goal=goal, nodes=nodes, barriers=barriers, limits=limits), arrows)
 
 
-def _ranked(rows: Sequence[_Row], arrows: estimate.Graph) -> tuple[Node, ...]:
+def _nodes(rows: Sequence[_Row], ranks_s: Sequence[float]) -> tuple[Node, ...]:
     """The nodes, made once and with their ranks: to copy ten thousand of them later is dear."""
-    ranks_s = estimate.ranks_s(arrows, [row[4] for row in rows])
     return tuple(
         Node(
             unit=unit,
