@@ -2,24 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.domain.decisions import Answer, Choice
 from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.domain.facts import DecisionAsked, DecisionGrew, Stamped
-from orchestrator.domain.policy import Approval, OnTimeout
+from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import grown
 from orchestrator.domain.runstate import RunState
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import Order, Vote
-
-_ON_TIMEOUT = {
-    OnTimeout.HOLD: Choice.HOLD,
-    OnTimeout.ROLLBACK: Choice.ROLLBACK,
-    OnTimeout.ABORT: Choice.ABORT,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,8 +144,7 @@ class Asking:
         if left_s == math.inf:
             return None
         await asyncio.sleep(max(0.0, left_s))
-        wanted = _ON_TIMEOUT[self._approval.on_timeout]
-        choice = wanted if wanted in self._asked[decision].choices else Choice.HOLD
+        choice = on_timeout(self._approval, self._asked[decision].choices)
         return await self._decisions.settle_by_timeout(self._state.run, decision, choice)
 
     def asked(self, decision: int) -> DecisionAsked:
@@ -166,6 +159,12 @@ class Asking:
         """How long the decision may still wait; endless without a timeout."""
         timeout_s = self._approval.timeout_s
         return math.inf if timeout_s is None else timeout_s - self.waited_s(decision)
+
+
+def on_timeout(approval: Approval, choices: Collection[Choice]) -> Choice:
+    """What a decision with these *choices* becomes when its time is over: hold, where the policy's wish is none."""
+    wanted = Choice(approval.on_timeout.value)
+    return wanted if wanted in choices else Choice.HOLD
 
 
 def still_missing(missing: int, choice: Choice) -> str:
