@@ -52,7 +52,10 @@ class Node:
         return value
 
     def at(self, path: Sequence[str | int]) -> "Node":
-        """The node at *path*, or the deepest one on the way to it that exists."""
+        """The node at *path*, or the deepest one on the way to it that exists.
+
+        Where one item stands for a list of one, it is that list's first.
+        """
         node = self
         for part in path:
             value = node.value
@@ -60,7 +63,7 @@ class Node:
                 node = value[str(part)]
             elif isinstance(value, list) and isinstance(part, int) and part < len(value):
                 node = value[part]
-            else:
+            elif part != 0 or isinstance(value, list):
                 break
         return node
 

@@ -239,7 +239,8 @@ WRAPPED = {
     "service": "services:\n  x:\n    {}",
     "gates": "services:\n  x:\n    hosts: db\n    ready:\n      {}",
 }
-BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", (ROOT / "docs" / "playbook.md").read_text(encoding="utf-8"), re.DOTALL)
+DOCS = "".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "policy"))
+BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 
 
 @pytest.mark.parametrize(("kind", "block"), BLOCKS)
@@ -260,4 +261,4 @@ def _keys(model: type[BaseModel]) -> set[str]:
 
 @pytest.mark.parametrize("key", sorted(_keys(PlaybookShape)))
 def test_every_key_is_documented(key: str) -> None:
-    assert f"`{key}`" in (ROOT / "docs" / "playbook.md").read_text(encoding="utf-8")
+    assert f"`{key}`" in DOCS

@@ -24,7 +24,7 @@ from orchestrator.domain.playbook.shapes import KINDS
 ROOT = Path(__file__).parents[2]
 SCHEMA = playbook_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
-DOCS = (ROOT / "docs" / "playbook.md").read_text(encoding="utf-8")
+DOCS = "".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "policy"))
 WRITING = (ROOT / "docs" / "writing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 CASES: list[dict[str, Any]] = yaml.safe_load(
@@ -176,6 +176,19 @@ BAD = {
     "services: { a: { external: true, ready: [ { tcp: { host: x, port: 1 } } ], service: X } }": "services/a/service",
     "services: { a: { external: '{{ x }}', ready: [] } }": "services/a/external",
     "include: { a: b }": "include",
+    "on_failure: retry\nservices: { a: { hosts: b } }": "on_failure",
+    "on_failure: { strat: ask }": "on_failure",
+    "failure_rules: [ { kind: gate } ]": "failure_rules/0",
+    "failure_rules: [ { do: ask, kind: internal } ]": "failure_rules/0/kind",
+    "max_failures: 0%": "max_failures",
+    "max_failures: [1]": "max_failures",
+    "decisions: { on_timeout: retry }": "decisions/on_timeout",
+    "approve_before: [stop, reboot]": "approve_before/1",
+    "window: { until: '24:00', tz: UTC }": "window/until",
+    "window: { until: 22:30, tz: UTC }": "window/until",
+    "window: { until: '05:00' }": "window",
+    "notify: { url: nowhere }": "notify/url",
+    "notify: [ { events: [end] } ]": "notify/0",
 }
 
 
@@ -240,6 +253,35 @@ _ENTRIES = st.fixed_dictionaries(
         "stopped": _GATES,
     },
 )
+_ANSWERS = any_of("ask", "Rollback", "hold", "continue")
+_WORDS = some(any_of("stop", "start", "Restart"))
+_RULES = st.fixed_dictionaries(
+    {"do": any_of("ask", "hold", "RETRY")},
+    optional={
+        "kind": some(any_of("gate", "remote error")),
+        "service": some(any_of("a", "b")),
+        "group": st.sampled_from(["db", ["db", "app"], None]),
+        "count": _NUMBER,
+    },
+)
+_PEOPLE = keyed(
+    timeout=_LASTING, on_timeout=any_of("hold", "Abort"), approvers=some(any_of("ann", 7)),
+    min_approvals=any_of(1, "1"), not_requester=_FLAG,
+)  # fmt: skip
+_NOTICES = st.fixed_dictionaries(
+    {"url": any_of("json://x/", "slack://{{ vars.a }}")},
+    optional={"events": some(any_of("decision", "End")), "title": _TEXT, "body": _TEXT, "remind": _LASTING},
+)
+_POLICY: dict[str, st.SearchStrategy[Any]] = {
+    "on_failure": _ANSWERS | keyed(stop=_ANSWERS, start=_ANSWERS, default=_ANSWERS),
+    "failure_rules": some(_RULES),
+    "max_failures": any_of(0, "3", "10%", " 100 % "),
+    "decisions": _PEOPLE,
+    "approve_before": _WORDS,
+    "window": st.fixed_dictionaries({"until": any_of("5:00", "22:30"), "tz": _TEXT}),
+    "rollback": keyed(timeout=_LASTING),
+    "notify": some(_NOTICES),
+}
 _FILES = keyed(
     name=_TEXT,
     max_parallel=_NUMBER,
@@ -247,11 +289,12 @@ _FILES = keyed(
     poll=_LASTING,
     vars=keyed(a=_TEXT) | st.none(),
     defaults=keyed(timeout=any_of("2m", 90), stop=_MOVES, gate=keyed(**_TIMING)) | st.none(),
+    **_POLICY,
 )
 _HOSTS = st.sampled_from(["db", "db:&app", ["db", "app"], ["", "db"], "{{ vars.a }}", 10])
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
 @given(_FILES, _HOSTS, _ENTRIES, _ENTRIES)
 def test_what_the_reader_takes_fits(
     top: dict[str, Any], hosts: object, entry: dict[str, Any], other: dict[str, Any]

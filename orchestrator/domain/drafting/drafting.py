@@ -7,6 +7,7 @@ from typing import NamedTuple
 from orchestrator.domain.draft import Dependency, Draft, Entry, OnUnreachable
 from orchestrator.domain.drafting.instances import Instances
 from orchestrator.domain.drafting.names import Names
+from orchestrator.domain.drafting.terms import TermsReader
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Origin
@@ -60,6 +61,10 @@ class _Drafting:
         placed = {one.declared.key: one for one in self._placed()}
         entries = tuple(self._entry(one, placed) for one in placed.values())
         self._owners.check_patterns()
+        acted = _acted_on(entries)
+        terms = TermsReader(self._playbook, self._inventory, self._render, self._found).terms(
+            self._names.of_playbook(), acted
+        )
         reached = _reached(entries)
         for host in reached:
             self._address_of(host)
@@ -72,6 +77,7 @@ class _Drafting:
             max_parallel_per_host=settings.max_parallel_per_host,
             unreachable=OnUnreachable(settings.unreachable),
             poll_s=settings.poll,
+            terms=terms,
         )
 
     def _resolve(self, host: str) -> str:
@@ -112,6 +118,7 @@ class _Drafting:
             external=placed.shape.external,
             max_parallel=placed.shape.max_parallel,
             in_order=placed.shape.order is not None,
+            max_failures=placed.shape.max_failures,
         )
 
     def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:
@@ -139,6 +146,12 @@ class _Drafting:
                             "widen its `hosts`, or leave `same_host` out",
                             host=where,
                         )
+
+
+def _acted_on(entries: Iterable[Entry]) -> dict[str, None]:
+    """The hosts that runs may act on, each once, in playbook order."""
+    instances = (instance for entry in entries if not entry.external for instance in entry.instances)
+    return dict.fromkeys(instance.host for instance in instances if instance.host is not None)
 
 
 def _reached(entries: Iterable[Entry]) -> tuple[str, ...]:

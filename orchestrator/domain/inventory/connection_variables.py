@@ -99,6 +99,8 @@ SSH_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_ext
 CONNECTION = ("ansible_connection",)
 TRANSPORTS = ("orch_transports",)
 CONTROL = ("orch_control",)
+ZONE = "orch_zone"
+"""What goes down together: a site, a rack, a power feed. It says nothing of how a host is reached."""
 
 AUTH = {auth.value: auth for auth in Auth}
 WINRM_AUTH = {
@@ -170,7 +172,7 @@ def _all(names: Names) -> set[str]:
     return {name for one_thing in names for name in one_thing}
 
 
-KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH)) | {*SSH_ARGUMENTS, *TRANSPORTS, *CONTROL}
+KNOWN = frozenset(_all(PSRP) | _all(WINRM) | _all(SSH)) | {*SSH_ARGUMENTS, *TRANSPORTS, *CONTROL, ZONE}
 """Every name that counts under some transport. Under another one it has no effect, as in Ansible."""
 
 HARMLESS = KNOWN | IGNORED.keys()

@@ -11,6 +11,7 @@ from orchestrator.domain.errors import Mark
 from orchestrator.domain.playbook import longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.pieces import keys_of, read_piece
+from orchestrator.domain.playbook.policy_shapes import PolicyShape
 from orchestrator.domain.playbook.shapes import DefaultsShape, FragmentShape, SettingsShape
 from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.templates import is_template
@@ -39,7 +40,7 @@ def includes(node: Node, found: Findings) -> Iterator[tuple[str, Mark]]:
 
 def readable(fragments: Sequence[Node], found: Findings) -> list[Node]:
     """Those of *fragments* that are mappings; what is wrong with their keys, or with the others, *found* tells."""
-    own, known = keys_of(SettingsShape), keys_of(FragmentShape)
+    own, known = keys_of(SettingsShape) + keys_of(PolicyShape), keys_of(FragmentShape)
     whole = []
     for node in fragments:
         if not isinstance(node.value, dict):

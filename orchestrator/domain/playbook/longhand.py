@@ -1,14 +1,20 @@
 """Writes short forms out: `tcp: 1433` becomes `tcp: {port: 1433}`. What is left empty counts as not given."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
 SHORT = {"tcp": "port", "port_closed": "port", "http": "url", "service": "state"}
 """The key that a gate's check may be written as alone."""
 LISTS = {"http": "status", "command": "exit_code"}
 """Keys that hold a list, where one item may stand for it."""
+ITEMS = {"failure_rules": ("kind", "service"), "notify": ("events",)}
+"""Keys that hold a list of mappings, where one may stand for it, and the lists within."""
+LATER = ("title", "body")
+"""What a notice says in templates of its own, with names that are known when it is sent."""
 
 
 def given(node: Node) -> dict[str, Node]:
@@ -31,7 +37,7 @@ def plain(node: Node) -> Any:
     """The value without its places, and without the keys that were left empty."""
     if isinstance(node.value, dict):
         return {key: plain(child) for key, child in given(node).items()}
-    return node.plain()
+    return [plain(item) for item in node.value] if isinstance(node.value, list) else node.value
 
 
 def gate(node: Node, found: Findings) -> dict[str, Any] | None:
@@ -74,6 +80,36 @@ def dependencies(node: Node, found: Findings) -> dict[str, Any]:
     return names
 
 
+def policy(keys: Mapping[str, Node]) -> dict[str, Any]:
+    """What the playbook says about failures, decisions and notices; templates of LATER are left out."""
+    long = {key: plain(child) for key, child in keys.items()}
+    if "on_failure" in long and not isinstance(long["on_failure"], dict | list):
+        long["on_failure"] = {"default": long["on_failure"]}
+    _listed(long, "approve_before")
+    _listed(long.get("decisions"), "approvers")
+    for key, lists in ITEMS.items():
+        _listed(long, key)
+        for item in long.get(key, ()):
+            for one in lists:
+                _listed(item, one)
+    for rule in _mappings(long.get("failure_rules")):
+        if "group" in rule:
+            rule["group"] = _pattern(rule["group"])
+    for notice in _mappings(long.get("notify")):
+        notice |= {key: "" for key in LATER if is_template(str(notice.get(key, "")))}
+    return long
+
+
+def _mappings(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value or () if isinstance(item, dict)]
+
+
+def _listed(value: Any, key: str) -> None:
+    """Make a list of what stands at *key*, if that is one item."""
+    if isinstance(value, dict) and key in value and not isinstance(value[key], list):
+        value[key] = [value[key]]
+
+
 def services(node: Node) -> Any:
     """`service` as a list of names."""
     return node.plain() if isinstance(node.value, list) else [node.plain()]
@@ -81,7 +117,10 @@ def services(node: Node) -> Any:
 
 def hosts(node: Node) -> Any:
     """`hosts` as one pattern; a list of patterns is one with colons, or commas if it holds any."""
-    value = node.plain()
+    return _pattern(node.plain())
+
+
+def _pattern(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ("," if any("," in item for item in value) else ":").join(value)
     return value

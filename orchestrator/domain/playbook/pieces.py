@@ -6,6 +6,7 @@ templates is rendered and validated again for each.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.domain.errors import Mark, TemplateError
 from orchestrator.domain.inventory.rendering import VariableError
 from orchestrator.domain.playbook.findings import Findings
-from orchestrator.domain.playbook.shapes import Shape
+from orchestrator.domain.playbook.shape import Shape
 from orchestrator.domain.playbook.values import FINAL, Wrong, nearest
 from orchestrator.domain.templates import Render, is_template
 from orchestrator.domain.tree import Node
@@ -91,13 +92,18 @@ def read_piece(
 
 
 def salvage_piece(model: type[ShapeT], node: Node, plain: dict[str, Any], found: Findings) -> Piece[ShapeT]:
-    """The piece without the values that are wrong, so that the others can be looked at; *found* says what was wrong."""
-    try:
-        model.model_validate(plain)
-    except ValidationError as error:
-        validated(model, plain, node.at, found)
-        for detail in error.errors(include_url=False, include_input=False):
-            plain = _without(plain, detail["loc"])
+    """The piece without the values that are wrong, so that the others can be looked at; *found* says what was wrong.
+
+    Where a value can't be left out alone, its whole key is.
+    """
+    for depth in (None, 1):
+        try:
+            model.model_validate(plain)
+        except ValidationError as error:
+            if depth is None:
+                validated(model, plain, node.at, found)
+            for detail in error.errors(include_url=False, include_input=False):
+                plain = _without(plain, detail["loc"][:depth])
     return read_piece(model, node, plain, Findings())
 
 
@@ -207,7 +213,8 @@ def _place(node: Node, borrowed: Mapping[str, Node], path: Path) -> Node:
 
 
 def _without(value: Any, path: Path) -> Any:
-    """*value* without what stands at *path*, if that is a key of a mapping."""
+    """*value* without what stands at *path*; of a list on the way, without all of it."""
+    path = tuple(takewhile(lambda part: isinstance(part, str), path))
     if not path or not isinstance(value, dict):
         return value
     return {

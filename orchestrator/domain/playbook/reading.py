@@ -13,6 +13,8 @@ from orchestrator.domain.playbook import including, longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.order import check_order
 from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, refuse_empty, salvage_piece
+from orchestrator.domain.playbook.policy_shapes import PolicyShape
+from orchestrator.domain.playbook.shape import Shape
 from orchestrator.domain.playbook.shapes import (
     DEFAULT_TIMEOUT_S,
     EntryShape,
@@ -23,7 +25,6 @@ from orchestrator.domain.playbook.shapes import (
     NamesShape,
     PlaybookShape,
     SettingsShape,
-    Shape,
 )
 from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.templates import is_template
@@ -31,7 +32,7 @@ from orchestrator.domain.tree import Node
 
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.items()}
-NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "order")
+NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "max_failures", "order")
 """What an external service can't say, for it is never acted on."""
 
 
@@ -62,14 +63,16 @@ class Playbook:
     """What the file says, as far as it is right.
 
     `inventory` are paths as written: relative to the playbook's folder. `mistakes` are all that can be told without an
-    inventory; `draft` raises them together with its own, so whoever does not get that far must raise them. `whole`
-    False: a fragment could not be read, so nothing can be said of what may be missing; it must not be drafted.
+    inventory; `draft` raises them together with its own, so whoever does not get that far must raise them. `policy`
+    None: nothing is said of it. `whole` False: a fragment could not be read, so nothing can be said of what may be
+    missing; it must not be drafted.
     """
 
     file: str
     inventory: tuple[str, ...]
     inventory_mark: Mark
     settings: Piece[SettingsShape]
+    policy: Piece[PolicyShape] | None
     vars: Mapping[str, Node]
     services: tuple[Declared, ...]
     mistakes: tuple[Mistake, ...]
@@ -117,6 +120,7 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
         inventory=tuple(str(one.value) for one in sources),
         inventory_mark=inventory.mark if inventory else node.mark,
         settings=_settings(node, top, found),
+        policy=_policy(node, top, found),
         vars=variables,
         services=declared,
         mistakes=found.mistakes,
@@ -150,6 +154,11 @@ def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[Set
     elif "inventory" in plain and not isinstance(plain["inventory"], list):
         plain["inventory"] = [plain["inventory"]]
     return salvage_piece(SettingsShape, node, plain, found)
+
+
+def _policy(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[PolicyShape] | None:
+    given = {key: child for key, child in top.items() if key in PolicyShape.model_fields}
+    return salvage_piece(PolicyShape, node, longhand.policy(given), found) if given else None
 
 
 def _declared(services: Node, key: str, node: Node, defaults: including.Defaults, found: Findings) -> Declared:

@@ -27,6 +27,7 @@ def playbook_schema() -> dict[str, Any]:
     _entry(shapes["EntryShape"])
     _gate(shapes["GateShape"], shapes)
     top = schema["properties"]
+    _policy(top, shapes)
     for paths in (top["include"], top["inventory"]):
         _also(paths, paths["items"])
     top["services"]["additionalProperties"] = {"$ref": "#/$defs/EntryShape"}  # an empty one has no hosts
@@ -102,6 +103,22 @@ def _gate(gate: JsonSchemaValue, shapes: JsonSchemaValue) -> None:
     for kind, allowed in ORIGINS_OF.items():
         others = [origin for origin in ORIGINS if origin not in allowed]
         gate["oneOf"].append(_with(kind, **({"from": {"not": any_case(*others)}} if others else {})))
+
+
+def _policy(top: JsonSchemaValue, shapes: JsonSchemaValue) -> None:
+    """The short forms of what is said about failures, decisions and notices."""
+    said = shapes["OnFailureShape"]["properties"]["default"]
+    _also(top["on_failure"], *(form for form in said["anyOf"] if form != _NULL))
+    _also(top["approve_before"], top["approve_before"]["items"])
+    _also(shapes["DecisionsShape"]["properties"]["approvers"], {"type": ["string", "integer"]})
+    for key, lists in longhand.ITEMS.items():
+        item = top[key]["items"]
+        shape = shapes[item["$ref"].rpartition("/")[2]]["properties"]
+        for one in lists:
+            _also(shape[one], shape[one]["items"])
+        _also(top[key], item)
+    group = shapes["RuleShape"]["properties"]["group"]
+    _also(group, {"type": "array", "items": {"type": "string"}, "minItems": 1})
 
 
 def _with(key: str, **others: JsonSchemaValue) -> JsonSchemaValue:

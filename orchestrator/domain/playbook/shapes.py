@@ -6,10 +6,13 @@ given; the defaults that then hold are those of `domain.gates.Gate` and DEFAULT_
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from orchestrator.domain.gates import Gate, Origin
+from orchestrator.domain.playbook.policy_shapes import PolicyShape
+from orchestrator.domain.playbook.shape import Shape
 from orchestrator.domain.playbook.values import (
+    Budget,
     Count,
     Duration,
     External,
@@ -44,21 +47,6 @@ ORIGINS_OF: dict[str, tuple[Origin, ...]] = {
 }
 """Where each kind of gate may be probed from; the first is the default."""
 KINDS = tuple(ORIGINS_OF)
-
-
-class Shape(BaseModel):
-    """What all parts of a playbook share: unknown keys are mistakes, and nothing changes after reading.
-
-    A validator takes milliseconds to build: it is built for what is validated, when it first is. So a shape that is
-    read in pieces has its pieces for bases, and itself is only there for its keys and its schema.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        defer_build=True,
-        model_title_generator=lambda model: model.__name__.removesuffix("Shape"),
-    )
 
 
 class ServiceGate(Shape):
@@ -275,6 +263,9 @@ class HeadShape(Shape):
     order: Order | None = Field(
         default=None, description="`inventory`: begun in the order of the inventory, reversed on stop"
     )
+    max_failures: Budget | None = Field(
+        default=None, description="how many units of this service may fail before nothing new begins: `3`, or `10%`"
+    )
 
 
 class EntryShape(HeadShape, NamesShape):
@@ -336,5 +327,5 @@ class FragmentShape(Shape):
     services: dict[str, EntryShape] = Field(default={}, description="the services, in the order that breaks ties")
 
 
-class PlaybookShape(SettingsShape, FragmentShape):
+class PlaybookShape(SettingsShape, PolicyShape, FragmentShape):
     """A playbook of orch, or a fragment of one."""

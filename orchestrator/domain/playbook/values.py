@@ -12,7 +12,9 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core.core_schema import CoreSchema, with_info_plain_validator_function
 
+from orchestrator.domain import policy
 from orchestrator.domain.durations import LONGEST_S, seconds
+from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import Origin
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import State
@@ -211,6 +213,43 @@ def _one_of(words: list[str], what: str) -> Callable[[object], str]:
     return check
 
 
+def _on_failure(value: object) -> str:
+    if str(value).lower() == policy.Do.RETRY:
+        raise Wrong("`retry` needs an end", "write it as one of `failure_rules`, with a `count`")
+    return _one_of(ON_FAILURE, "answer to failures")(value)
+
+
+def _budget(value: object) -> policy.Budget:
+    percent = re.fullmatch(r"\s*(\d{1,15})\s*%\s*", value) if isinstance(value, str) else None
+    if percent is not None:
+        if not 1 <= int(percent[1]) <= 100:
+            raise Wrong(f"{_told(value)} is no share of the units", "from 1% to 100%, or a number of units")
+        return policy.Budget(int(percent[1]), percent=True)
+    try:
+        most = _whole(value)
+    except Wrong as error:
+        raise Wrong(error.wrong, "a number of units such as 3, or a share of them such as 10%") from None
+    if most < 0:
+        raise Wrong(f"{most} is too small", "at least 0: the first failure is one too many")
+    return policy.Budget(most)
+
+
+def _time_of_day(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+        raise Wrong("YAML takes this for a number", f'write it in quotes: "{value // 60:02d}:{value % 60:02d}"')
+    text = _text(value).strip()
+    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text):
+        raise Wrong(f"{_told(text)} is no time of day", 'write "05:00" or "22:30"')
+    return text.zfill(5)
+
+
+def _notice_url(value: object) -> str:
+    text = _text(value)
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", text):
+        raise Wrong(f"{_told(text)} is no URL", "write one of apprise's: mailto://..., slack://..., json://HOST/PATH")
+    return text
+
+
 def any_case(*words: str) -> dict[str, Any]:
     """Text that is one of *words*, in capitals or not."""
     letters = ("".join(f"[{each.upper()}{each.lower()}]" for each in word) for word in words)
@@ -230,6 +269,13 @@ def _lasting(least_s: float) -> tuple[dict[str, Any], ...]:
 STATES = [str(state) for state in State]
 ORIGINS = [str(origin) for origin in Origin]
 UNREACHABLE = ["ask", "exclude", "fail"]
+IN_RULES = [str(do) for do in policy.Do]
+ON_FAILURE = [word for word in IN_RULES if word != policy.Do.RETRY]
+FAILURES = [str(kind) for kind in ProblemKind if kind is not ProblemKind.INTERNAL]
+"""The kinds of failures that rules may name: a bug of orch is for people."""
+ON_TIMEOUT = [str(do) for do in policy.OnTimeout]
+ACTIONS = ["stop", "start", "restart"]
+EVENTS = ["decision", "end"]
 _JSON_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]"}
 _JSON_TEXT = {"type": ["string", "integer"]}
 _JSON_FILLED = ({"type": "string", "pattern": r"\S"}, {"type": "integer"})
@@ -240,6 +286,9 @@ _JSON_NAME = (
     {"type": "string", "pattern": r"^[^\s/\\]([^/\\]*[^\s/\\])?$", "maxLength": LONGEST_SCM_NAME},
     {"type": "integer"},
 )
+_JSON_BUDGET = (*_number(0), {"type": "string", "pattern": r"^\s*0*([1-9]\d?|100)\s*%\s*$"})
+_JSON_TIME = {"type": "string", "pattern": r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$"}
+_JSON_NOTICE_URL = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S"}
 _JSON_FLAG = ({"type": "boolean"}, any_case("true", "false"))
 _JSON_SCALAR = {"type": ["string", "number", "boolean", "null"]}
 
@@ -266,3 +315,14 @@ Unreachable = Annotated[
     str,
     _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE}, any_case(*UNREACHABLE)),
 ]
+Budget = Annotated[policy.Budget, _Checked(_budget, *_JSON_BUDGET)]
+OnFailureWord = Annotated[str, _Checked(_on_failure, {"enum": ON_FAILURE}, any_case(*ON_FAILURE))]
+RuleWord = Annotated[str, _Checked(_one_of(IN_RULES, "answer to failures"), {"enum": IN_RULES}, any_case(*IN_RULES))]
+FailureKind = Annotated[str, _Checked(_one_of(FAILURES, "kind of failure"), {"enum": FAILURES}, any_case(*FAILURES))]
+OnTimeoutWord = Annotated[
+    str, _Checked(_one_of(ON_TIMEOUT, "answer to silence"), {"enum": ON_TIMEOUT}, any_case(*ON_TIMEOUT))
+]
+ActionName = Annotated[str, _Checked(_one_of(ACTIONS, "action"), {"enum": ACTIONS}, any_case(*ACTIONS))]
+EventName = Annotated[str, _Checked(_one_of(EVENTS, "event"), {"enum": EVENTS}, any_case(*EVENTS))]
+TimeOfDay = Annotated[str, _Checked(_time_of_day, _JSON_TIME)]
+NoticeUrl = Annotated[str, _Checked(_notice_url, _JSON_NOTICE_URL)]
