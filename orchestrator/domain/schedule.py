@@ -6,6 +6,7 @@ so that what is foretold and what is done follow one policy. Nothing here knows 
 
 from bisect import insort
 from heapq import heappop, heappush
+from math import inf
 
 from orchestrator.domain.plan import Node, Role, Stage
 from orchestrator.domain.results import Outcome, Phase
@@ -35,25 +36,37 @@ class Schedule:
     Each limit that is full keeps the instances that wait for it in a queue of its own, so that they hold up nobody
     else. Invariant: whoever is parked at a limit either finds it full, or stands behind one that was woken from there.
 
-    Cost: building O(nodes + edges); `begin` and `end` O(neighbours); `next_node` O(log nodes) amortised, as long as an
-    instance isn't sent to and fro between a full service and a full host.
+    A node that did not end ok may be suspended: it gives its slots back, and nobody goes on because of it until it is
+    settled or goes again. When so many of a barrier's instances are lost that it can't open any more, whoever waits for
+    it never begins, and whoever only wanted those to have ended, or to have begun, waits for them no longer.
+
+    Cost: building O(nodes + edges); `begin`, `end` and the others O(neighbours), and O(those who never begin);
+    `next_node` O(log nodes) amortised, as long as an instance isn't sent to and fro between a full service and a full
+    host.
     """
 
     def __init__(self, stage: Stage) -> None:
         count = len(stage.nodes)
         self.outcomes: list[Outcome | None] = [None] * count
         self.begun = [False] * count
+        """Which nodes are under way, suspended or settled; one that goes again has not begun."""
+        self.never = [False] * count
+        """Nodes that never begin: what they wait for is lost, or their host is to be done without."""
         self.ok_count = 0
         self.spared: set[int] = set()
         """Nodes that were only looked at and did not end ok, of which others had enough without them at that moment."""
         self.under_way = 0
+        self._led = [False] * count  # whether those who begin after the node know that they may
         self._wire(stage)
+        self.fresh = sum(map(bool, self.lives))
+        """How many nodes have steps and never began, and still may."""
         self._group(stage)
         self._admit(stage)
         self._ready: dict[int, list[tuple[float, int]]] = {}  # by instance; never empty
         self._queued = [False] * len(self._places)
         self._queue: list[tuple[float, int, int, int]] = []  # -rank, first node, instance, the limit that woke it
         self._passing: list[int] = []
+        self._barring: list[int] = []
         for node, waits in enumerate(self._waits):
             if waits == 0:
                 self._free(node)
@@ -178,7 +191,12 @@ class Schedule:
                 del self._ready[instance]
 
     def end(self, node: int, outcome: Outcome) -> None:
-        """Take *node*, which has begun, as ended."""
+        """Take *node*, which is under way, as ended for good."""
+        self.suspend(node)
+        self.settle(node, outcome)
+
+    def suspend(self, node: int) -> None:
+        """Take *node* as no longer under way: it gives its slots back, and what waits for it waits on."""
         self.under_way -= 1
         instance = self._instance[node]
         self._active[instance] -= 1
@@ -187,44 +205,128 @@ class Schedule:
                 self._room[limit] += 1
                 if not self._awake[limit]:
                     self._wake(limit)
+
+    def settle(self, node: int, outcome: Outcome) -> None:
+        """Take *node*, which is suspended, as ended for good."""
         self._settle(node, outcome)
+        self._pass_on()
+
+    def again(self, node: int, *, last: bool = False) -> None:
+        """Let *node*, which is suspended, begin once more when its turn comes; *last*: behind all who can go now."""
+        self.begun[node] = False
+        if self._waits[node] == 0:
+            self._free(node, last=last)
+
+    def reopen(self, node: int) -> None:
+        """Let *node*, which ended ok, begin once more. What waits for it and has not begun waits for it again."""
+        reopened = [node]
+        while reopened:
+            one = reopened.pop()
+            self.outcomes[one] = None
+            self.ok_count -= 1
+            self.begun[one] = False
+            for share in self._shares[one]:
+                barrier = self._share_of[share]
+                self._share_left[share] += 1
+                if self._share_left[share] == 1:
+                    self._barrier_left[barrier] += 1
+                    if self._barrier_left[barrier] == 1:
+                        reopened += self._close(barrier)
+        self.again(node)
+
+    def _close(self, barrier: int) -> list[int]:
+        """Let those wait again who have not begun; the nodes among them that had handed the order on are returned."""
+        passed: list[int] = []
+        for node in self._waiters[barrier]:
+            self._waits[node] += 1
+            if not self.lives[node] and self.outcomes[node] is Outcome.OK:
+                passed.append(node)
+            elif self._waits[node] == 1 and not self.begun[node]:
+                self._no_longer_ready(node, self._instance[node])
+        return passed
+
+    def bar(self, node: int) -> None:
+        """Let *node*, which is not under way and not settled, never begin."""
+        self._barring.append(node)
         self._pass_on()
 
     def _begun(self, node: int) -> None:
         self.begun[node] = True
-        for follower in self._followers.get(node, ()):
-            self._less(follower)
+        self._lead(node)
+
+    def _lead(self, node: int) -> None:
+        """Those who begin after *node* wait for it no longer."""
+        if not self._led[node]:
+            self._led[node] = True
+            self.fresh -= bool(self.lives[node])
+            for follower in self._followers.get(node, ()):
+                self._less(follower)
 
     def _pass_on(self) -> None:
-        """Begin and end the nodes without steps that are free. A loop, for chains of them may be long."""
-        while self._passing:
+        """Begin and end the nodes without steps that are free, and pass over those who never begin.
+
+        A loop, for chains of them may be long.
+        """
+        while self._passing or self._barring:
+            if self._barring:
+                self._bar(self._barring.pop())
+                continue
             node = self._passing.pop()
-            self._begun(node)
-            self._settle(node, Outcome.OK)
+            if not self.begun[node] and not self.never[node] and self._waits[node] == 0:
+                self._begun(node)
+                self._settle(node, Outcome.OK)
+
+    def _bar(self, node: int) -> None:
+        if self.never[node] or self.outcomes[node] is not None:
+            return
+        self.never[node] = True
+        self._no_longer_ready(node, self._instance[node])
+        self._lead(node)
+        self._lose(node)
 
     def _settle(self, node: int, outcome: Outcome) -> None:
+        spared = outcome is not Outcome.OK and self.dispensable(node)
         self.outcomes[node] = outcome
-        self.ok_count += outcome is Outcome.OK
+        if outcome is not Outcome.OK:
+            if spared:
+                self.spared.add(node)
+            self._lose(node)
+            return
+        self.ok_count += 1
+        for share in self._shares[node]:
+            self._whole(share)
+
+    def _whole(self, share: int) -> None:
+        """One node less to wait for in *share*."""
+        self._share_left[share] -= 1
+        if self._share_left[share] == 0:
+            barrier = self._share_of[share]
+            self._barrier_left[barrier] -= 1
+            if self._barrier_left[barrier] == 0:
+                self._open(barrier)
+
+    def _lose(self, node: int) -> None:
+        """*node* will not be ok any more."""
         for share in self._shares[node]:
             barrier = self._share_of[share]
-            if outcome is not Outcome.OK and not self._soft[barrier]:
-                if share not in self._lost_shares:
-                    self._lost_shares.add(share)
-                    self._spare[barrier] -= 1
-                continue
-            self._share_left[share] -= 1
-            if self._share_left[share] == 0:
-                self._barrier_left[barrier] -= 1
-                if self._barrier_left[barrier] == 0:
-                    self._open(barrier)
-        if outcome is not Outcome.OK and node in self._looked_at and self._dispensable(node):
-            self.spared.add(node)
+            if self._soft[barrier]:
+                self._whole(share)
+            elif share not in self._lost_shares:
+                self._lost_shares.add(share)
+                self._spare[barrier] -= 1
+                if self._spare[barrier] == -1 and self._barrier_left[barrier] > 0:
+                    self._barring += [one for one in self._waiters[barrier] if not self.begun[one]]
 
-    def _dispensable(self, node: int) -> bool:
-        """Whether somebody counts on *node*, and whoever does can have enough without it."""
-        barriers = [self._share_of[share] for share in self._shares[node]]
-        spare = [self._spare[barrier] for barrier in barriers if not self._soft[barrier]]
-        return bool(spare) and min(spare) >= 0
+    def dispensable(self, node: int) -> bool:
+        """Whether *node* is only looked at, somebody counts on it, and whoever does can have enough without it."""
+        if node not in self._looked_at:
+            return False
+        left = [
+            self._spare[self._share_of[share]] - (share not in self._lost_shares)
+            for share in self._shares[node]
+            if not self._soft[self._share_of[share]]
+        ]
+        return bool(left) and min(left) >= 0
 
     def _open(self, barrier: int) -> None:
         for node in self._waiters[barrier]:
@@ -235,18 +337,19 @@ class Schedule:
         if self._waits[node] == 0:
             self._free(node)
 
-    def _free(self, node: int) -> None:
+    def _free(self, node: int, *, last: bool = False) -> None:
         """Nothing but limits holds *node* up any more."""
-        if self.begun[node]:
+        if self.begun[node] or self.never[node]:
             return
         if not self.lives[node]:
             self._passing.append(node)
             return
         instance = self._instance[node]
-        insort(self._ready.setdefault(instance, []), (self._ranks[node], node))
+        insort(self._ready.setdefault(instance, []), (inf if last else self._ranks[node], node))
         if not self._queued[instance]:
             self._queued[instance] = True
-            heappush(self._queue, (*self._places[instance], instance, NO_LIMIT))
+            rank, first = self._places[instance]
+            heappush(self._queue, (inf if last else rank, first, instance, NO_LIMIT))
 
     def _full(self, instance: int) -> int:
         for limit in self._limits[instance]:
