@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from orchestrator.domain.chain import Row, Verified, link, no_such_head, typed_head, verify
+from orchestrator.domain.chain import Row, Verified, link, no_such_head, no_such_run, typed_head, verify
 from orchestrator.domain.decisions import Answer, Choice
-from orchestrator.domain.errors import BadInput, OrchError
+from orchestrator.domain.errors import OrchError
 from orchestrator.domain.fact_codec import encode
 from orchestrator.domain.facts import (
     DecisionAnswered,
@@ -159,7 +159,7 @@ class MemoryJournal:
     async def verify(self, run: str | None = None, *, head: str = "") -> Sequence[Verified]:
         """See `Journal.verify`."""
         if run is not None and not (run in self._runs and self._runs[run].facts):
-            raise BadInput(f"there is no run {run}", hint="`orch runs` lists them all")
+            raise no_such_run(run)
         head = typed_head(head)
         runs = list(reversed(self._listed)) if run is None else [run]
         found = [self._verified(one, head) for one in runs]

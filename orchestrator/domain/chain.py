@@ -104,3 +104,8 @@ def no_such_head(head: str) -> BadInput:
         f"no run here has the head {head}: it is of another state folder, or facts were replaced or removed since",
         hint="name the run as well: `orch audit verify RUN --head HASH`",
     )
+
+
+def no_such_run(run: str) -> BadInput:
+    """There is nothing of *run* to verify."""
+    return BadInput(f"there is no run {run}", hint="`orch runs` lists them all")

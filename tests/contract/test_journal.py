@@ -16,6 +16,7 @@ import pytest
 
 from orchestrator.adapters.journal.folder import network_type
 from orchestrator.adapters.journal.sqlite import FILE_NAME, SqliteJournal
+from orchestrator.adapters.journal.store import Store
 from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.adapters.run_id import new_run_id
 from orchestrator.domain.errors import BadInput, OrchError
@@ -209,7 +210,7 @@ def test_a_folder_made_for_a_group_stays_the_groups(tmp_path: Path) -> None:
 
 def test_the_disk_is_waited_for_at_every_commit(tmp_path: Path) -> None:
     once(tmp_path, "r-1", [began("r-1")])
-    connection = SqliteJournal(tmp_path)._opened()
+    connection = Store(tmp_path / FILE_NAME, wall=lambda: 0.0, lock_wait_s=1.0).opened()
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
@@ -227,14 +228,14 @@ def test_facts_are_never_rewritten(tmp_path: Path, statement: str) -> None:
 def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     once(tmp_path, "r-1", [began("r-1")])
     connection = sqlite3.connect(tmp_path / FILE_NAME)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     attempts: list[Callable[[], object]] = [
         lambda: read(tmp_path, "r-1"),
         lambda: once(tmp_path, "r-1", [StageBegan(0)]),
     ]
     for attempt in attempts:
-        with pytest.raises(OrchError, match="newer orch: its schema is 2"):
+        with pytest.raises(OrchError, match="newer orch: its schema is 3"):
             attempt()
 
 

@@ -1,73 +1,47 @@
-"""The journal in SQLite: one file, one thread that writes, every fact on disk before `append` returns.
-
-Appends that wait together share one commit: with `synchronous=FULL` a commit is a wait for the disk, and a run of
-thousands of units has many. Readers have connections of their own and never wait for the writer (WAL).
-"""
+"""The state folder's ports on one SQLite file, so that a fact, the lease it needs and the answer it follows are one
+transaction. What each call does stands in the file of its question; here it is handed to the store."""
 
 import asyncio
-import json
-import os
-import queue
-import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from sqlite3 import Connection
 
-from orchestrator.adapters.journal.folder import make_file, make_folder, refuse_network
-from orchestrator.domain.errors import OrchError
-from orchestrator.domain.fact_codec import decode, encode
-from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Stamped
-from orchestrator.domain.run_names import pick
-from orchestrator.engine.ports import RunSummary
+from orchestrator.adapters.journal import chained, decisions, leases, snapshots
+from orchestrator.adapters.journal.processes import exists
+from orchestrator.adapters.journal.store import NOTHING_TOUCHED, Store, Unwritten
+from orchestrator.domain.chain import Verified, no_such_run, typed_head
+from orchestrator.domain.decisions import Answer, Choice
+from orchestrator.domain.fact_codec import encode
+from orchestrator.domain.facts import Fact, RunBegan, Stamped
+from orchestrator.domain.policy import Approval
+from orchestrator.domain.run_names import check_tag, pick
+from orchestrator.engine.ports import (
+    Holding,
+    Lease,
+    OpenDecision,
+    Order,
+    Owner,
+    RunSummary,
+    Snapshot,
+    Tally,
+    Vote,
+)
 
 FILE_NAME = "journal.db"
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x6F726368
 LOCK_WAIT_S = 30.0
 """How long to wait for another process's commit. Commits take milliseconds; this long means that one hangs."""
-TOGETHER = 256
-"""How many waiting appends one commit takes at most."""
-
-_MEANS = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space there, then"),
-    sqlite3.SQLITE_READONLY: ("it is read-only for this user", "give this user the right to write there, then"),
-    sqlite3.SQLITE_PERM: ("this user may not write there", "give this user the right to write there, then"),
-    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", "look at the folder's owner and rights, then"),
-    sqlite3.SQLITE_BUSY: ("another process keeps it locked", "look for an orch or a backup that hangs, then"),
-    sqlite3.SQLITE_IOERR: ("the disk gives errors", "look at the disk (dmesg), then"),
-    sqlite3.SQLITE_CORRUPT: ("the file is damaged", "keep a copy of it, move it away, then"),
-    sqlite3.SQLITE_CONSTRAINT: ("the run has begun or ended already", "begin a new run, or"),
-    sqlite3.SQLITE_NOTADB: ("the file is no SQLite database", "move it away or name another --state-dir, then"),
-}
-
-
-@dataclass(slots=True)
-class _Append:
-    """One call of `append`: the facts, as text, and who waits for them."""
-
-    run: str
-    facts: tuple[Fact, ...]
-    bodies: tuple[str, ...]
-    done: Future[Sequence[Stamped]] = field(default_factory=Future)
-
-
-_Queue = queue.SimpleQueue[_Append | None]
-"""What waits to be written; None ends the writer."""
+LOOK_S = 1.0
+"""How long `changed` waits when nobody writes."""
+LOOK_EVERY_S = 0.2
 
 
 class SqliteJournal:
-    """Implements `engine.ports.Journal` in *folder*.
+    """Implements `engine.ports`' Journal, Locks, Decisions and Snapshots in *folder*.
 
-    Nothing is opened or made before the first `append` (or `prepare`); reading where no journal is finds no runs.
-    An append that is cancelled may or may not be on disk. *lock_wait_s*
-    is how long to wait for the commit of another process. A second process may read and write other runs meanwhile.
+    Nothing is opened or made before the first write (or `prepare`); reading where no journal is finds nothing. A write
+    that is cancelled may or may not be on disk. *lock_wait_s* is how long to wait for the commit of another process,
+    which may read and write meanwhile. *process* says whether an owner's process is there; None: it can't be told.
     """
 
     def __init__(
@@ -77,15 +51,12 @@ class SqliteJournal:
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         lock_wait_s: float = LOCK_WAIT_S,
+        process: leases.Exists = exists,
     ) -> None:
-        self._path = folder / FILE_NAME
-        self._wall = wall
+        self._store = Store(folder / FILE_NAME, wall=wall, lock_wait_s=lock_wait_s)
         self._monotonic = monotonic
         self._began: dict[str, float] = {}
-        self._lock_wait_s = lock_wait_s
-        self._waiting: _Queue = queue.SimpleQueue()
-        self._writer: threading.Thread | None = None
-        self._file: os.stat_result | None = None
+        self._exists = process
 
     async def prepare(self) -> None:
         """Make folder and database if they are missing, and make sure that facts can be written.
@@ -93,266 +64,148 @@ class SqliteJournal:
         Raises:
             OrchError: they can't; said before a run has touched anything.
         """
-        await self._write(_Append("", (), ()))
+        await self._store.write(lambda connection, now: None, NOTHING_TOUCHED)
 
-    async def append(self, run: str, facts: Sequence[Fact]) -> Sequence[Stamped]:
+    # --- Journal
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
         """See `Journal.append`. ValueError for a fact with a number that is not finite: nothing is written."""
-        if not facts:
+        bodies = tuple(map(encode, facts))
+        if not facts and lease is None:
             return ()
-        return await self._write(_Append(run, tuple(facts), tuple(map(encode, facts))))
+
+        def work(connection: Connection, now: float) -> Sequence[Stamped]:
+            if lease is not None:
+                leases.check(connection, lease)
+            now_s = self._monotonic()
+            elapsed_s = now_s - self._began.setdefault(run, now_s)
+            return chained.append(connection, run, facts, bodies, at=now, elapsed_s=elapsed_s)
+
+        return await self._store.write(work, _unwritten(run, facts))
 
     async def read(self, run: str) -> Sequence[Stamped]:
         """See `Journal.read`. Raises OrchError when the file can't be read."""
-        rows = await self._rows("facts_of", run=run)
-        return await asyncio.to_thread(_stamped, rows)
+        return await self._store.read(lambda connection: chained.read(connection, run), ())
+
+    async def verify(self, run: str | None = None, *, head: str = "") -> Sequence[Verified]:
+        """See `Journal.verify`. Raises OrchError when the file can't be read."""
+        wanted = typed_head(head)
+        found = await self._store.read(lambda connection: chained.verify_all(connection, run, wanted), None)
+        if found is None:
+            if run is not None:
+                raise no_such_run(run)
+            return ()
+        return found
 
     async def runs(self, limit: int) -> Sequence[RunSummary]:
         """See `Journal.runs`. Raises OrchError when the file can't be read."""
-        return tuple(
-            RunSummary(
-                run=run,
-                plan=plan,
-                action=action,
-                requester=requester,
-                began_at=began_at,
-                ended_at=ended_at,
-                verdict=verdict,
-                counts=json.loads(counts or "{}"),
-            )
-            for run, plan, action, requester, began_at, ended_at, verdict, counts in await self._rows(
-                "newest_runs", limit=limit
-            )
+        return await self._store.read(
+            lambda connection: chained.runs(connection, limit, now=self._store.now(), exists=self._exists), ()
         )
 
     async def resolve(self, name: str) -> str:
         """See `Journal.resolve`. Raises OrchError when the file can't be read."""
-        return pick(name, [run for (run,) in await self._rows("run_ids")])
+        return pick(name, await self._store.read(chained.run_ids, ()))
 
     async def aclose(self) -> None:
-        """See `Journal.aclose`. Safe to call twice; a later append opens the journal again."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            self._waiting.put(None)
-            self._waiting = queue.SimpleQueue()
-            await asyncio.to_thread(writer.join)
+        """See `Journal.aclose`. Safe to call twice; a later write opens the journal again."""
+        await self._store.aclose()
 
-    async def _write(self, job: _Append) -> Sequence[Stamped]:
-        if self._writer is None:
-            # A daemon: leaving at once must not wait for a disk that hangs. What is acknowledged is on disk already.
-            self._writer = threading.Thread(target=self._write_all, args=(self._waiting,), name="journal", daemon=True)
-            self._writer.start()
-        self._waiting.put(job)
-        return await asyncio.wrap_future(job.done)
+    # --- Locks
 
-    def _write_all(self, waiting: _Queue) -> None:
-        """The writer thread: take what waits, commit it, answer; until None comes."""
-        connection: sqlite3.Connection | None = None
-        while jobs := _taken(waiting):
-            try:
-                connection = connection or self._opened()
-                self._commit(connection, jobs)
-            except OrchError as exc:
-                _fail(jobs, exc)
-            except (sqlite3.Error, OSError) as exc:
-                if connection is None or len(jobs) == 1:
-                    _fail(jobs, self._refused(exc, jobs))
-                else:
-                    self._commit_apart(connection, jobs)
-            except BaseException as exc:
-                _fail(jobs, exc)
-                raise
-        if connection is not None:
-            connection.close()
-
-    def _commit(self, connection: sqlite3.Connection, jobs: Sequence[_Append]) -> None:
-        """Write *jobs* in one transaction and answer them; on an error nothing of it stays."""
-        self._check_file()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            stamped = [self._insert(connection, job) for job in jobs]
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        for job, facts in zip(jobs, stamped, strict=True):
-            job.done.set_result(facts)
-
-    def _check_file(self) -> None:
-        """Raises OSError if the file that is written is not where it was: what goes there, nobody finds again."""
-        try:
-            stands = self._file is not None and os.path.samestat(self._path.stat(), self._file)
-        except FileNotFoundError:
-            stands = False
-        if not stands:
-            raise OSError("it was deleted or moved away meanwhile")
-
-    def _commit_apart(self, connection: sqlite3.Connection, jobs: Sequence[_Append]) -> None:
-        """One of *jobs* spoiled the common commit: give each its own."""
-        for job in jobs:
-            try:
-                self._commit(connection, [job])
-            except (sqlite3.Error, OSError) as exc:
-                _fail([job], self._refused(exc, [job]))
-
-    def _insert(self, connection: sqlite3.Connection, job: _Append) -> Sequence[Stamped]:
-        at, now_s = self._wall(), self._monotonic()
-        elapsed_s = now_s - self._began.setdefault(job.run, now_s)
-        [(first,)] = connection.execute(_query("next_number"), {"run": job.run})
-        stamped = [Stamped(first + index, at, elapsed_s, fact) for index, fact in enumerate(job.facts)]
-        connection.executemany(
-            _query("add_fact"),
-            (
-                {"run": job.run, "number": one.number, "at": at, "elapsed_s": elapsed_s, "body": body}
-                for one, body in zip(stamped, job.bodies, strict=True)
-            ),
-        )
-        for fact in job.facts:
-            if isinstance(fact, RunBegan):
-                connection.execute(_query("add_run"), _beginning(job.run, fact, at))
-            elif isinstance(fact, RunEnded):
-                ending = {"run": job.run, "ended_at": at, "verdict": fact.verdict, "counts": json.dumps(fact.counts)}
-                connection.execute(_query("add_ending"), ending)
-        return stamped
-
-    def _opened(self) -> sqlite3.Connection:
-        """The writer's connection; folder, file and schema are made where they are missing."""
-        folder = self._path.parent
-        refuse_network(folder)
-        make_folder(folder)
-        make_file(self._path)
-        connection = sqlite3.connect(self._path, timeout=self._lock_wait_s, isolation_level=None)
-        try:
-            if _version(connection, self._path) == 0:
-                _set_wal(connection, self._lock_wait_s)
-                connection.executescript(_sql("schema.sql"))
-            connection.execute("PRAGMA synchronous = FULL")
-            self._file = self._path.stat()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    async def _rows(self, query: str, **values: object) -> list[tuple[Any, ...]]:
-        return await asyncio.to_thread(self._rows_now, query, values)
-
-    def _rows_now(self, query: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
-        if not self._path.exists():
-            return []
-        with self._unreadable_said(), closing(sqlite3.connect(self._path, timeout=self._lock_wait_s)) as connection:
-            if _version(connection, self._path) == 0:
-                return []
-            connection.execute("PRAGMA query_only = TRUE")
-            return connection.execute(_query(query), values).fetchall()
-
-    @contextmanager
-    def _unreadable_said(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as exc:
-            why, do = _meaning(exc)
-            raise OrchError(
-                f"the journal {self._path} can't be read: {why}", hint=f"{do} type the command again"
-            ) from exc
-
-    def _refused(self, exc: Exception, jobs: Sequence[_Append]) -> OrchError:
-        """What it means for the run that its facts are not on disk, and what to do."""
-        why, do = _meaning(exc)
-        said = f"the journal {self._path} can't be written: {why}"
-        runs = sorted({job.run for job in jobs if job.facts})
-        if not runs or any(isinstance(fact, RunBegan) for job in jobs for fact in job.facts):
-            return OrchError(f"{said}; no run was begun and nothing was touched", hint=f"{do} type the command again")
-        return OrchError(
-            f"{said}; of run {', '.join(runs)} everything acknowledged before this is on disk, what came after is "
-            "not: nothing new is issued, and steps that were under way may have ended since, only their hosts know",
-            hint=f"{do} `orch show {runs[0]}` and `orch status --plan FILE`",
+    async def take(self, run: str, units: Sequence[str], owner: Owner) -> Lease:
+        """See `Locks.take`."""
+        return await self._store.write(
+            lambda connection, now: leases.take(connection, run, units, owner, now=now, exists=self._exists),
+            NOTHING_TOUCHED,
         )
 
-
-def _taken(waiting: _Queue) -> list[_Append]:
-    """The appends that wait now, at least one; none: the journal is being closed."""
-    jobs: list[_Append] = []
-    while not jobs or (len(jobs) < TOGETHER and not waiting.empty()):
-        job = waiting.get()
-        if job is None:
-            if jobs:
-                waiting.put(None)  # first what was taken, then the end
-            break
-        if job.done.set_running_or_notify_cancel():
-            jobs.append(job)
-    return jobs
-
-
-def _set_wal(connection: sqlite3.Connection, lock_wait_s: float) -> None:
-    """Switch the file to a write-ahead log, which lasts.
-
-    Two processes that make the same journal meet here, and SQLite does not wait at this switch: so we do.
-    """
-    until_s = time.monotonic() + lock_wait_s
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if _code(exc) != sqlite3.SQLITE_BUSY or time.monotonic() > until_s:
-                raise
-            time.sleep(0.01)
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema's version; 0: the file is new. Raises OrchError for a file that this orch can't use."""
-    [(version,)] = connection.execute("PRAGMA user_version")
-    [(application,)] = connection.execute("PRAGMA application_id")
-    [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
-    if application != APPLICATION_ID and (version or tables):
-        raise OrchError(f"{path} is a database of another program", hint="name another --state-dir")
-    if version > SCHEMA_VERSION:
-        raise OrchError(
-            f"{path} was written by a newer orch: its schema is {version}, this one knows {SCHEMA_VERSION}",
-            hint="use the newer orch, or name another --state-dir",
+    async def take_over(self, run: str, owner: Owner) -> Lease:
+        """See `Locks.take_over`."""
+        return await self._store.write(
+            lambda connection, now: leases.take_over(connection, run, owner, now=now, exists=self._exists)
         )
-    return int(version)
+
+    async def renew(self, lease: Lease) -> None:
+        """See `Locks.renew`. Does nothing under a lease that was given back by its own process."""
+        await self._store.write(lambda connection, now: leases.renew(connection, lease, now))
+
+    async def park(self, lease: Lease) -> None:
+        """See `Locks.park`. Does nothing under a lease that was given back by its own process."""
+        await self._store.write(lambda connection, now: leases.park(connection, lease))
+
+    async def release(self, lease: Lease) -> None:
+        """See `Locks.release`."""
+        await self._store.write(lambda connection, now: leases.release(connection, lease))
+
+    async def holdings(self) -> Sequence[Holding]:
+        """See `Locks.holdings`."""
+        return await self._store.read(
+            lambda connection: leases.holdings(connection, now=self._store.now(), exists=self._exists), ()
+        )
+
+    # --- Decisions
+
+    async def open(self) -> Sequence[OpenDecision]:
+        """See `Decisions.open`."""
+        return await self._store.read(decisions.open_decisions, ())
+
+    async def vote(self, run: str, decision: int, vote: Vote, approval: Approval, requester: str) -> Tally:
+        """See `Decisions.vote`."""
+        return await self._store.write(
+            lambda connection, now: decisions.vote(connection, run, decision, vote, approval, requester, now=now)
+        )
+
+    async def settled(self, run: str, decision: int) -> Answer | None:
+        """See `Decisions.settled`."""
+        return await self._store.read(lambda connection: decisions.settled(connection, run, decision), None)
+
+    async def settle_by_timeout(self, run: str, decision: int, choice: Choice) -> Answer:
+        """See `Decisions.settle_by_timeout`."""
+        return await self._store.write(
+            lambda connection, now: decisions.settle_by_timeout(connection, run, decision, choice, now=now)
+        )
+
+    async def order(self, run: str, order: Order, by: str) -> None:
+        """See `Decisions.order`."""
+        await self._store.write(lambda connection, now: decisions.order(connection, run, order, by, now=now))
+
+    async def orders(self, run: str) -> Sequence[tuple[Order, str]]:
+        """See `Decisions.orders`."""
+        return await self._store.read(lambda connection: decisions.orders(connection, run), ())
+
+    async def changed(self, run: str) -> None:
+        """See `Decisions.changed`. Any commit counts, of whatever run."""
+        now_s = asyncio.get_running_loop().time
+        until_s, before = now_s() + LOOK_S, await self._store.version()
+        while now_s() < until_s:
+            await asyncio.sleep(LOOK_EVERY_S)
+            if await self._store.version() != before:
+                return
+
+    # --- Snapshots
+
+    async def save(self, snapshot: Snapshot) -> None:
+        """See `Snapshots.save`."""
+        check_tag(snapshot.tag)
+        await self._store.write(lambda connection, now: snapshots.save(connection, snapshot))
+
+    async def load(self, tag: str) -> Snapshot | None:
+        """See `Snapshots.load`."""
+        check_tag(tag)
+        return await self._store.read(lambda connection: snapshots.load(connection, tag), None)
+
+    async def all(self) -> Sequence[Snapshot]:
+        """See `Snapshots.all`."""
+        return await self._store.read(snapshots.all_of_them, ())
 
 
-def _beginning(run: str, fact: RunBegan, at: float) -> dict[str, object]:
-    return {
-        "run": run,
-        "plan": fact.plan.name,
-        "action": str(fact.plan.action),
-        "requester": fact.requester,
-        "began_at": at,
-    }
-
-
-def _stamped(rows: Sequence[tuple[int, float, float, str]]) -> Sequence[Stamped]:
-    return tuple(Stamped(number, at, elapsed_s, decode(body)) for number, at, elapsed_s, body in rows)
-
-
-def _fail(jobs: Sequence[_Append], exc: BaseException) -> None:
-    for job in jobs:
-        if not job.done.done():
-            job.done.set_exception(exc)
-
-
-def _code(exc: BaseException) -> int:
-    """SQLite's primary result code; 0: none."""
-    return (getattr(exc, "sqlite_errorcode", None) or 0) & 0xFF
-
-
-def _meaning(exc: Exception) -> tuple[str, str]:
-    why, do = _MEANS.get(_code(exc), (str(exc), "see what the message says, then"))
-    return (why if why == str(exc) else f"{why} ({exc})"), do
-
-
-def _sql(name: str) -> str:
-    return resources.files("orchestrator.adapters.journal").joinpath(name).read_text(encoding="utf-8")
-
-
-@cache
-def _queries() -> dict[str, str]:
-    parts = _sql("queries.sql").split("-- name: ")[1:]
-    return {name.strip(): text.strip() for name, _, text in (part.partition("\n") for part in parts)}
-
-
-def _query(name: str) -> str:
-    return _queries()[name]
+def _unwritten(run: str, facts: Sequence[Fact]) -> Unwritten:
+    """What it means for *run* that these facts are not on disk, and what to do."""
+    if any(isinstance(fact, RunBegan) for fact in facts):
+        return NOTHING_TOUCHED
+    return Unwritten(
+        f"of run {run} everything acknowledged before this is on disk, what came after is not: nothing new is issued, "
+        "and steps that were under way may have ended since, only their hosts know",
+        f"`orch show {run}` and `orch status --plan FILE`",
+    )
