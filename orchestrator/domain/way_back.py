@@ -68,7 +68,9 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
 
     Acts on those that are not as before and are where the run left them, or can't be read; with *accept_drift* also on
     those that somebody else moved since. What was moved since and is not acted on is probed, so that nothing starts
-    (or stops) on top of it; all that lies between hands the order on.
+    (or stops) on top of it; all that lies between hands the order on: what the run did not touch counts as where it
+    was. A touched unit that is as before needs nothing.
+    Cost: O((nodes + edges) log nodes).
     """
     back = whole_way_back(plan)
     goals = {node.unit.id: stage.goal for stage in back for node in stage.nodes if node.role is Role.ACT}
@@ -84,7 +86,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
         why = _held_words(unit)
         if touch.live != goal:
             if goals.get(unit.id) is not goal:
-                why = why or "it was not there when the run came to it, and the way back does not move it"
+                why = why or f"it was {goal} when the plan was made and not when the run came to it: others moved it"
             elif changed:
                 probed.add(unit.id)
             else:
@@ -240,4 +242,6 @@ def _pruned(barrier: Barrier, place: Mapping[int, int]) -> Barrier | None:
     groups = (tuple(place[index] for index in group if index in place) for group in barrier.instances)
     left = tuple(group for group in groups if group)
     need = barrier.need - (len(barrier.instances) - len(left))
-    return replace(barrier, instances=left, need=need) if left and (need > 0 or barrier.soft) else None
+    if barrier.soft:
+        need = len(left)
+    return replace(barrier, instances=left, need=need) if left and need > 0 else None

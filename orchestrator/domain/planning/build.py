@@ -219,14 +219,16 @@ class _Work:
             case Action.RESTART:
                 running = tuple(unit for unit in units if ran(unit))
                 if len(running) < len(units):
-                    self.untouched += [
-                        LeftAlone(unit=unit.id, why="was not running") for unit in units if not ran(unit)
-                    ]
+                    self._leave((unit for unit in units if not ran(unit)), "was not running")
                 return running, running
             case _:
-                up = tuple(unit for unit in units if unit.id in self.before and ran(self.before[unit.id]))
-                down = tuple(unit for unit in units if ran(unit) and unit not in up)
-                return down, up
+                before = {unit.id: self.before.get(unit.id) for unit in units}
+                self._leave((unit for unit in units if before[unit.id] is None), "is not in the snapshot")
+                known = [(unit, ran(was)) for unit in units if (was := before[unit.id]) is not None and was.seen]
+                return tuple(u for u, up in known if not up and ran(u)), tuple(u for u, up in known if up)
+
+    def _leave(self, units: Iterable[Unit], why: str) -> None:
+        self.untouched += [LeftAlone(unit=unit.id, why=why) for unit in units]
 
     def _dependents(self) -> HostsOf:
         """Who needs what is stopped, outside of the choice; of a restore, all who are not stopped with it."""
