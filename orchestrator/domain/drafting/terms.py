@@ -8,7 +8,6 @@ from orchestrator.domain.inventory.connection_variables import ZONE
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.patterns import select
 from orchestrator.domain.inventory.rendering import Rendered, VariableError
-from orchestrator.domain.notices import SAMPLES
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.policy_shapes import DecisionsShape, NoticeShape, PolicyShape, RuleShape
 from orchestrator.domain.playbook.reading import Playbook
@@ -130,6 +129,8 @@ class TermsReader:
         node = notice.at([key])
         if not isinstance(node.value, str) or not is_template(node.value):
             return read
+        from orchestrator.domain.notices import SAMPLES  # noqa: PLC0415  what facts and plans are, for few playbooks
+
         for event in events:
             try:
                 self._render(node.value, SAMPLES[event])
