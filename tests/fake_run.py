@@ -144,9 +144,7 @@ class _Playing:
     def question(self, result: Result) -> Fact:
         if self.asked:
             return DecisionGrew(decision=1, units=(result.step.unit,))
-        cause = Cause(
-            kind=CauseKind.FAILURE, said=result.said, problem=ProblemKind.TIMEOUT, units=(result.step.unit,)
-        )
+        cause = Cause(kind=CauseKind.FAILURE, said=result.said, problem=ProblemKind.TIMEOUT, units=(result.step.unit,))
         return DecisionAsked(decision=1, cause=cause, choices=CHOICES)
 
     def result(self, step: Step, node: Node) -> Result:

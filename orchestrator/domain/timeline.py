@@ -29,10 +29,12 @@ from orchestrator.domain.facts import (
     StepIntended,
     Strayed,
 )
+from orchestrator.domain.plan import Action, Role
 from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
 from orchestrator.domain.track import Track, Wait
+from orchestrator.domain.way_back import as_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,15 @@ class Resumed:
     fact: RunResumed
     at: float
     lost: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """A unit that is not as it was: the state before the run (or the one that it was to go back to), and the last."""
+
+    unit: str
+    was: str
+    now: str
 
 
 class Timeline:
@@ -301,6 +312,19 @@ class Timeline:
         forward = self.stages[: self.back_from]
         acted = (track for stage in forward for track in stage.tracks.values() if track.acted is not Acted.NO)
         return list(dict.fromkeys(track.unit for track in acted))
+
+    def unlike(self) -> list[Unlike]:
+        """The units that the way back was to put back and that are not as they were, in plan order. Cost: O(units)."""
+        if self.began is None:
+            return []
+        found = self.states()
+        if self.began.plan.action in (Action.ROLLBACK, Action.RESTORE):
+            mine = (track for track in self.tracks() if track.role is Role.ACT)
+            goals = {track.unit: str(track.goal) for track in mine}
+            return [Unlike(unit, goal, found[unit]) for unit, goal in goals.items() if found[unit] != goal]
+        units = {node.unit.id: node.unit for stage in self.began.plan.stages for node in stage.nodes}
+        touched = (units[unit] for unit in self.touched() if not as_before(units[unit], found[unit]))
+        return [Unlike(unit.id, str(unit.seen.state) if unit.seen else UNREAD, found[unit.id]) for unit in touched]
 
     def elapsed_s(self, now_s: float) -> float:
         """Since the run began; stands still once it has ended or while it is parked."""

@@ -6,6 +6,7 @@ from orchestrator.domain.decision_log import Question, answerer
 from orchestrator.domain.decisions import Choice, Source
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.policy import Approval
+from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.theme import clock, moment
 
@@ -26,9 +27,11 @@ def listed(choices: Sequence[Choice]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
-def command(run: str, choice: str = "CHOICE", *, parked: bool = False) -> str:
-    """What to type in any terminal that shares the state folder."""
-    return f"orch decide {run} {choice}" + (" --resume" if parked else "")
+def command(timeline: Timeline) -> str:
+    """What to type, in any terminal that shares the state folder, to answer the oldest decision that waits."""
+    waiting = timeline.decisions.open
+    which = f" --decision {waiting[0].number}" if len(waiting) > 1 else ""
+    return f"orch decide {timeline.run} CHOICE{which}" + (" --resume" if timeline.parked else "")
 
 
 def said(question: Question) -> str:

@@ -107,7 +107,7 @@ def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
     late = f"; {words}" if (words := in_time(question, approval)) else ""
     yield (
         f"decision {fact.decision}: {goes_on}; {who_may(approval, began.requester)}{late}; "
-        f"{command(began.run)}, which is {listed(fact.choices)}"
+        f"{command(timeline)}, where CHOICE is {listed(fact.choices)}"
     )
 
 
@@ -124,7 +124,7 @@ def _parked(timeline: Timeline) -> str:
     waiting = [f"decision {question.number}" for question in timeline.decisions.open]
     if not waiting:
         return f"orch resume {timeline.run} goes on"
-    return f"{', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'}; {command(timeline.run, parked=True)}"
+    return f"{', '.join(waiting)} {'waits' if len(waiting) == 1 else 'wait'}; {command(timeline)}"
 
 
 def _resumed(fact: RunResumed, timeline: Timeline) -> Iterator[str]:

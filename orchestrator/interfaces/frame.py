@@ -241,8 +241,8 @@ def _decision(
     heading.append(f"  for {spoken(max(0.0, now_s - first.since_s))}", style=QUIET_STYLE)
     late = in_time(first, approval)
     rows = [
-        Text("answer: ", style=QUIET_STYLE).append(command(began.run), style="bold"),
-        Text("CHOICE is ", style=QUIET_STYLE).append(listed(first.choices)),
+        Text.assemble(("answer: ", QUIET_STYLE), (command(timeline), "bold")),
+        Text.assemble(("CHOICE is ", QUIET_STYLE), listed(first.choices)),
         safe(said(first) or first.headline),
         safe(who_may(approval, began.requester) + (f"; {late}" if late else ""), QUIET_STYLE),
         *(
@@ -252,7 +252,7 @@ def _decision(
     ]
     table = _grid("left", widest=0, marks=canvas.marks)
     for row in rows[:lines]:
-        table.add_row(Text(f"{canvas.marks.edge} ", style=DECISION_EDGE).append_text(row))
+        table.add_row(Text.assemble((f"{canvas.marks.edge} ", DECISION_EDGE), row))
     return Group(heading, table)
 
 

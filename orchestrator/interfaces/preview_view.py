@@ -11,12 +11,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.interfaces.clean_text import clean
-from orchestrator.interfaces.report import by_detour, by_reason, names
+from orchestrator.interfaces.report import by_detour, by_reason
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 
@@ -185,7 +186,7 @@ def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iter
         yield Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost))
     others = [left for left in preview.left_alone if left.unit not in set(on_lost)]
     for why, units in by_reason(others).items():
-        yield Text("! ", style="bold yellow").append(f"left alone: {clean(names(units))}: {clean(why)}")
+        yield Text("! ", style="bold yellow").append(f"left alone: {clean(named(units))}: {clean(why)}")
 
 
 def _doubts(preview: Preview) -> Iterator[Text]:

@@ -1,19 +1,20 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
-import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.plan import Action, LeftAlone, Role
+from orchestrator.domain.plan import LeftAlone, Role
 from orchestrator.domain.results import Acted
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.track import Track
 from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.report_end import Undo, decisions, way_back, what_next
 from orchestrator.interfaces.theme import (
     GOALS,
     QUIET_STYLE,
@@ -30,25 +31,30 @@ MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
 
 
-def report(timeline: Timeline, marks: Marks = UNICODE_MARKS) -> RenderableType:
-    """The report, for people. Cost: O(units)."""
+def report(timeline: Timeline, marks: Marks = UNICODE_MARKS, undo: Undo | None = None) -> RenderableType:
+    """The report, for people. *undo* is what to do by hand where a way back did not put all back. Cost: O(units)."""
     began = timeline.began
     if began is None:
         return Text("no run was begun; nothing was touched")
     parts: list[RenderableType] = [_verdict(timeline), _counts(timeline, marks)]
-    rows = list(_rows(timeline, marks))
-    return Group(*parts, *([Text(), *rows] if rows else []), *_next(timeline))
+    for block in (_rows(timeline, marks), way_back(timeline, marks, undo), decisions(timeline), what_next(timeline)):
+        lines = list(block)
+        parts += [Text(), *lines] if lines else []
+    return Group(*parts)
 
 
 def _verdict(timeline: Timeline) -> Text:
     began, ended = timeline.began, timeline.ended
     assert began is not None
-    verdict = ended.verdict if ended else "no end recorded"
+    verdict = ended.verdict if ended else "parked" if timeline.parked else "no end recorded"
     text = Text(verdict.upper(), style=VERDICT_STYLES.get(verdict, "bold"))
     took = spoken(timeline.elapsed_s(timeline.last_s))
-    text.append(f"  {began.plan.action} {clean(began.plan.name)}, run {began.run}, {took}", style="default")
-    if timeline.halted and verdict != "done":
+    of = f" of {clean(began.of)}" if began.of else ""
+    text.append(f"  {began.plan.action} {clean(began.plan.name)}{of}, run {began.run}, {took}", style="default")
+    if timeline.halted and verdict != "done" and timeline.back_from is None:
         text.append(f"; nothing more was begun once {clean(timeline.halted)}", style="default")
+    if ended and ended.said:
+        text.append(f"; {clean(ended.said)}", style="default")
     return text
 
 
@@ -84,31 +90,35 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     """Everything that did not end as it should: a line that names it, and a line that says why."""
     for track in timeline.failures[:MOST_ROWS]:
         what = _what(timeline, track.standing, track.goal)
-        yield from _row(
-            marks.standing[track.standing], STYLES[track.standing], track.unit, what, track.now, _why(track)
-        )
+        now = track.now if track.stage >= (timeline.back_from or 0) else ""
+        yield from _row(marks.standing[track.standing], STYLES[track.standing], track.unit, what, now, _why(track))
     yield from _more(len(timeline.failures))
     for lost in timeline.strayed[:MOST_ROWS]:
         said = f"left {lost.left or 'unread'}, found {lost.found}" + (f": {lost.why}" if lost.why else "")
         yield from _row(marks.strayed, STRAYED_STYLE, lost.unit, "strayed", "", said)
     yield from _more(len(timeline.strayed))
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
-        for first, units in _groups(track for track in timeline.tracks() if track.standing is standing):
+        left = (track for stage in timeline.going for track in stage.tracks.values() if track.standing is standing)
+        for first, units in _groups(left):
             what = _what(timeline, standing, first.goal)
-            yield from _row(marks.standing[standing], STYLES[standing], names(units), what, first.now, first.why)
+            yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, first.why)
     for why, units in by_reason(timeline.began.plan.left_alone if timeline.began else ()).items():
-        yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, names(units), "left alone", "", why)
+        yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, named(units), "left alone", "", why)
     for how, hosts in by_detour(timeline.detours).items():
         way, _, why = clean(how).partition("; ")
-        yield from _row(marks.arrow, QUIET_STYLE, names(hosts), f"reached by {way}", "", why)
+        yield from _row(marks.arrow, QUIET_STYLE, named(hosts), f"reached by {way}", "", why)
 
 
 def _why(track: Track) -> str:
     """`stop after 90 s, perhaps acted: orch's own words: the error as the host gave it`."""
     words = f"{track.phase} after {spoken(track.took_s)}" if track.phase else ""
+    if track.attempts > 1:
+        words += f", {track.attempts} attempts"
+    if track.set_aside:
+        words += f", {track.set_aside}"
     if track.acted is not Acted.NO:
         words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
-    said = track.result.said if track.result else ""
+    said = track.result.said if track.result and not track.lost else track.why
     problem = track.result.problem if track.result else None
     told = track.error in said or (problem is not None and problem.text in said)
     hint = problem.hint if problem else ""
@@ -144,11 +154,6 @@ def by_detour(detours: Mapping[str, str]) -> dict[str, list[str]]:
     return groups
 
 
-def names(units: Sequence[str]) -> str:
-    """`web@web-01 and 8 more`."""
-    return units[0] + (f" and {len(units) - 1} more" if len(units) > 1 else "")
-
-
 def _row(mark: str, style: str, unit: str, what: str, state: str, why: str) -> Iterator[RenderableType]:
     text = Text.assemble((f"{mark} ", style), (clean(unit), "bold"), (f"  {what}", style))
     if state:
@@ -161,30 +166,3 @@ def _row(mark: str, style: str, unit: str, what: str, state: str, why: str) -> I
 def _more(count: int) -> Iterator[RenderableType]:
     if count > MOST_ROWS:
         yield below(Text(f"and {count - MOST_ROWS} more", style=QUIET_STYLE))
-
-
-def _next(timeline: Timeline) -> Iterator[RenderableType]:
-    """What to type next; nothing when all is well."""
-    began, ended = timeline.began, timeline.ended
-    done = ended is not None and ended.verdict == "done"
-    if began is None or (done and not timeline.strayed):
-        return
-    yield Text()
-    yield Text(f"next: orch show {began.run}", style="bold")
-    yield below(Text("every unit with its states, times and errors", style=QUIET_STYLE))
-    if began.command and ended is not None and not done:
-        command, words = began.command, "units that are there already are left as they are"
-        if began.plan.action is Action.RESTART:
-            command = _as_start(command)
-            words = "starts what is stopped; a restart acts on what runs, so it would leave down what this one stopped"
-        when = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
-        yield Text("or:   ", style="bold").append(clean(command))
-        yield below(Text(f"{when}: {words}", style=QUIET_STYLE))
-
-
-def _as_start(command: str) -> str:
-    """A restart's command line as that of a start, which knows no dependents."""
-    words = [word for word in shlex.split(command) if word not in ("--with-dependents", "--ignore-dependents")]
-    if Action.RESTART in words:
-        words[words.index(Action.RESTART)] = str(Action.START)
-    return shlex.join(words)

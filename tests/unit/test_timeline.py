@@ -8,11 +8,13 @@ import pytest
 from fake_run import SMALL, facts, fleet, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nights import Night, failing, going_back, incomplete, parked, rolled_back
 from scripted_work import ScriptedWork, scripts
 from stages import plan, stages
 from virtual_time import run_virtual
 
-from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, Stamped, StepIntended, Strayed
+from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, StageBegan, Stamped, StepIntended, Strayed
 from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.runstate import UNREAD, RunState, Standing
@@ -103,8 +105,8 @@ def test_after_a_failure_the_untouched_know_whom_they_needed() -> None:
     assert ends["sql@sql-01"] == "untouched"
     why = {track.unit: track.why for track in timeline.tracks() if track.standing is Standing.UNTOUCHED}
     assert why["sql@sql-01"] == "waits for web@web-03, which failed"
-    assert all(said.startswith(("waits for", "nothing more was begun: web@web-03 failed")) for said in why.values())
-    assert timeline.halted == "web@web-03 failed"
+    assert all(said.startswith(("waits for", "nothing more was begun: abort was decided")) for said in why.values())
+    assert timeline.halted == "abort was decided"
 
 
 def test_an_unknown_unit_has_no_state_that_could_be_believed() -> None:
@@ -200,11 +202,96 @@ def test_the_timeline_of_any_run_tells_what_the_conductor_did(
                 assert track.now == (state.left[track.unit] or UNREAD)
 
 
+def test_what_waits_for_a_failed_unit_waits_and_a_retry_puts_it_back_into_the_queue() -> None:
+    night = failing()
+    timeline = folded(night.facts)
+    assert stand(timeline) == {"web@web-01": "ok", "web@web-02": "failed", "sql@sql-01": "waiting"}
+    [wait] = timeline.waits(5)
+    assert [track.unit for track in wait.held_by] == ["web@web-02"]
+    [question] = timeline.decisions.open
+    assert (question.headline, timeline.halted) == ("web@web-02 failed (timeout)", "")
+    timeline = folded(night.answer(1, Choice.RETRY).facts)
+    assert (timeline.failures, timeline.ended_count, timeline.decisions.open) == ([], 1, [])
+    assert stand(timeline)["web@web-02"] == "waiting"
+    night.intend("web@web-02", attempt=2).later(5).ended("web@web-02", attempt=2)
+    timeline = folded(night.facts)
+    assert stand(timeline)["web@web-02"] == "ok"
+    assert timeline.current is not None
+    assert (timeline.current.ready, timeline.current.tracks["web@web-02"].attempts) == (1, 2)
+
+
+@pytest.mark.parametrize("choice", [Choice.SKIP, Choice.EXCLUDE])
+def test_who_is_left_out_stays_as_it_is_and_what_needs_it_is_untouched(choice: Choice) -> None:
+    night = failing().answer(1, choice)
+    timeline = folded(night.tell(RunEnded(verdict="failed", exit_code=1)).facts)
+    assert stand(timeline) == {"web@web-01": "ok", "web@web-02": "failed", "sql@sql-01": "untouched"}
+    [lost] = timeline.failures
+    assert lost.set_aside == {Choice.SKIP: "skipped", Choice.EXCLUDE: "excluded"}[choice]
+    assert [track.why for track in timeline.tracks() if track.why] == ["waits for web@web-02, which failed"]
+    assert list(timeline.excluded) == (["web-02"] if choice is Choice.EXCLUDE else [])
+
+
+def test_an_excluded_host_is_done_without_in_later_stages_too() -> None:
+    night = Night(fleet(SMALL, twice=True)).begin().intend("web@web-01", "web@web-02", "sql@sql-01")
+    night.ended("web@web-01").ended("sql@sql-01").ended("web@web-02", outcome=Outcome.FAILED).ask(1, "web@web-02")
+    night.answer(1, Choice.EXCLUDE).tell(StageBegan(1))
+    timeline = folded(night.facts)
+    start = {track.unit: track for track in timeline.stages[1].tracks.values()}
+    assert (str(start["web@web-02"].standing), start["web@web-02"].why) == (
+        "untouched",
+        "web-02 was excluded by decision 1",
+    )
+
+
+def test_times_stay_true_over_processes_and_what_was_under_way_is_due_again() -> None:
+    night = parked()
+    timeline = folded(night.facts)
+    assert timeline.parked is not None
+    assert timeline.elapsed_s(9999.0) == pytest.approx(91.0)
+    night.facts = failing().intend("sql@sql-01").facts
+    night.another_process(7200)
+    timeline = folded(night.facts)
+    assert timeline.elapsed_s(timeline.last_s) == pytest.approx(7290 + 1)
+    assert timeline.resumes[0].lost == ("sql@sql-01",)
+    assert stand(timeline)["sql@sql-01"] == "waiting"
+    timeline = folded(night.later(9).tell(RunEnded(verdict="failed", exit_code=1, said="closed by ada")).facts)
+    assert timeline.elapsed_s(0.0) == pytest.approx(7300)
+    assert stand(timeline)["sql@sql-01"] == "unknown", "nobody knows whether its stop came through"
+    assert timeline.touched() == ["web@web-01", "web@web-02", "sql@sql-01"]
+
+
+def test_the_way_back_counts_for_itself_and_says_what_is_not_as_it_was() -> None:
+    timeline = folded(going_back(changed=[Strayed("sql@sql-01", "Stopped", "Running")]).facts)
+    assert (timeline.total, timeline.ended_count, timeline.back_from) == (2, 0, 1)
+    assert timeline.halted == ""
+    assert [(one.unit, one.was, one.now) for one in timeline.unlike()] == [
+        ("web@web-01", "Running", "Stopped"),
+        ("web@web-02", "Running", "StopPending"),
+    ]
+    assert folded(rolled_back().facts).unlike() == []
+    assert [one.unit for one in folded(incomplete().facts).unlike()] == ["web@web-02"]
+    assert [number for number, one in timeline.decisions.all.items() if one.withdrawn] == [2]
+
+
+def test_a_pausing_decision_and_a_cancel_halt_until_they_are_answered_with_go_on() -> None:
+    night = failing().tell(OrderTaken("cancel", "bob@ops")).ask(2, kind=CauseKind.CANCELLED, pauses=True)
+    assert folded(night.facts).halted == "cancel was ordered"
+    assert folded(night.answer(2, Choice.CONTINUE).facts).halted == ""
+    night.ask(3, kind=CauseKind.BUDGET, pauses=True)
+    assert folded(night.facts).halted == "more units failed than max_failures allows"
+
+
 def test_a_snapshot_is_json() -> None:
     timeline = folded(facts(fleet(SMALL), bad={"web@web-01": Outcome.FAILED}))
     read = json.loads(json.dumps(as_json(timeline, 1.0)))
     assert (read["run"], read["verdict"], read["exit_code"]) == ("20261121-0213-k7q2", "failed", 1)
     assert {unit["unit"]: unit["standing"] for unit in read["units"]} == stand(timeline)
+    read = json.loads(json.dumps(as_json(folded(incomplete().facts), 1.0)))
+    assert [one["answer"]["by"] if one["answer"] else one["withdrawn"] for one in read["decisions"]] == [
+        "bob@ops",
+        "they are where the run left them again",
+    ]
+    assert (read["verdict"], read["rollback"]["touched"]) == ("rollback incomplete", ["web@web-01", "web@web-02"])
 
 
 @pytest.mark.cost

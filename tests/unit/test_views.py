@@ -8,18 +8,22 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import typer
 from fake_run import BEGAN_AT, NASTY, SMALL, facts, fleet, play
+from nights import HEAD, Night, failing, going_back, incomplete, parked, rolled_back
 from rich.console import Console, RenderableType
 
+from orchestrator.domain.decisions import CauseKind
 from orchestrator.domain.errors import BadInput, Mark, Mistake, Mistakes, OrchError
 from orchestrator.domain.fact_codec import decode, encode
-from orchestrator.domain.facts import Fact, OrderTaken, Stamped
+from orchestrator.domain.facts import Fact, OrderTaken, Stamped, Strayed
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.policy import Approval, Policy
 from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.ports import RunSummary
@@ -29,11 +33,17 @@ from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.live import LiveView
 from orchestrator.interfaces.plain import JsonView, PlainView
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.report_end import Undo
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show, show_json
 from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS
 from orchestrator.interfaces.views import View
 
 BAD = {"orders@orders-07": Outcome.FAILED, "orders@orders-09": Outcome.UNKNOWN}
+
+
+TWO_EYES = Policy(
+    approval=Approval(approvers=("ada", "bob", "cem"), min_approvals=2, not_requester=True, timeout_s=3600.0)
+)
 
 
 def drawn(picture: RenderableType, width: int = 100) -> str:
@@ -71,12 +81,14 @@ SIZES = [(80, 24), (60, 14), (200, 60), (40, 8), (20, 4)]
 @pytest.mark.parametrize("bad", [False, True])
 def test_the_picture_fits_whatever_the_terminal(width: int, height: int, bad: bool) -> None:
     plan = fleet((*((f"service-{number}", 3) for number in range(40)), ("orders", 12), ("sql", 60)), slots=30)
-    timeline, now_s = under_way(plan, 10, bad={"service-3@service-3-01": Outcome.FAILED} if bad else None)
+    timeline, now_s = under_way(plan, 11, bad={"service-3@service-3-01": Outcome.FAILED} if bad else None)
     lines = drawn(frame(timeline, now_s, Canvas(width, height, UNICODE_MARKS)), width).splitlines()
     assert len(lines) <= height
     assert all(len(line) <= width for line in lines)
     assert "stopping shop" in lines[0]
     if bad and height >= 8:
+        assert any("DECISION 1 WAITS" in line for line in lines), "who is asked sees it"
+    if bad and height >= 14:
         assert any("failures" in line for line in lines), "failures are kept in sight"
 
 
@@ -93,10 +105,12 @@ def test_the_picture_says_who_is_under_way_and_who_waits_for_whom() -> None:
     assert "left" in text
 
 
-def test_a_failure_shows_the_hosts_own_words_and_that_nothing_new_begins() -> None:
+def test_a_failure_shows_the_hosts_own_words_and_what_is_asked() -> None:
     timeline, now_s = under_way(fleet(), 10, bad=BAD)
     text = drawn(frame(timeline, now_s, Canvas(120, 40, UNICODE_MARKS)), 120)
-    assert "failures (1)  nothing new is begun; what is under way settles" in text
+    assert "DECISION 1 WAITS   orders@orders-07 failed (timeout)" in text
+    assert "answer: orch decide 20261121-0213-k7q2 CHOICE" in text
+    assert "failures (1)  what waits for them waits; the rest goes on" in text
     assert "✗ orders@orders-07  failed  [bold red]Zugriff verweigert[/]" in text
     assert "✗ 1 failed" in text
 
@@ -237,8 +251,10 @@ def views() -> list[Callable[[], View]]:
 def test_every_view_takes_every_fact(make: Callable[[], View], twice: bool) -> None:
     events = facts(fleet(twice=twice), bad=BAD)
     events.insert(5, Stamped(0, BEGAN_AT, 0.0, OrderTaken("cancel")))
+    events += rolled_back().facts
     assert {type(stamped.fact) for stamped in events} == set(get_args(Fact))
     view = make()
+    view.history(events[0])
     for stamped in events:
         view.fact(stamped)
         view.note(Note(Step(0, "web@web-01", Phase.STOP), "StopPending"))
@@ -267,22 +283,105 @@ def test_the_live_view_draws_leaves_the_report_and_gives_the_terminal_back() -> 
     view.close()
     text = stream.getvalue()
     assert "services" in text
-    assert text.rstrip().endswith("left as they are")
+    assert text.rstrip().endswith("orch start --from 20261121-0213-k7q2")
     assert "\x1b[?25h" in text, "the cursor is back"
 
 
 def test_the_report_says_what_why_and_what_next() -> None:
     text = drawn(report(folded(facts(fleet(), bad=BAD))), 140)
     assert text.startswith(
-        "FAILED  stop shop, run 20261121-0213-k7q2, 20 s; nothing more was begun once orders@orders-07 failed\n"
-        "✓ 12 ok · ✗ 1 failed · ? 1 unknown · – 21 untouched · ! 1 strayed · 1 left alone\n"  # noqa: RUF001
+        "FAILED  stop shop, run 20261121-0213-k7q2, 34 s; nothing more was begun once abort was decided\n"
+        "✓ 18 ok · ✗ 1 failed · ? 1 unknown · – 15 untouched · ! 1 strayed · 1 left alone\n"  # noqa: RUF001
     )
     assert "✗ orders@orders-07  failed  StopPending\n      stop after 1 min 30 s, acted: Orders was not Stopped" in text
     assert "? orders@orders-09  unknown  unknown\n      stop after 1 min 30 s, perhaps acted: " in text
     assert "– billing@billing-01 and 3 more  untouched  Running\n      waits for orders@orders-07, which failed" in text  # noqa: RUF001
     assert "· mail@mail-01  left alone\n      mail-01 does not answer" in text
     assert "next: orch show 20261121-0213-k7q2" in text
+    assert "or:   orch rollback 20261121-0213-k7q2" in text
     assert "or:   orch stop --plan playbooks/shop.yaml --yes" in text
+    assert "1  orders@orders-07 and 1 more failed (timeout)\n      abort by bob@ops after 3.0 s: not tonight" in text
+
+
+def told(facts_: list[Stamped]) -> list[str]:
+    """The plain lines, without their times."""
+    stream = io.StringIO()
+    view = PlainView(stream)
+    for stamped in facts_:
+        view.fact(stamped)
+    return [line[27:] for line in stream.getvalue().splitlines()]
+
+
+def test_a_waiting_decision_stands_at_the_top_with_what_to_type_and_who_may() -> None:
+    plan = replace(fleet(SMALL), policy=TWO_EYES)
+    night = Night(plan).begin().intend("web@web-02").later(90).ended("web@web-02", outcome=Outcome.FAILED)
+    timeline = folded(night.ask(1, "web@web-02").ask(2, kind=CauseKind.BUDGET, pauses=True).facts)
+    lines = drawn(frame(timeline, timeline.last_s + 75, Canvas(110, 30, UNICODE_MARKS)), 110).splitlines()
+    assert lines[2].startswith("nothing new begins: more units failed than max_failures allows")
+    assert lines[3].startswith(" DECISION 1 WAITS   web@web-02 failed (timeout)  for 1 min 15 s")
+    block = "\n".join(lines[4:9])
+    assert "answer: orch decide 20261121-0213-k7q2 CHOICE --decision 1" in block
+    assert "CHOICE is rollback, retry, skip, exclude, hold or abort" in block
+    assert "2 of ada, bob, cem must agree, but not ada@ops, who began the run; hold at " in block
+    assert "decision 2 waits too: more units failed than max_failures allows" in block
+    short = drawn(frame(timeline, timeline.last_s, Canvas(80, 7, ASCII_MARKS)), 80).splitlines()
+    assert len(short) <= 7
+    assert "DECISION 1 WAITS" in short[3]
+    assert "orch decide 20261121-0213-k7q2 CHOICE" in short[4]
+
+
+def test_the_way_back_has_its_own_heading_progress_and_list_of_what_is_left_alone() -> None:
+    timeline = folded(going_back(changed=[Strayed("sql@sql-01", "Stopped", "Running")]).facts)
+    text = drawn(frame(timeline, timeline.last_s, Canvas(120, 30, UNICODE_MARKS)), 120)
+    assert text.startswith("ROLLING BACK  stopping shop")
+    assert "0/2" in text
+    assert "! sql@sql-01  changed since: the run left it Stopped, and it is Running; --accept-drift" in text
+
+
+def test_lines_tell_each_of_a_decision_once() -> None:
+    said = told(incomplete().facts)
+    for words in (
+        "DECISION 1 WAITS: web@web-02 failed (timeout): web@web-02 was StopPending for 90 s",
+        "decision 1: 1 unit more for the same reason: web@web-01",
+        "the run is parked and keeps its locks: decision 1 waits; orch decide 20261121-0213-k7q2 CHOICE --resume",
+        "the run goes on: resumed by bob@ops on ctl-02",
+        "decision 2: withdrawn: they are where the run left them again",
+        "decision 1: rollback by bob@ops after 2 min 05 s: the window is over",
+        "ROLLBACK begins: 2 units, about 6.0 s",
+        "run ends: rollback incomplete, exit code 4",
+    ):
+        assert said.count(words) == 1, words
+
+
+def test_a_report_of_a_way_back_says_what_is_where_and_what_to_type() -> None:
+    undo = Undo(commands=["Start-Service -Name Web"], path="/state/runs/r/undo.ps1")
+    text = drawn(report(folded(incomplete().facts), undo=undo), 120)
+    assert text.startswith("ROLLBACK INCOMPLETE  stop shop")
+    assert "rolled back: 1 of 2 touched units are as before the run\n! web@web-02  was Running, is Stopped\n" in text
+    assert "by hand, in this order:\n      Start-Service -Name Web\n" in text
+    assert "the same as a file: /state/runs/r/undo.ps1" in text
+    assert "rollback by bob@ops after 2 min 05 s: the window is over" in text
+    assert f"journal head {HEAD}" in text
+    assert "--from" not in text, "nothing is left to bring up"
+    back = drawn(report(folded(rolled_back().facts)), 120)
+    assert "rolled back: 2 of 2 touched units are as before the run" in back
+    assert "by hand" not in back
+
+
+def test_a_report_of_a_parked_run_says_what_waits_and_what_to_type() -> None:
+    text = drawn(report(folded(parked().facts)), 120)
+    assert text.startswith("PARKED  stop shop")
+    assert "waits since 2026-11-2" in text
+    assert "next: orch decide 20261121-0213-k7q2 CHOICE --resume" in text
+    broken_off = drawn(report(folded(failing().intend("sql@sql-01").facts)), 120)
+    assert "next: orch resume 20261121-0213-k7q2" in broken_off
+
+
+def test_a_good_stop_ends_with_how_to_start_again() -> None:
+    good = facts(fleet(SMALL))
+    text = drawn(report(folded([stamped for stamped in good if not isinstance(stamped.fact, Strayed)])))
+    assert text.rstrip().endswith("back: orch start --from 20261121-0213-k7q2")
+    assert "next:" not in text
 
 
 def test_the_report_of_thousands_stays_short() -> None:

@@ -1,0 +1,138 @@
+"""The last part of a report: what is put back and what is not, what was decided by whom, and what to type next."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from orchestrator.domain.decision_log import Question
+from orchestrator.domain.plan import Action
+from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.way_back import in_words
+from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.decision_words import answered, command
+from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe
+
+MOST_UNITS = 40
+"""How many units or commands are listed one by one; the file has all commands, and `orch show --json` all units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """What to type by hand to put back what the run could not, and the file that has it too ("" if there is none)."""
+
+    commands: Sequence[str]
+    path: str = ""
+
+
+def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[RenderableType]:
+    """What a rollback put back; unit by unit what is not as it was; and what to type for those. Cost: O(units)."""
+    began = timeline.began
+    whole = began is not None and began.plan.action in (Action.ROLLBACK, Action.RESTORE)
+    if timeline.back_from is None and not whole:
+        return
+    unlike, touched = timeline.unlike(), timeline.touched()
+    if not whole:
+        back = f"{len(touched) - len(unlike)} of {plural(len(touched), 'touched unit')}"
+        yield Text(f"rolled back: {back} {'is' if len(touched) == 1 else 'are'} as before the run", style="bold")
+    why = {one.unit: in_words(one) for one in timeline.changed_since}
+    said = {one.unit: f"was {clean(one.was)}, is {clean(one.now) or 'not known'}" for one in unlike}
+    told = list(dict.fromkeys([*said, *why]))
+    for unit in told[:MOST_UNITS]:
+        text = Text.assemble((f"{marks.strayed} ", STRAYED_STYLE), (clean(unit), "bold"))
+        yield text.append(f"  {said.get(unit, '')}".rstrip(), style=STRAYED_STYLE)
+        if unit in why:
+            yield below(safe(why[unit]))
+    if len(told) > MOST_UNITS:
+        yield below(Text(f"and {len(told) - MOST_UNITS} more", style=QUIET_STYLE))
+    if undo is not None:
+        yield from _by_hand(undo)
+
+
+def _by_hand(undo: Undo) -> Iterator[RenderableType]:
+    yield Text("by hand, in this order:", style="bold")
+    for line in undo.commands[:MOST_UNITS]:
+        yield below(safe(line))
+    if len(undo.commands) > MOST_UNITS:
+        yield below(Text(f"and {len(undo.commands) - MOST_UNITS} more", style=QUIET_STYLE))
+    if undo.path:
+        yield below(Text(f"the same as a file: {clean(undo.path)}", style=QUIET_STYLE))
+
+
+def decisions(timeline: Timeline) -> Iterator[RenderableType]:
+    """What was asked, and who answered what and why."""
+    questions = list(timeline.decisions.all.values())
+    if questions:
+        yield Text("decisions:", style="bold")
+    for question in questions:
+        yield Text(f"  {question.number}  {clean(question.headline)}")
+        yield below(safe(_in_words(question, timeline)))
+    for resumed in timeline.resumes:
+        yield Text(f"  resumed by {clean(resumed.fact.requester)} on {clean(resumed.fact.controller)}")
+
+
+def _in_words(question: Question, timeline: Timeline) -> str:
+    words = answered(question)
+    return f"unanswered when the run ended; it {words}" if question.open and timeline.ended else words
+
+
+def what_next(timeline: Timeline) -> Iterator[RenderableType]:
+    """The journal's head, and what to type next; the last line of a stop is how to start again what ran before."""
+    began, ended = timeline.began, timeline.ended
+    if began is None:
+        return
+    if timeline.head:
+        yield Text(f"journal head {timeline.head}", style=QUIET_STYLE)
+    if ended is None:
+        yield from _open(timeline)
+        return
+    done = ended.verdict == "done"
+    if not done or timeline.strayed:
+        yield from _typed("next: ", f"orch show {began.run}", "every unit with its states, times and errors")
+    if timeline.back_from is None and not done:
+        yield from _again(timeline)
+    if began.plan.action is Action.STOP and timeline.back_from is None and timeline.touched():
+        yield from _typed("back: ", f"orch start --from {began.run}", "")
+
+
+def _open(timeline: Timeline) -> Iterator[RenderableType]:
+    run, waiting = timeline.run, timeline.decisions.open
+    if timeline.parked and waiting:
+        yield from _typed("next: ", command(timeline), "answers, and goes on here")
+        yield from _typed("or:   ", f"orch decisions; orch resume {run}", "what waits; goes on once it is answered")
+    else:
+        yield from _typed("next: ", f"orch resume {run}", "reads the hosts, says what it finds, and goes on from here")
+    yield from _typed("or:   ", f"orch close {run} --reason TEXT", "leaves all as it is, and frees its locks")
+
+
+def _again(timeline: Timeline) -> Iterator[RenderableType]:
+    began = timeline.began
+    if began is None:
+        return
+    if timeline.touched():
+        words = "puts back what this run changed; add --dry-run to look first"
+        yield from _typed("or:   ", f"orch rollback {began.run}", words)
+    if not began.command:
+        return
+    typed, words = began.command, "units that are there already are left as they are"
+    if began.plan.action is Action.RESTART:
+        typed = _as_start(typed)
+        words = "starts what is stopped; a restart acts on what runs, so it would leave down what this one stopped"
+    when = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
+    yield from _typed("or:   ", typed, f"{when}: {words}")
+
+
+def _typed(label: str, line: str, what: str) -> Iterator[RenderableType]:
+    yield Text(label, style="bold").append(clean(line))
+    if what:
+        yield below(Text(what, style=QUIET_STYLE))
+
+
+def _as_start(typed: str) -> str:
+    """A restart's command line as that of a start, which knows no dependents."""
+    words = [word for word in shlex.split(typed) if word not in ("--with-dependents", "--ignore-dependents")]
+    if Action.RESTART in words:
+        words[words.index(Action.RESTART)] = str(Action.START)
+    return shlex.join(words)
