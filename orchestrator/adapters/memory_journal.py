@@ -363,7 +363,7 @@ class MemoryJournal:
         """See `Decisions.settle_by_timeout`."""
         one = self._asked(run, decision)
         answer = timed_out(one.question, choice)
-        if one.question.answer is None:
+        if one.question.waits:
             self._settle(one, answer)
         return answer
 

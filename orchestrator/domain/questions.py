@@ -89,15 +89,9 @@ def missing(said: Iterable[Said], choice: Choice, approval: Approval) -> int:
 
 
 def timed_out(question: Question, choice: Choice) -> Answer:
-    """The answer that counts now that the time is over: what was said before, or else *choice*.
-
-    Raises:
-        BadInput: the decision needs no answer any more.
-    """
+    """The answer that counts now that the time is over: what was said before, or else *choice*."""
     if question.answer is not None:
         return question.answer
-    if question.closed:
-        raise _too_late(question, "timeout")
     return Answer(choice=choice, source=Source.TIMEOUT, by="timeout", reason="nobody answered in time")
 
 

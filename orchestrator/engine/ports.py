@@ -381,7 +381,8 @@ class Decisions(Protocol):
 
     async def settle_by_timeout(self, run: str, decision: int, choice: Choice) -> Answer:
         """The time to answer is over: settle it on *choice*, unless it is settled. Returns the answer that counts,
-        without `waited_s`: the timeout's, or that of whoever was first."""
+        without `waited_s`: the timeout's, or that of whoever was first. Nothing is settled where none is waited for any
+        more."""
 
     async def order(self, run: str, order: Order, by: str) -> None:
         """Leave an order for the process that holds *run*."""

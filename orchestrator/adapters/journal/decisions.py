@@ -72,7 +72,7 @@ def settle_by_timeout(connection: Connection, run: str, decision: int, choice: C
     """See `Decisions.settle_by_timeout`."""
     question = _asked(connection, run, decision)
     answer = timed_out(question, choice)
-    if question.answer is None:
+    if question.waits:
         _settle(connection, run, decision, answer, now)
     return answer
 
