@@ -1,6 +1,7 @@
 """One process's part of a run: the conductor between books, hosts and people, until the run has ended or is parked."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -73,6 +74,7 @@ class Journey:
     ) -> None:
         plan = began.plan
         self._began = began
+        self._began_at = books.clock()
         self._books = books
         self._people = people
         self._state = RunState.begin(plan)
@@ -97,7 +99,8 @@ class Journey:
             return await self._travel(self._began)
         except OrchError:
             if not self._held.head:
-                await self._books.locks.release(self._held.lease)
+                with suppress(OrchError):
+                    await self._books.locks.release(self._held.lease)
             raise
 
     async def go_on(self, facts: Sequence[Stamped], resumed: RunResumed) -> Ending:
@@ -109,17 +112,17 @@ class Journey:
                 self._work.learn(stamped.fact.stages)
         self._asking.recall(facts, now)
         self._inbox.recall(facts)
-        return await self._travel(resumed, began_at=facts[0].at)
+        self._began_at = facts[0].at
+        return await self._travel(resumed)
 
-    async def _travel(self, first: Fact, *, began_at: float | None = None) -> Ending:
+    async def _travel(self, first: Fact) -> Ending:
         window = self._began.plan.policy.window
         async with self._notices.sending():
-            asked_at = self._books.clock()
             await self._append([first])
             self._state.apply(first)
             for decision in self._state.asking:
                 self._notices.waits(decision, partial(self._waits, decision), told=True)
-            closes = closes_at(window, asked_at if began_at is None else began_at) if window else None
+            closes = closes_at(window, self._began_at) if window else None
             async with self._held.beating(), self._inbox.listening(self._people.orders, closes):
                 await self._conduct()
                 ended = await self._close()
@@ -127,7 +130,7 @@ class Journey:
                 await self._books.locks.park(self._held.lease)
             else:
                 await self._books.locks.release(self._held.lease)
-                self._notices.ended(end_event(self._of, ended, took_s=0.0, head=self._held.head))
+                self._notices.ended(self._end(ended))
         return Ending(
             run=self._began.run,
             ended=ended,
@@ -184,6 +187,11 @@ class Journey:
                 self._work.learn(stages)
             case DecisionAnswered(decision=decision) | DecisionWithdrawn(decision=decision):
                 self._notices.settled(decision)
+
+    def _end(self, ended: RunEnded) -> Mapping[str, Any]:
+        """What is told of the end."""
+        took_s = self._books.clock() - self._began_at
+        return end_event(self._of, ended, took_s=took_s, head=self._held.head, command=f"orch show {self._of.run}")
 
     def _waits(self, decision: int) -> Mapping[str, Any]:
         """What is told of a decision that waits."""

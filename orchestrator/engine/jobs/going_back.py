@@ -1,0 +1,90 @@
+"""The way back of a run that has ended, days later too: from its journal and a fresh look."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.facts import Stamped, Strayed
+from orchestrator.domain.plan import Plan, Unit
+from orchestrator.domain.planning.observed import questions_about
+from orchestrator.domain.runstate import RunState
+from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.domain.way_back import Touch, rollback_plan, way_back
+from orchestrator.engine.jobs.resuming import began_of
+from orchestrator.engine.jobs.surveying import survey
+from orchestrator.engine.jobs.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """What a rollback of a run would do now: `plan`, to be run with that run as `Header.of`.
+
+    `plan` has no stages if nothing is left to put back. `live` are the units that the run touched, as they are now;
+    `changed_since` those of them that are not acted on, or not brought to where they were, and why.
+    """
+
+    plan: Plan
+    live: Survey
+    changed_since: tuple[Strayed, ...]
+
+
+async def plan_rollback(
+    run: str,
+    facts: Sequence[Stamped],
+    world: World,
+    *,
+    accept_drift: bool = False,
+    answered: Callable[[HostSurvey], None] = lambda _: None,
+) -> Rollback:
+    """Look at what *run* touched, and plan what puts it back. *facts* are all of the run's. Changes nothing.
+
+    *accept_drift*: also where somebody else moved a unit since. A unit that can't be read is acted on: what becomes of
+    it is found out then.
+
+    Raises:
+        BadInput: there is no such run, or it has not ended.
+    """
+    began = began_of(run, facts)
+    state = RunState.begin(began.plan)
+    for stamped in facts:
+        state.apply(stamped.fact)
+    if state.ended is None:
+        raise BadInput(
+            f"run {run} has not ended: its rollback is an answer to what it asks",
+            hint=f"`orch decide {run} rollback --resume`; if it asks nothing, `orch cancel {run}` first",
+        )
+    units = touched_units(state)
+    live = await survey(questions_about(units), world.hosts, answered=answered)
+    seen = _states(live)
+    touched = {unit.id: Touch(state.left[unit.id], seen.get(_key(unit), "")) for unit in units}
+    plan = rollback_plan(began.plan, touched, accept_drift=accept_drift, name=began.plan.name)
+    found = way_back(began.plan, touched, accept_drift=accept_drift)
+    return Rollback(plan=plan, live=live, changed_since=found.changed_since)
+
+
+def touched_hosts(run: str, facts: Sequence[Stamped]) -> tuple[str, ...]:
+    """The hosts that a rollback of *run* has to reach, in plan order. Raises BadInput if there is no such run."""
+    state = RunState.begin(began_of(run, facts).plan)
+    for stamped in facts:
+        state.apply(stamped.fact)
+    return tuple(dict.fromkeys(unit.host for unit in touched_units(state) if unit.host is not None))
+
+
+def touched_units(state: RunState) -> list[Unit]:
+    """The units that the run acted on or may have acted on, each once, in plan order."""
+    units = {node.unit.id: node.unit for stage in state.stages for node in stage.nodes}
+    return [unit for unit in units.values() if unit.id in state.touched]
+
+
+def _key(unit: Unit) -> tuple[str, str]:
+    return unit.host or "", (unit.scm_name or "").lower()
+
+
+def _states(live: Survey) -> dict[tuple[str, str], str]:
+    """(host, SCM name in lower case) -> state, of all that could be read."""
+    return {
+        (host, reading.asked.name.lower()): str(status.state)
+        for host, found in live.hosts.items()
+        for reading in found.readings
+        for status in reading.found
+    }
