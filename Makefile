@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test bench setup
+.PHONY: demo test bench simulate setup
 
 demo: setup
 	@$(BIN)/orch demo
@@ -19,6 +19,11 @@ test: setup
 # make bench ARGS="--peers", ARGS="--json", ARGS="waiting memory": see docs/benchmarks.md
 bench: setup
 	@$(BIN)/python tests/bench $(ARGS)
+
+# make simulate SEEDS=100000, make simulate SEED=123: see docs/simulation.md
+SEEDS ?= 2000
+simulate: setup
+	@$(BIN)/python tests/simulate/simulate.py $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 setup: $(VENV)/.ready
 

@@ -1,0 +1,221 @@
+"""One night, played: a script's fleet, the processes of orch that work on it, and the people around them."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from adversary import Adversary
+from people import Reply, replies
+from seeds import PEOPLE, Script
+from store import RUN, Door, NightStore
+from virtual_time import VirtualTimeLoop
+from witness import Entry, Log, Process, WatchedHosts, WatchedProbe
+
+from orchestrator.adapters.memory.probes import MemoryLocal
+from orchestrator.domain.errors import OrchError
+from orchestrator.domain.facts import DecisionAsked, Fact, RunEnded, RunParked
+from orchestrator.engine.jobs.answering import cancel, decide
+from orchestrator.engine.jobs.asking import People
+from orchestrator.engine.jobs.journey import Ending
+from orchestrator.engine.jobs.resuming import resume
+from orchestrator.engine.jobs.running import run
+from orchestrator.engine.jobs.world import Header, World
+from orchestrator.engine.ports import Order, Vote
+
+LIVES = 25
+"""How many processes carry one run at most; past that somebody would have to look into it."""
+LONGEST_S = 20_000.0
+RIVAL = "ben"
+
+
+class Night:
+    """Plays one script to its end."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.log = Log()
+        self.fleet = Adversary(script, self.log).fleet
+        self.store = NightStore(script, self.log, self._hear)
+        self._loop = asyncio.get_running_loop()
+        self._ended = False
+        self._beside: set[asyncio.Future[Any]] = set()
+        self._rivals = 0
+
+    async def play(self) -> None:
+        """Until the run ended, or nobody can end it."""
+        for at_s in self.script.rivals_at_s:
+            self._loop.call_at(at_s, self._compete)
+        if self.script.cancel_at_s is not None and self.script.seed % 2:
+            self._loop.call_at(self.script.cancel_at_s, lambda: self._keep(self._cancel()))
+        process = self._process(RUN)
+        await self._watched(process, self._run(process))
+        for life in range(LIVES):
+            if self._ended or self._loop.time() > LONGEST_S:
+                break
+            await asyncio.sleep(self.script.resume_after_s * (1 + life))
+            process = self._process(RUN)
+            await self._watched(process, self._resume(process))
+        for task in [*self._beside]:
+            await task
+
+    # --- processes
+
+    def _process(self, run_id: str) -> Process:
+        process = Process(len(self.store.processes) + 1, self.log)
+        self.store.processes.append(process)
+        self.log.add("process", by=process.number, run=run_id, did="started")
+        return process
+
+    async def _watched(self, process: Process, doing: Coroutine[Any, Any, Any]) -> None:
+        """Until the process is over, or has been frozen so long that others take it for gone."""
+        task = self._keep(self._live(process, doing))
+        process.on_freeze = self._loop.create_future()
+        await asyncio.wait([task, process.on_freeze], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+
+    async def _live(self, process: Process, doing: Coroutine[Any, Any, Ending]) -> None:
+        """A process from its start to its end, however it ends."""
+        try:
+            ending = await asyncio.ensure_future(doing)
+        except asyncio.CancelledError:
+            if not process.dead:
+                raise
+        except OrchError as error:
+            self.log.add("process", by=process.number, did="failed", error=type(error).__name__, said=str(error))
+        else:
+            said = ending.ended.verdict if ending.ended else "parked"
+            self.log.add("process", by=process.number, did="ended", said=said, exit_code=ending.exit_code)
+        process.dead = True
+
+    def _keep(self, doing: Coroutine[Any, Any, None]) -> "asyncio.Future[None]":
+        task = asyncio.ensure_future(doing)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+        return task
+
+    def _world(self, process: Process) -> World:
+        return World(
+            hosts=WatchedHosts(self.fleet, process), probe=WatchedProbe(self.fleet, process), local=MemoryLocal()
+        )
+
+    def _header(self, process: Process, run_id: str, who: str) -> Header:
+        desk = "desk" if self.script.seed % 3 else "another desk"
+        return Header(run=run_id, requester=who, controller=desk, command="orch", pid=process.number, pid_started=1.0)
+
+    async def _run(self, process: Process, run_id: str = RUN, who: str = PEOPLE[0]) -> Ending:
+        return await run(
+            self.script.plan,
+            self._world(process),
+            Door(self.store, process).books(),
+            header=self._header(process, run_id, who),
+            people=People(orders=self._signals, patient=self.script.patient),
+            watch=_nothing,
+            note=_nothing,
+            notifier=_SILENT,
+        )
+
+    async def _resume(self, process: Process) -> Ending:
+        return await resume(
+            RUN,
+            self._world(process),
+            Door(self.store, process).books(),
+            header=self._header(process, RUN, RIVAL),
+            people=People(orders=self._signals, patient=self.script.patient),
+            watch=_nothing,
+            note=_nothing,
+            notifier=_SILENT,
+        )
+
+    async def _signals(self) -> Order:
+        """Ctrl-C, if the night has one."""
+        at_s = self.script.cancel_at_s
+        if at_s is None or at_s < self._loop.time() or self.script.seed % 2:
+            await self._loop.create_future()
+            raise AssertionError
+        await asyncio.sleep(at_s - self._loop.time())
+        return Order.CANCEL
+
+    # --- people
+
+    def _hear(self, run_id: str, fact: Fact) -> None:
+        """Somebody reads what was committed just now."""
+        if run_id != RUN:
+            return
+        if isinstance(fact, DecisionAsked):
+            for reply in replies(self.script, fact.decision, fact.cause, fact.choices):
+                self._loop.call_later(reply.after_s, self._answer, fact.decision, reply)
+        elif isinstance(fact, RunEnded):
+            self._ended = True
+        elif isinstance(fact, RunParked) and self.script.rivals_at_s:
+            self._loop.call_later(0.5, self._compete)
+
+    def _answer(self, decision: int, reply: Reply) -> None:
+        if not self._ended:
+            self._keep(self._vote(decision, reply))
+
+    async def _vote(self, decision: int, reply: Reply) -> None:
+        vote = Vote(choice=reply.choice, by=reply.by, reason="because")
+        with suppress(OrchError):  # it is in the log, with what they were told
+            await decide(RUN, decision, vote, Door(self.store, Process(0, self.log)).books())
+
+    async def _cancel(self) -> None:
+        """`orch cancel` from elsewhere."""
+        with suppress(OrchError):
+            await cancel(RUN, Door(self.store, Process(0, self.log)).books(), by=RIVAL)
+
+    def _compete(self) -> None:
+        """Somebody else wants the same services."""
+        if not self._ended:
+            self._rivals += 1
+            run_id = f"rival{self._rivals}"
+            process = self._process(run_id)
+            self._keep(self._live(process, self._run(process, run_id, RIVAL)))
+
+
+class _Silent:
+    async def send(self, notice: Any, event: Any) -> str:
+        return ""
+
+
+_SILENT = _Silent()
+
+
+def _nothing(_: object) -> None:
+    """Nobody looks."""
+
+
+def played(script: Script) -> list[Entry]:
+    """The log of the night that *script* tells.
+
+    Raises:
+        RuntimeError: something went wrong that nobody was told of.
+    """
+    broken: list[str] = []
+    loop = VirtualTimeLoop()  # not by asyncio.Runner: its signal handlers cost more than a small night
+    try:
+        entries = loop.run_until_complete(_played(script, broken))
+    finally:
+        loop.close()
+    if broken:
+        raise RuntimeError("; ".join(broken))
+    return entries
+
+
+async def _played(script: Script, broken: list[str]) -> list[Entry]:
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, told: broken.append(f"{told['message']}: {told.get('exception')!r}")
+    )
+    night = Night(script)
+    night.log.add("seed", seed=script.seed, profile=script.profile)
+    try:
+        await night.play()
+    finally:
+        for process in night.store.processes:
+            process.dead = True
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+    return night.log.entries

@@ -1,0 +1,149 @@
+"""How runs end: what the verdict claims, and what the fleet looks like."""
+
+from collections.abc import Sequence
+
+from course import ACTS, Course, Json
+from rule import Rule, Test
+
+EXIT_CODES = {"done": 0, "failed": 1, "closed": 1, "rolled back": 3, "rollback incomplete": 4, "cancelled": 5}
+DOWN = ("Stopped", "StopPending")
+HELD = ("Paused", "PausePending")
+
+
+class Ends(Rule):
+    """explained: the verdict follows from the facts. last reading: what was touched is read before the end. one end:
+    a run ends once, and nothing follows. exit code: it is the verdict's. rolled back: every touched unit was read
+    where the snapshot had it. named: after a way back, what is not there is named. told: what the process says is
+    what its journal says. open: a process leaves its run ended or parked, unless it was killed or lost it."""
+
+    NAMES = ("explained", "last reading", "one end", "exit code", "rolled back", "named", "told", "open")
+
+    def __init__(self, test: Test, courses: dict[str, Course]) -> None:
+        super().__init__(test, courses)
+        self.run_of: dict[int, str] = {}
+        self.last_told: dict[tuple[str, str, str], tuple[int, str]] = {}
+        """Run, host, service -> when the fleet last told this run of it, and what."""
+
+    def see(self, entry: Json) -> None:
+        """See Rule."""
+        if entry["what"] == "process":
+            if entry["did"] == "started":
+                self.run_of[entry["by"]] = entry["run"]
+            elif entry["did"] == "ended":
+                self._left(entry)
+
+    def _left(self, entry: Json) -> None:
+        """A process is over that says how its run stands."""
+        course = self.courses[self.run_of[entry["by"]]]
+        said = f"the process says {entry['said']}; its journal does not"
+        if entry["said"] == "parked":
+            self.test("told", entry["exit_code"] == 6, entry["n"], said)
+            self.test(
+                "open", course.parked and course.ended is None, entry["n"], f"{course.run} is neither open nor ended"
+            )
+        else:
+            self.test("told", course.ended and course.ended["verdict"] == entry["said"], entry["n"], said)
+
+    def before(self, course: Course, fact: Json, entry: Json) -> None:
+        """See Rule."""
+        self.test("one end", course.ended is None, entry["n"], f"{fact['kind']} follows the end of {course.run}")
+
+    def after(self, course: Course, fact: Json, entry: Json) -> None:
+        """See Rule."""
+        if fact["kind"] != "run_ended":
+            return
+        verdict, at = fact["verdict"], entry["n"]
+        self.test("exit code", EXIT_CODES.get(verdict) == fact["exit_code"], at, f"{verdict} is {fact['exit_code']}")
+        if verdict == "closed":
+            return
+        self.test("explained", not course.under_way, at, f"it ends while {sorted(course.under_way)} are under way")
+        self.test("explained", _explained(course, verdict), at, f"nothing on record makes it {verdict}")
+        for unit in course.touched:
+            self.test("last reading", _last_look(course, unit), at, f"{unit} was acted on and not read before the end")
+        if course.rollback is not None:
+            self._rolled_back(course, verdict, at)
+
+    def _rolled_back(self, course: Course, verdict: str, at: int) -> None:
+        named = _named(course)
+        for unit in course.touched:
+            found = _last_found(course, unit)
+            home = _as_before(course.units[unit], found)
+            if verdict == "rolled back":
+                self.test("rolled back", home, at, f"{unit} is {found or 'unread'}, and was another before")
+            if not home:
+                self.test("named", unit in named, at, f"{unit} is {found or 'unread'} after the way back and not named")
+
+    def close(self, entries: Sequence[Json]) -> None:
+        """See Rule."""
+
+
+def _explained(course: Course, verdict: str) -> bool:
+    forward = course.stages[: course.forward]
+    whole = all(_whole(course, number) for number in range(len(forward)))
+    aborted = [one["cause"]["kind"] for one in course.decisions.values() if one["answer"] == "abort"]
+    if verdict == "done":
+        return whole and not course.strayed and course.rollback is None
+    if verdict == "cancelled":
+        return "cancel" in course.orders or "approval" in aborted
+    if verdict in ("rolled back", "rollback incomplete"):
+        return course.rollback is not None or course.plan["action"] == "rollback"
+    return verdict == "failed" and (not whole or bool(course.strayed) or bool(aborted))
+
+
+def _whole(course: Course, number: int) -> bool:
+    stage = course.stages[number]
+    return all(
+        stage.ok(place) or (node["role"] == "probe" and _spared(course, number, place))
+        for place, node in enumerate(stage.nodes)
+    )
+
+
+def _spared(course: Course, number: int, place: int) -> bool:
+    """Whether who counts on a node that is only looked at has enough without it."""
+    stage = course.stages[number]
+    hard = [one for one in stage.barriers if not one["soft"] and any(place in group for group in one["instances"])]
+    return bool(hard) and all(
+        sum(all(stage.ok(one) for one in group) for group in barrier["instances"]) >= barrier["need"]
+        for barrier in hard
+    )
+
+
+def _looks(course: Course, unit: str) -> list[Json]:
+    return [
+        known
+        for known in course.steps.values()
+        if known["step"]["unit"] == unit and known["ended"] is not None and known["step"]["phase"] in ("read", "look")
+    ]
+
+
+def _last_look(course: Course, unit: str) -> bool:
+    """Whether the last step of *unit* that ended is a look."""
+    mine = [known for known in course.steps.values() if known["step"]["unit"] == unit and known["ended"] is not None]
+    acts = [known["ended"] for known in mine if known["step"]["phase"] in ACTS]
+    return not acts or max((known["ended"] for known in _looks(course, unit)), default=-1) > max(acts)
+
+
+def _last_found(course: Course, unit: str) -> str:
+    looks = sorted(_looks(course, unit), key=lambda known: known["ended"])
+    return str(looks[-1]["result"]["after"]) if looks else ""
+
+
+def _as_before(unit: Json, state: str) -> bool:
+    """Whether a unit found in *state* is where the snapshot had it."""
+    if unit["seen"] is None:
+        return False
+    before = unit["seen"]["state"]
+    if before in HELD:
+        return state == "Paused"
+    return state == ("Stopped" if before in DOWN else "Running")
+
+
+def _named(course: Course) -> set[str]:
+    """The units of which the journal says that they are not where they were."""
+    since = course.rollback["changed_since"] if course.rollback else []
+    named = {one["unit"] for one in (*since, *course.strayed)}
+    for known in course.steps.values():
+        result = known["result"]
+        if result is not None and known["step"]["stage"] >= course.forward and result["outcome"] != "ok":
+            named.add(known["step"]["unit"])
+    return named

@@ -1,0 +1,395 @@
+"""What a seed makes: a small cluster, a plan for it, and a script of misfortunes. The same seed makes the same.
+
+A seed's profile (its remainder by the number of profiles) says what kind of night it is, so that any run of seeds has
+its share of each. Times are seconds of virtual time from the beginning of the run.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from orchestrator.adapters.memory.fleet import Fault, MemoryPort, MemoryService, refused
+from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
+from orchestrator.domain.errors import OrchError, ProblemKind
+from orchestrator.domain.gates import Gate, Origin, PortClosedCheck, ServiceCheck, TcpCheck
+from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice as Chosen
+from orchestrator.domain.policy import Approval, Do, OnTimeout, Policy, Rule, Window
+from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus, StartType, State
+from orchestrator.domain.survey import HostSurvey, Survey
+
+PROFILES = ("calm", "services", "network", "people", "killed", "takeover", "disk", "mixed")
+"""calm: order and limits alone. services: they fail, hang, crash, flap. network: hosts vanish, answers are lost.
+people: decisions, approvals, cancels, windows. killed: the controller is killed and resumed, and nothing else differs
+from a run that was not. takeover: frozen, taken over, woken. disk: it is full for a while. mixed: all of that."""
+UNITS_MOST = 12
+BEGAN_AT = 1_795_000_020.0
+"""UTC, seconds since 1970: 11:07, to the second."""
+WINDOW = Window(until="11:07", tz="UTC")
+PEOPLE = ("anna", "ben", "carla")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happens in the fleet at a time: `crash`, `flap`, `revive`, `hand stop`, `hand start`, `hand pause`
+    to a service; `vanish`, `reboot`, `fault` to a host. `lasts_s` is how long a host is gone."""
+
+    at_s: float
+    kind: str
+    host: str
+    service: str = ""
+    lasts_s: float = 0.0
+    fault: Fault | None = None
+    times: int = 1
+    on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blow:
+    """Something that befalls the controller at its *at*-th write (counted through all its lives): `kill before`, `kill
+    after`, `freeze before`, `freeze after`, `disk full`. `lasts_s`: of a freeze or a full disk."""
+
+    at: int
+    kind: str
+    lasts_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """One night. `cancel_at_s` and `window_s` are None where there is no cancel and no window."""
+
+    seed: int
+    profile: str
+    plan: Plan
+    services: tuple[tuple[str, MemoryService], ...]
+    latency_s: float
+    events: tuple[Event, ...] = ()
+    blows: tuple[Blow, ...] = ()
+    patient: bool = True
+    cancel_at_s: float | None = None
+    window_s: float | None = None
+    rivals_at_s: tuple[float, ...] = ()
+    resume_after_s: float = 5.0
+    faults: tuple[str, ...] = field(default=())
+    """The kinds of misfortune that are in it, for the tally."""
+
+    def without_blows(self) -> "Script":
+        """The same night with a controller that nothing befalls."""
+        return replace(self, blows=())
+
+
+def script(seed: int) -> Script:
+    """The night of *seed*."""
+    dice = Random(seed)
+    profile = PROFILES[seed % len(PROFILES)]
+    while True:
+        made = _try(seed, profile, dice)
+        if made is not None:
+            return made
+
+
+def _try(seed: int, profile: str, dice: Random) -> Script | None:
+    """One attempt; None if the planner refuses what was thrown."""
+    draft = _draft(dice)
+    action = dice.choice((Action.STOP, Action.START, Action.RESTART, Action.STOP, Action.START))
+    services = _services(draft, action, profile, dice)
+    chosen = _chosen(draft, action, dice)
+    try:
+        plan = build(draft, chosen, action, _survey(draft, services))
+    except OrchError:
+        return None
+    acting = [node for stage in plan.stages for node in stage.nodes if node.role == "act"]
+    if not acting:
+        return None
+    many = len({node.unit.host for node in acting})
+    events = tuple(_events(draft, profile, dice))
+    blows = tuple(_blows(profile, dice))
+    people = profile in ("people", "mixed")
+    window_s = dice.uniform(1.0, 20.0) if people and action is not Action.START and dice.random() < 0.2 else None
+    made = Script(
+        seed=seed,
+        profile=profile,
+        plan=replace(plan, policy=_policy(draft, profile, dice, many, windowed=window_s is not None)),
+        services=tuple(services),
+        latency_s=0.0 if profile in ("calm", "killed") else dice.choice((0.0, 0.05, 0.4)),
+        events=events,
+        blows=blows,
+        patient=profile == "killed" or dice.random() < 0.6,
+        cancel_at_s=dice.uniform(0.0, 20.0) if people and dice.random() < 0.25 else None,
+        window_s=window_s,
+        rivals_at_s=tuple(sorted(dice.uniform(0.0, 60.0) for _ in range(2)))
+        if profile in ("people", "takeover", "mixed")
+        else (),
+        resume_after_s=dice.choice((0.5, 5.0, 40.0)),
+    )
+    return replace(made, faults=_kinds(made))
+
+
+def _draft(dice: Random) -> Draft:
+    hosts = [f"h{number}" for number in range(1, dice.randint(1, 6) + 1)]
+    entries: list[Entry] = []
+    left = dice.randint(2, UNITS_MOST)
+    while left > 0 and len(entries) < 6:
+        key = "abcdef"[len(entries)]
+        here = sorted(dice.sample(hosts, min(len(hosts), left, dice.choice((1, 1, 2, 3, 4)))))
+        names = (Asked(key), Asked(f"{key}2")) if left > len(here) * 2 and dice.random() < 0.15 else (Asked(key),)
+        left -= len(here) * len(names)
+        ready, stopped = _gates(key, names, dice)
+        times = dice.choice((20.0, 30.0))
+        entries.append(
+            Entry(
+                key=key,
+                instances=tuple(
+                    Instance(
+                        id=f"{key}@{host}",
+                        service=key,
+                        host=host,
+                        asked=names,
+                        ready=tuple(replace(gate, check=_at(gate, host)) for gate in ready),
+                        stopped=stopped,
+                        start_timeout_s=times,
+                        stop_timeout_s=times,
+                        start_expected_s=dice.choice((None, 2.0, 5.0)),
+                    )
+                    for host in here
+                ),
+                depends_on=tuple(_edges(entries, set(here), dice)),
+                max_parallel=dice.choice((None, None, 1, 2)),
+                in_order=dice.random() < 0.15,
+            )
+        )
+    return Draft(
+        name="night",
+        entries=tuple(entries),
+        hosts=tuple(dict.fromkeys(str(item.host) for entry in entries for item in entry.instances)),
+        max_parallel=dice.choice((None, None, 2, 3)),
+        max_parallel_per_host=dice.choice((None, 1, 2, 4)),
+        poll_s=dice.choice((2.0, 5.0)),
+    )
+
+
+def _edges(before: Sequence[Entry], here: set[str], dice: Random) -> list[Dependency]:
+    edges = []
+    for entry in before:
+        if dice.random() > 0.55:
+            continue
+        shared = here <= {item.host for item in entry.instances}
+        kind = dice.random()
+        if kind < 0.3 and len(entry.instances) > 1:
+            edges.append(Dependency(service=entry.key, need=dice.randint(1, len(entry.instances))))
+        elif kind < 0.45 and shared:
+            edges.append(Dependency(service=entry.key, same_host=True))
+        elif kind < 0.6:
+            edges.append(Dependency(service=entry.key, soft=True))
+        else:
+            edges.append(Dependency(service=entry.key))
+    return edges
+
+
+def _port(key: str) -> int:
+    return 8000 + ord(key)
+
+
+def _gates(key: str, names: Sequence[Asked], dice: Random) -> tuple[tuple[Gate, ...], tuple[Gate, ...]]:
+    throw = dice.random()
+    if throw < 0.2:
+        check = TcpCheck(host="", port=_port(key))
+        return (Gate(check=check, origin=Origin.CONTROLLER, period_s=1.0, deadline_s=10.0),), ()
+    if throw < 0.3:
+        check_closed = PortClosedCheck(port=_port(key))
+        return (), (Gate(check=check_closed, origin=Origin.HOST, period_s=1.0, deadline_s=10.0),)
+    if throw < 0.4:
+        check_state = ServiceCheck(state=State.RUNNING, name=names[0].name)
+        return (Gate(check=check_state, origin=Origin.HOST, success_threshold=2, period_s=1.0, deadline_s=10.0),), ()
+    return (), ()
+
+
+def _at(gate: Gate, host: str) -> TcpCheck | ServiceCheck:
+    check = gate.check
+    assert isinstance(check, TcpCheck | ServiceCheck)
+    return TcpCheck(host=host, port=check.port) if isinstance(check, TcpCheck) else check
+
+
+def _services(draft: Draft, action: Action, profile: str, dice: Random) -> list[tuple[str, MemoryService]]:
+    usual = State.STOPPED if action is Action.START else State.RUNNING
+    troubled = {"calm": 0.0, "services": 0.35, "killed": 0.12, "network": 0.08}.get(profile, 0.18)
+    made: list[tuple[str, MemoryService]] = []
+    for entry in draft.entries:
+        for instance in entry.instances:
+            for asked in instance.asked:
+                other = State.RUNNING if usual is State.STOPPED else State.STOPPED
+                state = other if dice.random() < 0.12 else usual
+                if state is State.RUNNING and dice.random() < 0.03:
+                    state = State.PAUSED
+                service = MemoryService(
+                    name=asked.name,
+                    state=state,
+                    start_type=StartType.MANUAL if dice.random() < 0.3 else StartType.AUTOMATIC,
+                    start_s=dice.choice((0.0, 0.3, 2.0, 6.0)),
+                    stop_s=dice.choice((0.0, 0.3, 2.0, 6.0)),
+                    ports=(MemoryPort(port=_port(entry.key), warmup_s=dice.choice((0.0, 1.5))),),
+                )
+                if dice.random() < troubled:
+                    _trouble(service, dice)
+                made.append((str(instance.host), service))
+    return made
+
+
+def _trouble(service: MemoryService, dice: Random) -> None:
+    throw = dice.randrange(7)
+    if throw == 0:
+        service.fails_to_start = 1067
+    elif throw == 1:
+        service.hangs = frozenset({Control.STOP})
+    elif throw == 2:
+        service.hangs = frozenset({Control.START})
+    elif throw == 3:
+        service.refuses = {dice.choice((Control.START, Control.STOP)): refused(5, "Access is denied.")}
+    elif throw == 4:
+        service.start_s = service.stop_s = 45.0
+    elif throw == 5:
+        service.can_stop = False
+    else:
+        service.crashes_after_s = dice.uniform(0.5, 15.0)
+
+
+def _survey(draft: Draft, services: Sequence[tuple[str, MemoryService]]) -> Survey:
+    at = {(host, service.name): service for host, service in services}
+    found: dict[str, list[Reading]] = {}
+    for entry in draft.entries:
+        for instance in entry.instances:
+            for asked in instance.asked:
+                service = at[str(instance.host), asked.name]
+                seen = ServiceStatus(name=service.name, state=service.state, start_type=service.start_type)
+                found.setdefault(str(instance.host), []).append(Reading(asked, (seen,)))
+    return Survey({host: HostSurvey(host=host, readings=tuple(found.get(host, ()))) for host in draft.hosts})
+
+
+def _chosen(draft: Draft, action: Action, dice: Random) -> Chosen:
+    throw = dice.random()
+    if throw < 0.8:
+        return Chosen()
+    keys = [entry.key for entry in draft.entries]
+    if throw < 0.9:
+        kept = tuple(sorted(dice.sample(keys, dice.randint(1, len(keys)))))
+        return Chosen(services=kept, with_dependents=action is not Action.START)
+    hosts = frozenset(dice.sample(list(draft.hosts), max(1, len(draft.hosts) - 1)))
+    return Chosen(hosts=hosts, ignore_dependents=action is not Action.START)
+
+
+_ANY_RULE = (ProblemKind.UNREACHABLE, ProblemKind.TIMEOUT, ProblemKind.REFUSED, ProblemKind.REMOTE, ProblemKind.GATE)
+
+
+def _policy(draft: Draft, profile: str, dice: Random, hosts: int, *, windowed: bool) -> Policy:
+    if profile == "calm":
+        return Policy()
+    rules = []
+    for _ in range(dice.choice((0, 0, 1, 2))):
+        do = dice.choice((Do.RETRY, Do.ROLLBACK, Do.CONTINUE, Do.ASK, Do.HOLD))
+        if profile == "killed" and do is not Do.ROLLBACK:
+            continue
+        rules.append(
+            Rule(
+                do=do,
+                kinds=tuple(sorted(dice.sample(_ANY_RULE, dice.randint(0, 2)))),
+                services=(dice.choice(draft.entries).key,) if dice.random() < 0.3 else (),
+                count=dice.randint(1, 3) if do is Do.RETRY or dice.random() < 0.4 else None,
+            )
+        )
+    people = profile in ("people", "mixed")
+    two = people and dice.random() < 0.3
+    return Policy(
+        on_failure=dice.choice((Do.ASK, Do.ASK, Do.ASK, Do.ROLLBACK, Do.CONTINUE)),
+        rules=tuple(rules),
+        max_failures=dice.choice((None, None, 0, 1, 2)) if profile != "killed" else None,
+        max_failures_of=((dice.choice(draft.entries).key, 0),) if profile == "services" and dice.random() < 0.3 else (),
+        zones=(("z1", tuple(draft.hosts[: (hosts + 1) // 2])),) if dice.random() < 0.3 else (),
+        approve_before=people and dice.random() < 0.2,
+        approval=Approval(
+            approvers=PEOPLE[:2] if people and dice.random() < 0.2 else (),
+            min_approvals=2 if two else 1,
+            not_requester=people and not two and dice.random() < 0.2,
+            timeout_s=dice.choice((None, 30.0, 300.0)) if people else None,
+            on_timeout=dice.choice(tuple(OnTimeout)),
+        ),
+        window=WINDOW if windowed else None,
+        rollback_timeout_s=dice.choice((30.0, 120.0)),
+    )
+
+
+def _events(draft: Draft, profile: str, dice: Random) -> list[Event]:
+    services = {"services": 3, "mixed": 2, "people": 1, "network": 1, "takeover": 1}.get(profile, 0)
+    hosts = {"network": 4, "mixed": 2, "people": 1, "takeover": 1}.get(profile, 0)
+    made: list[Event] = []
+    instances = [item for entry in draft.entries for item in entry.instances]
+    for _ in range(dice.randint(0, services)):
+        item = dice.choice(instances)
+        kind = dice.choice(("crash", "flap", "revive", "hand stop", "hand start", "hand pause"))
+        when = dice.choice((dice.uniform(0.0, 15.0), dice.uniform(0.0, 120.0)))
+        made.append(Event(at_s=when, kind=kind, host=str(item.host), service=item.asked[0].name))
+    for _ in range(dice.randint(0, hosts)):
+        host = dice.choice(instances).host
+        when = dice.uniform(0.0, 15.0)
+        throw = dice.random()
+        if throw < 0.25:
+            made.append(Event(at_s=when, kind="vanish", host=str(host), lasts_s=dice.choice((3.0, 25.0, 90.0, 1e6))))
+        elif throw < 0.4:
+            made.append(Event(at_s=when, kind="reboot", host=str(host), lasts_s=dice.choice((5.0, 40.0))))
+        else:
+            made.append(_fault(str(host), when, dice))
+    if profile in ("network", "mixed") and dice.random() < 0.12:
+        when = dice.uniform(0.0, 6.0)
+        made += [Event(at_s=when, kind="vanish", host=host, lasts_s=60.0) for host in draft.hosts]
+    return sorted(made, key=lambda event: event.at_s)
+
+
+_ON: tuple[tuple[str, ...], ...] = (
+    (),
+    ("read",),
+    ("start", "stop", "resume"),
+    ("start", "stop", "resume"),
+    ("answer",),
+)
+
+
+def _fault(host: str, when: float, dice: Random) -> Event:
+    kind = dice.choice(tuple(Fault))
+    times = 1 if kind is Fault.AUTH else dice.choice((1, 1, 2, 5, 40))
+    return Event(at_s=when, kind="fault", host=host, fault=kind, times=times, on=dice.choice(_ON))
+
+
+def _blows(profile: str, dice: Random) -> list[Blow]:
+    if profile == "killed":
+        count = dice.choice((1, 1, 2, 3))
+        at = 0
+        made = []
+        for _ in range(count):
+            at += dice.randint(1, 12)
+            made.append(Blow(at=at, kind=dice.choice(("kill before", "kill after"))))
+        return made
+    if profile == "takeover":
+        kind = dice.choice(("freeze before", "freeze after"))
+        return [Blow(at=dice.randint(2, 15), kind=kind, lasts_s=dice.choice((100.0, 300.0)))]
+    if profile == "disk":
+        return [Blow(at=dice.randint(1, 15), kind="disk full", lasts_s=dice.choice((0.0, 1.0, 20.0)))]
+    if profile == "mixed" and dice.random() < 0.5:
+        kind = dice.choice(("kill before", "kill after", "freeze before", "freeze after", "disk full"))
+        return [Blow(at=dice.randint(1, 20), kind=kind, lasts_s=dice.choice((1.0, 150.0)))]
+    return []
+
+
+def _kinds(made: Script) -> tuple[str, ...]:
+    kinds = [event.kind if event.fault is None else f"fault {event.fault.value}" for event in made.events]
+    kinds += [blow.kind for blow in made.blows]
+    for _, service in made.services:
+        kinds += ["fails to start"] if service.fails_to_start else []
+        kinds += [f"hangs on {control}" for control in sorted(service.hangs)]
+        kinds += [f"refuses {control}" for control in sorted(service.refuses)]
+        kinds += ["can't be stopped"] if not service.can_stop else []
+        kinds += ["too slow"] if service.start_s > 40 else []
+        kinds += ["crashes after its start"] if service.crashes_after_s is not None else []
+    kinds += ["cancel"] if made.cancel_at_s is not None else []
+    kinds += ["window"] if made.window_s is not None else []
+    kinds += ["rival run"] * len(made.rivals_at_s)
+    return tuple(kinds)
