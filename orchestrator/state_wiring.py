@@ -4,40 +4,57 @@ Beside `wiring`, and like it: an adapter is imported by the function that choose
 """
 
 import shlex
-import socket
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from orchestrator.adapters.journal.sqlite import SqliteJournal
     from orchestrator.domain.facts import MadeFrom
     from orchestrator.domain.plan import Plan
     from orchestrator.domain.saved_plan import SavedPlan
-    from orchestrator.engine.jobs.world import Header
+    from orchestrator.engine.jobs.world import Books, Header
 
 
-def journal(state: Path) -> "SqliteJournal":
-    """The journal of the state folder."""
+@asynccontextmanager
+async def books(state: Path, *, to_write: bool = False) -> "AsyncIterator[Books]":
+    """What is written down in the state folder, closed at the end. *to_write*: OrchError if it can't be written."""
     from orchestrator.adapters.journal.sqlite import SqliteJournal
+    from orchestrator.engine.jobs.world import Books
 
-    return SqliteJournal(state)
+    journal = SqliteJournal(state)
+    try:
+        if to_write:
+            await journal.prepare()
+        yield Books(journal=journal, locks=journal, decisions=journal, snapshots=journal, clock=time.time)
+    finally:
+        await journal.aclose()
 
 
-def header(arguments: Sequence[str], made_from: "MadeFrom", *, of: str = "") -> "Header":
-    """Who begins a run now, with which words (no option takes a secret), from which files, and of which run or tag."""
+def requester() -> str:
+    """Who types."""
     from orchestrator.adapters.requester import requester
+
+    return requester()
+
+
+def header(arguments: Sequence[str], made_from: "MadeFrom", *, run: str = "", of: str = "") -> "Header":
+    """Who begins a run now, or goes on with *run*, with which words (no option takes a secret), from which files."""
+    from orchestrator.adapters.journal.processes import this_process
     from orchestrator.adapters.run_id import new_run_id
     from orchestrator.engine.jobs.world import Header
 
+    process = this_process(requester())
     return Header(
-        run=new_run_id(),
-        requester=requester(),
-        controller=socket.gethostname(),
+        run=run or new_run_id(),
+        requester=process.requester,
+        controller=process.controller,
         command=shlex.join(["orch", *arguments]),
         made_from=made_from,
         of=of,
+        pid=process.pid,
+        pid_started=process.pid_started,
     )
 
 

@@ -28,7 +28,7 @@ from orchestrator.domain.secrets import VaultPassword
 
 if TYPE_CHECKING:
     from orchestrator.engine.jobs.world import World
-    from orchestrator.engine.ports import AskPassword, Hosts
+    from orchestrator.engine.ports import AskPassword, Hosts, Notifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +125,13 @@ async def world(project: Ways, asked: Iterable[str], *, ask: "AskPassword | None
         await credentials.aclose()
         await hosts.aclose()
         await probe.aclose()
+
+
+def notifier(ways: Ways) -> "Notifier":
+    """Who tells people of decisions and ends."""
+    from orchestrator.adapters.notify import AppriseNotifier
+
+    return AppriseNotifier(Renderer(), ways.secrets.reveal)
 
 
 def shipped(name: str) -> Path:

@@ -11,10 +11,13 @@ import typer
 
 from orchestrator.interfaces import options
 from orchestrator.interfaces.lab_cli import lab
+from orchestrator.interfaces.runs_cli import runs_app
+from orchestrator.interfaces.snapshot_cli import snapshot
 
 EPILOG = (
-    "Exit codes: 0 done; 1 failed, left as reported; 2 bad usage, playbook or inventory (nothing touched); "
-    "5 cancelled; 70 a bug in orch."
+    "Exit codes: 0 done; 1 failed, left as decided; 2 bad usage, playbook or inventory (nothing touched); "
+    "3 failed and rolled back; 4 rollback incomplete, needs hands; 5 cancelled; 6 parked, waits for a decision; "
+    "7 locked by another run; 8 the plan has drifted; 70 a bug in orch."
 )
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
 )
+app.add_typer(runs_app)
+app.add_typer(snapshot, name="snapshot")
 app.add_typer(lab, name="lab")
 
 YOUNG = 50_000
@@ -64,6 +69,9 @@ def stop(
     exclude: options.Exclude = None,
     service: options.Service = None,
     dry_run: options.DryRun = False,
+    save: options.Save = None,
+    overwrite: options.Overwrite = False,
+    wait: options.Wait = False,
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
@@ -79,7 +87,8 @@ def stop(
 
 @app.command()
 def start(
-    plan: options.Plan,
+    plan: options.MaybePlan = None,
+    recorded: options.From = None,
     inventory: options.Inventory = None,
     vault_password_file: options.VaultPasswordFile = None,
     vault_id: options.VaultId = None,
@@ -88,6 +97,9 @@ def start(
     exclude: options.Exclude = None,
     service: options.Service = None,
     dry_run: options.DryRun = False,
+    save: options.Save = None,
+    overwrite: options.Overwrite = False,
+    wait: options.Wait = False,
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
@@ -110,6 +122,9 @@ def restart(
     exclude: options.Exclude = None,
     service: options.Service = None,
     dry_run: options.DryRun = False,
+    save: options.Save = None,
+    overwrite: options.Overwrite = False,
+    wait: options.Wait = False,
     yes: options.Yes = False,
     json: options.Json = False,
     unreachable: options.Unreachable = None,
@@ -257,26 +272,6 @@ def schema() -> None:
     from orchestrator.interfaces.commands.files import schema as command
 
     command()
-
-
-@app.command()
-def runs(
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")] = 20,
-    json: options.Json = False,
-    state_dir: options.StateDir = None,
-) -> None:
-    """List the runs of this controller, newest first."""
-    from orchestrator.interfaces.commands.history import runs as command
-
-    command(limit=limit, json=json, state_dir=state_dir)
-
-
-@app.command()
-def show(run: options.Run, json: options.Json = False, state_dir: options.StateDir = None) -> None:
-    """Show one run: per unit the states, times, attempts, and the error as the host gave it."""
-    from orchestrator.interfaces.commands.history import show as command
-
-    command(run=run, json=json, state_dir=state_dir)
 
 
 @app.command()

@@ -92,6 +92,44 @@ Expect = Annotated[
     ),
 ]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, a unique beginning of one, or `last`.")]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why, for the record.")]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record; required.")]
+Decision = Annotated[
+    int | None,
+    typer.Option("--decision", metavar="N", min=1, help="Which of the run's open decisions, if there are several."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="If nobody holds the run, go on with it here, once it is decided.")
+]
+AcceptDrift = Annotated[
+    bool, typer.Option("--accept-drift", help="Act although somebody else moved units since, and on those units too.")
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Without a terminal, stay and wait for answers from elsewhere instead of parking."),
+]
+Head = Annotated[
+    str | None,
+    typer.Option("--head", metavar="HASH", help="A head of RUN that was noted elsewhere: it has to be in its chain."),
+]
+Tag = Annotated[str, typer.Argument(metavar="TAG", help="A snapshot's tag.")]
+NewTag = Annotated[str, typer.Option("--tag", "-t", metavar="TAG", help="What to call the snapshot: before-patch.")]
+Saved = Annotated[Path, typer.Argument(metavar="FILE", help="What --save made of a plan: stop.orchplan.")]
+Save = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE", help="Freeze plan and snapshot into a file for `orch apply`; run nothing."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let --save replace a file that is there.")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="RUN|TAG", help="Start exactly what ran when that run began, or the snapshot was taken."
+    ),
+]
+MaybePlan = Annotated[
+    Path | None,
+    typer.Option("--plan", "-p", metavar="FILE", help="The playbook. With --from: that of the run or snapshot."),
+]
 GraphFormat = Annotated[
     str,
     typer.Option(

@@ -1,8 +1,9 @@
-"""`orch stop | start | restart`: survey, preview, ask, run, report."""
+"""`orch stop | start | restart`, and a restore: survey, preview, ask, run or save, report."""
 
 import asyncio
+import shlex
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,37 +11,40 @@ import typer
 
 from orchestrator import state_wiring, wiring
 from orchestrator.domain.draft import OnUnreachable
-from orchestrator.domain.errors import BadInput, Declined, OrchError
-from orchestrator.domain.facts import RunEnded
+from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
-from orchestrator.engine.jobs.running import run
 from orchestrator.engine.jobs.surveying import survey
-from orchestrator.engine.jobs.world import World
-from orchestrator.engine.ports import Journal
+from orchestrator.engine.jobs.world import Header
 from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.carrying import Terminal, carried
-from orchestrator.interfaces.loading import load, made_from
+from orchestrator.interfaces.commands.carrying import Way, carry
+from orchestrator.interfaces.commands.opening import to_write
+from orchestrator.interfaces.commands.recorded import Recorded, recorded
+from orchestrator.interfaces.loading import load, made_from, sources_of
 from orchestrator.interfaces.options import Sources
 from orchestrator.interfaces.terminal import confirm, interactive, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was typed."""
+    """What was typed. `recorded` is the run or tag whose snapshot is gone back to; `plan` may be left out with it."""
 
-    plan: Path
+    plan: Path | None = None
     inventory: Sources = Sources()
     limit: Sequence[str] | None = None
     exclude: Sequence[str] | None = None
     service: Sequence[str] | None = None
+    recorded: str | None = None
     dry_run: bool = False
+    save: Path | None = None
+    overwrite: bool = False
+    wait: bool = False
     yes: bool = False
     json: bool = False
     unreachable: str | None = None
@@ -55,32 +59,48 @@ def act(action_name: str, options: Options) -> None:
     """Carry the command out; ends the process with its exit code."""
     state = wiring.state_folder(options.state_dir)
     with boundary(state):
-        if not (options.yes or options.dry_run or interactive()):
+        if not (options.yes or options.dry_run or options.save or interactive()):
             raise BadInput(
                 f"orch {action_name} asks before it touches anything, and there is no terminal to ask in",
                 hint="add --yes to go on without asking, or --dry-run to look first",
             )
+        if options.save:
+            state_wiring.refuse_file(options.save, overwrite=options.overwrite)
+        before = asyncio.run(_recorded(state, options.recorded)) if options.recorded else None
+        plan, sources, ask_pass = _files(options, before)
         # Before there is an event loop: Ctrl-C then ends a program of the inventory that does not end.
-        project = load(
-            options.plan,
-            options.inventory,
-            ask_pass=options.ask_pass,
-            limit=options.limit,
-            exclude=options.exclude,
+        project = load(plan, sources, ask_pass=ask_pass, limit=options.limit, exclude=options.exclude)
+        header = state_wiring.header(
+            sys.argv[1:], made_from(plan, sources, ask_pass=ask_pass), of=before.of if before else ""
         )
-        raise typer.Exit(asyncio.run(_act(Action(action_name), project, options, state)))
+        raise typer.Exit(asyncio.run(_act(Action(action_name), project, before, options, header, state)))
 
 
-async def _act(action: Action, project: wiring.Project, options: Options, state: Path) -> int:
-    policy = _policy(options.unreachable, project.draft.unreachable)
-    choice = Choice(
-        hosts=project.select(options.limit),
-        exclude=project.select(options.exclude) or frozenset(),
-        services=tuple(options.service) if options.service else None,
-        with_dependents=options.with_dependents,
-        ignore_dependents=options.ignore_dependents,
-        allow=tuple(options.allow or ()),
-    )
+async def _recorded(state: Path, name: str) -> Recorded:
+    async with state_wiring.books(state) as books:
+        return await recorded(books, name)
+
+
+def _files(options: Options, before: Recorded | None) -> tuple[Path, Sources, bool]:
+    """The playbook, where its hosts come from, and whether a password is asked for: as typed, or as recorded."""
+    if options.plan is not None:
+        return options.plan, options.inventory, options.ask_pass
+    if before is None:
+        raise BadInput("no playbook is named", hint="--plan FILE, or --from RUN|TAG for what ran once")
+    made = before.made_from
+    if not made.playbook:
+        raise BadInput(f"of {before.of} no playbook is on record", hint="name it with --plan FILE")
+    sources = options.inventory if options.inventory.files else sources_of(made)
+    if made.ask_pass and not options.ask_pass:
+        say(f"{before.of} was made with --ask-pass: the password is kept nowhere, and asked for again")
+    return Path(made.playbook), sources, options.ask_pass or made.ask_pass
+
+
+async def _act(
+    action: Action, project: wiring.Project, before: Recorded | None, options: Options, header: Header, state: Path
+) -> int:
+    policy = on_unreachable(options.unreachable, project.draft.unreachable)
+    choice = _choice(action, project, before, options)
     asked = questions(project.draft, choice, action)
     asker = Asker()
     async with wiring.world(project, asked, ask=asker.ask) as world:
@@ -90,29 +110,53 @@ async def _act(action: Action, project: wiring.Project, options: Options, state:
         except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
             raise Declined("interrupted while the live state was read; nothing was touched") from None
         excluded = _excluded(project, choice, action, live, policy, dry_run=options.dry_run)
-        plan = build(project.draft, choice, action, live, excluded=excluded, controller=world.controller)
+        units = before.units if before and action is Action.RESTORE else ()
+        plan = build(project.draft, choice, action, live, before=units, excluded=excluded, controller=world.controller)
         if options.dry_run:
             preview_view.show(preview(plan), live, json=options.json)
             return 1 if live.unreachable and policy is not OnUnreachable.EXCLUDE else 0
-        journal = state_wiring.journal(state)
-        try:
-            await journal.prepare()
-        except OrchError as error:
-            raise BadInput(str(error), hint=f"free {state}, or name another local folder with --state-dir") from error
-        if options.yes:
-            preview_view.warn(live)
-        else:
-            _agree(plan, live)
-        return await _run(plan, world, journal, options, asker)
+        if options.save:
+            return _save(plan, live, header, options.save, options)
+        async with to_write(state) as books:
+            if options.yes:
+                preview_view.warn(live)
+            else:
+                _agree(plan, live)
+            way = Way(json=options.json, wait=options.wait, asker=asker)
+            return await carry(plan, world, books, header, wiring.notifier(project), way)
 
 
-def _policy(typed: str | None, written: OnUnreachable) -> OnUnreachable:
+def _choice(action: Action, project: wiring.Project, before: Recorded | None, options: Options) -> Choice:
+    units = None
+    if before is not None:
+        units = before.ran if action is Action.START else frozenset(unit.id for unit in before.units)
+    return Choice(
+        hosts=project.select(options.limit),
+        exclude=project.select(options.exclude) or frozenset(),
+        services=tuple(options.service) if options.service else None,
+        with_dependents=options.with_dependents,
+        ignore_dependents=options.ignore_dependents,
+        allow=tuple(options.allow or ()),
+        units=units,
+    )
+
+
+def on_unreachable(typed: str | None, written: OnUnreachable) -> OnUnreachable:
+    """What `--unreachable` says, or else the playbook. Raises BadInput."""
     if typed is None:
         return written
     try:
         return OnUnreachable(typed)
     except ValueError:
         raise BadInput(f"--unreachable {typed}: choose ask, exclude or fail") from None
+
+
+def _save(plan: Plan, live: Survey, header: Header, path: Path, options: Options) -> int:
+    """Show what is frozen, and freeze it."""
+    preview_view.show(preview(plan), live.reached, json=options.json)
+    state_wiring.save_plan(path, plan, header, overwrite=options.overwrite)
+    say(f"saved to {path}; nothing was touched\ntry: orch apply {shlex.quote(str(path))}")
+    return 0
 
 
 def _excluded(
@@ -170,18 +214,3 @@ def _agree(plan: Plan, survey: Survey) -> None:
     preview_view.show(seen, survey.reached, json=False, to_person=True)
     if not confirm(preview_view.question(seen)):
         raise Declined("nothing was touched")
-
-
-async def _run(plan: Plan, world: World, journal: Journal, options: Options, asker: Asker) -> int:
-    made = made_from(options.plan, options.inventory, ask_pass=options.ask_pass)
-    header = state_wiring.header(sys.argv[1:], made)
-
-    def begin(terminal: Terminal) -> Awaitable[RunEnded]:
-        return run(
-            plan, world, journal, header=header, orders=terminal.orders, watch=terminal.watch, note=terminal.note
-        )
-
-    try:
-        return await carried(begin, run=header.run, json=options.json, asker=asker)
-    finally:
-        await journal.aclose()

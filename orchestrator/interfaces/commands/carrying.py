@@ -3,29 +3,47 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from orchestrator.domain.facts import RunEnded, Stamped
-from orchestrator.engine.ports import NoteTaker, Order
+from orchestrator.domain.facts import Stamped
+from orchestrator.domain.plan import Plan
+from orchestrator.engine.jobs import running
+from orchestrator.engine.jobs.asking import People
+from orchestrator.engine.jobs.journey import Ending, Watch
+from orchestrator.engine.jobs.world import Books, Header, World
+from orchestrator.engine.ports import NoteTaker, Notifier, Order
 from orchestrator.interfaces import views
 from orchestrator.interfaces.asking import Asker
-from orchestrator.interfaces.terminal import say
+from orchestrator.interfaces.terminal import interactive, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terminal:
-    """What a use case is given of this process: orders that come in, and who is told."""
+    """What a use case is given of this process: the people here, and who watches."""
 
-    orders: Callable[[], Coroutine[Any, Any, Order]]
-    watch: Callable[[Stamped], None]
+    people: People
+    watch: Watch
     note: NoteTaker
 
 
-async def carried(begin: Callable[[Terminal], Awaitable[RunEnded]], *, run: str, json: bool, asker: Asker) -> int:
-    """Do what *begin* returns, the run *run*, with a view and with signals as orders; returns its exit code."""
-    view = views.of_run(json=json)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How a run is carried here: as JSON or for eyes, whether it stays though nobody is here to answer, who asks."""
+
+    json: bool
+    wait: bool
+    asker: Asker
+
+
+async def carried(
+    begin: Callable[[Terminal], Awaitable[Ending]], run: str, way: Way, *, past: Sequence[Stamped] = ()
+) -> int:
+    """Do what *begin* returns, the run *run*, with a view and with signals as orders; returns its exit code.
+
+    *past* are the facts of a run that is gone on with.
+    """
+    view, asker = views.of_run(json=way.json), way.asker
 
     def leave() -> None:
         view.leave()
@@ -34,13 +52,34 @@ async def carried(begin: Callable[[Terminal], Awaitable[RunEnded]], *, run: str,
     orders = _Orders(run, leave, asker.withdraw)
     loop = asyncio.get_running_loop()
     orders.listen(loop)
+    people = People(orders=orders.queue.get, patient=way.wait or interactive())
     try:
+        for stamped in past:
+            view.history(stamped)
         with asker.over(view):
-            ended = await begin(Terminal(orders=orders.queue.get, watch=view.fact, note=view.note))
+            ending = await begin(Terminal(people=people, watch=view.fact, note=view.note))
     finally:
         view.close()
         orders.deaf(loop)
-    return ended.exit_code
+    return ending.exit_code
+
+
+async def carry(plan: Plan, world: World, books: Books, header: Header, notifier: Notifier, way: Way) -> int:
+    """Begin a run of *plan* and carry it; returns its exit code. Raises as `running.run`."""
+
+    def begin(terminal: Terminal) -> Awaitable[Ending]:
+        return running.run(
+            plan,
+            world,
+            books,
+            header=header,
+            people=terminal.people,
+            watch=terminal.watch,
+            note=terminal.note,
+            notifier=notifier,
+        )
+
+    return await carried(begin, header.run, way)
 
 
 @dataclass(slots=True)

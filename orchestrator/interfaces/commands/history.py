@@ -38,16 +38,10 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
 
 
 async def _runs(state: Path, limit: int) -> list[RunSummary]:
-    journal = state_wiring.journal(state)
-    try:
-        return list(await journal.runs(limit))
-    finally:
-        await journal.aclose()
+    async with state_wiring.books(state) as books:
+        return list(await books.journal.runs(limit))
 
 
 async def _facts(state: Path, name: str) -> list[Stamped]:
-    journal = state_wiring.journal(state)
-    try:
-        return list(await journal.read(await journal.resolve(name)))
-    finally:
-        await journal.aclose()
+    async with state_wiring.books(state) as books:
+        return list(await books.journal.read(await books.journal.resolve(name)))

@@ -1,0 +1,109 @@
+"""`orch decisions | decide`: what waits for an answer, and answering it from anywhere that shares the state folder."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from orchestrator import state_wiring, wiring
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.engine.jobs import answering
+from orchestrator.engine.jobs.asking import still_missing
+from orchestrator.engine.ports import OpenDecision, Tally, Vote
+from orchestrator.interfaces import decisions_view
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.found import Found, find
+from orchestrator.interfaces.commands.opening import to_write
+from orchestrator.interfaces.commands.resume import GoOn, go_on, look
+from orchestrator.interfaces.decision_words import MEANS
+from orchestrator.interfaces.terminal import confirm, err, out, print_json, say
+
+
+def decisions(*, run: str | None, json: bool, state_dir: Path | None) -> None:
+    """Print what waits; of one run, what each answer would do."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        if run is not None:
+            found = asyncio.run(look(state, run))
+            waiting, now = found.open, found.now
+        else:
+            waiting, now = asyncio.run(_open(state))
+        if json:
+            print_json(decisions_view.waiting_json(waiting, now))
+        else:
+            out().print(decisions_view.waiting(waiting, now))
+
+
+async def _open(state: Path) -> tuple[Sequence[OpenDecision], float]:
+    async with state_wiring.books(state) as books:
+        return await books.decisions.open(), books.clock()
+
+
+def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: bool, going: GoOn) -> None:
+    """Answer, after the consequence was shown; tell what comes of it. With *resume*, go on here if nobody else does."""
+    state = wiring.state_folder(going.state_dir)
+    with boundary(state):
+        wanted = _choice(choice)
+        going.check("decide")
+        found = asyncio.run(look(state, run))
+        answer(state, found, wanted, decision=decision, reason=reason, resume=resume, going=going)
+
+
+def answer(
+    state: Path, found: Found, choice: Choice, *, decision: int | None, reason: str, resume: bool, going: GoOn
+) -> None:
+    """The same, of a run that was looked up."""
+    shown = _shown(found, choice, decision, going)
+    vote = Vote(choice=choice, by=state_wiring.requester(), reason=reason, shown=shown)
+    tally, found = asyncio.run(_vote(state, found.run, decision, vote))
+    if tally.choice is None:
+        say(f"run {found.run}: {still_missing(tally.missing, choice)}\ntry: orch decisions {found.run}")
+        return
+    say(f"run {found.run}: {tally.choice} is decided{_by_all(tally)}")
+    if found.alive and found.holding is not None:
+        owner = found.holding.owner
+        say(f"the process that carries it (of {owner.requester} on {owner.controller}) goes on at once")
+        say(f"try: orch show {found.run}")
+    elif not resume:
+        say(f"nobody carries the run: it goes on when somebody resumes it\ntry: orch resume {found.run}")
+    elif tally.choice is Choice.HOLD:
+        say("hold leaves all as it is: there is nothing to go on with")
+    else:
+        go_on(state, found, going)
+
+
+def _choice(typed: str) -> Choice:
+    try:
+        return Choice(typed.lower())
+    except ValueError:
+        raise BadInput(f"{typed!r} is no answer", hint=f"choose {', '.join(Choice)}; orch decisions") from None
+
+
+def _shown(found: Found, choice: Choice, decision: int | None, going: GoOn) -> str:
+    """What the answer would do, shown to the person, who agrees; in words, for the record. Raises Declined."""
+    left = [one for one in found.open if one.settled is None]
+    asked = next((one for one in left if decision in (None, one.asked.decision)), None)
+    if asked is None or choice not in asked.asked.choices or (decision is None and len(left) > 1):
+        return ""  # the store refuses it, and says why
+    err().print(decisions_view.heading(asked, found.now))
+    shown = meant(found, choice, asked.asked.decision)
+    say(shown)
+    if not going.yes and not confirm(f"{str(choice).capitalize()}?"):
+        raise Declined("nothing was decided", hint=f"orch decisions {found.run} shows what each answer would do")
+    return shown
+
+
+def meant(found: Found, choice: Choice, decision: int) -> str:
+    """What *choice* would do, in words."""
+    return f"decision {decision} of run {found.run}, {choice}: {MEANS[choice]}"
+
+
+async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tuple[Tally, Found]:
+    async with to_write(state) as books:
+        tally = await answering.decide(run, decision, vote, books)
+        return tally, await find(books, run)
+
+
+def _by_all(tally: Tally) -> str:
+    people = [vote.by for vote in tally.votes if vote.choice is tally.choice]
+    return f" by {', '.join(people)}" if len(people) > 1 else ""

@@ -1,0 +1,56 @@
+"""`orch cancel | close`: what is said to a run from elsewhere, and the end of one that nobody carries any more."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from orchestrator import state_wiring, wiring
+from orchestrator.engine.jobs import answering, resuming
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.found import find
+from orchestrator.interfaces.commands.opening import to_write
+from orchestrator.interfaces.terminal import say
+
+
+def cancel(*, run: str, reason: str, state_dir: Path | None) -> None:
+    """Leave the order for whoever carries the run, now or later."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        say(asyncio.run(_cancel(state, run, reason)))
+
+
+async def _cancel(state: Path, name: str, reason: str) -> str:
+    async with to_write(state) as books:
+        run = await books.journal.resolve(name)
+        by = state_wiring.requester()
+        holding = await answering.cancel(run, books, by=f"{by}: {reason}" if reason else by)
+    if holding is None:
+        return f"run {run} ended in this moment: there is nothing to cancel"
+    said = f"run {run}: cancel is ordered"
+    owner = f"{holding.owner.requester} on {holding.owner.controller} (process {holding.owner.pid})"
+    if holding.alive:
+        return (
+            f"{said}; {owner} carries it: what is under way settles, then it asks whether to keep or roll back\n"
+            f"try: orch decisions {run}"
+        )
+    gone = "it is parked" if holding.alive is None else f"its process ({owner}) is gone"
+    return f"{said}; {gone}, so the order is taken up when somebody goes on with it\ntry: orch resume {run}"
+
+
+def close(*, run: str, reason: str, state_dir: Path | None) -> None:
+    """End the run as it is."""
+    state = wiring.state_folder(state_dir)
+    with boundary(state):
+        say(asyncio.run(_close(state, run, reason)))
+
+
+async def _close(state: Path, name: str, reason: str) -> str:
+    async with to_write(state) as books:
+        found = await find(books, name)
+        header = state_wiring.header(sys.argv[1:], found.began.made_from, run=found.run)
+        ending = await resuming.close(found.run, books, reason=reason, header=header)
+    return (
+        f"run {found.run} is closed and its units are free; no host was asked, all is as it was left\n"
+        f"head {ending.head}\n"
+        f"try: orch show {found.run} tells what was left where; orch rollback {found.run} would put it back"
+    )

@@ -1,0 +1,43 @@
+"""What `--from` and `orch snapshot restore` go back to: a run's own snapshot, or one with a tag."""
+
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import BadInput
+from orchestrator.domain.facts import MadeFrom, RunBegan
+from orchestrator.domain.plan import Role, Unit
+from orchestrator.domain.service import State
+from orchestrator.domain.way_back import home
+from orchestrator.engine.jobs.world import Books
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What was seen of units once, and from which files. `of` is the tag, or the run's id."""
+
+    of: str
+    made_from: MadeFrom
+    units: tuple[Unit, ...]
+
+    @property
+    def ran(self) -> frozenset[str]:
+        """The ids of those that ran, or were on their way up. Raises BadInput if there is none."""
+        ran = frozenset(unit.id for unit in self.units if home(unit) is State.RUNNING)
+        if not ran:
+            raise BadInput(f"nothing ran when {self.of} was recorded: there is nothing to start; nothing was touched")
+        return ran
+
+
+async def recorded(books: Books, name: str) -> Recorded:
+    """The snapshot with the tag *name*, or that of the run which goes by it. Raises BadInput if there is neither."""
+    snapshot = await books.snapshots.load(name)
+    if snapshot is not None:
+        return Recorded(of=name, made_from=snapshot.made_from, units=snapshot.units)
+    try:
+        run = await books.journal.resolve(name)
+    except BadInput as error:
+        raise BadInput(f"there is no snapshot {name!r}, and {error}", hint="orch snapshot list; orch runs") from None
+    began = (await books.journal.read(run))[0].fact
+    assert isinstance(began, RunBegan)
+    acting = (node.unit for stage in began.plan.stages for node in stage.nodes if node.role is Role.ACT)
+    units = {unit.id: unit for unit in reversed([*acting])}  # the first stage's sight of a unit counts
+    return Recorded(of=run, made_from=began.made_from, units=tuple(reversed(units.values())))

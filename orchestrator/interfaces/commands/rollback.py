@@ -1,0 +1,109 @@
+"""`orch rollback`: putting back what a run changed, now or days later."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from orchestrator import state_wiring, wiring
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.errors import BadInput, Declined, Drifted
+from orchestrator.domain.facts import Strayed
+from orchestrator.domain.preview import preview
+from orchestrator.domain.way_back import in_words, stops_running
+from orchestrator.engine.jobs.going_back import Rollback, plan_rollback, touched_hosts
+from orchestrator.interfaces import preview_view, surveying
+from orchestrator.interfaces.asking import Asker
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.carrying import Way, carry
+from orchestrator.interfaces.commands.decisions import answer, meant
+from orchestrator.interfaces.commands.found import Found
+from orchestrator.interfaces.commands.opening import to_write
+from orchestrator.interfaces.commands.resume import GoOn, look
+from orchestrator.interfaces.loading import load_again
+from orchestrator.interfaces.terminal import confirm, say
+from orchestrator.interfaces.theme import plural
+
+
+def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
+    """Of a run that has ended, a run of its own; of an open one, the answer to what it asks, and going on with it."""
+    state = wiring.state_folder(going.state_dir)
+    with boundary(state):
+        found = asyncio.run(look(state, run))
+        if not dry_run:
+            going.check("rollback")
+        if found.holding is not None:
+            _of_open(state, found, going, dry_run=dry_run)
+            return
+        hosts = touched_hosts(found.run, found.facts)
+        if not hosts:
+            raise BadInput(f"run {found.run} changed nothing: there is nothing to put back")
+        ways = load_again(found.began.made_from, hosts)
+        raise typer.Exit(asyncio.run(_rollback(state, found, ways, going, dry_run=dry_run)))
+
+
+def _of_open(state: Path, found: Found, going: GoOn, *, dry_run: bool) -> None:
+    """Answer what it asks. Raises BadInput if it asks nothing that may be answered so."""
+    asked = [one for one in found.open if one.settled is None and Choice.ROLLBACK in one.asked.choices]
+    if not asked:
+        how = f"orch cancel {found.run}" + ("" if found.alive else f", then orch resume {found.run}")
+        raise BadInput(
+            f"run {found.run} has not ended and asks nothing that could be answered with rollback; nothing was changed",
+            hint=f"{how}: it asks then whether to keep or roll back",
+        )
+    number = asked[0].asked.decision
+    if dry_run:
+        say(meant(found, Choice.ROLLBACK, number))
+        return
+    answer(state, found, Choice.ROLLBACK, decision=number, reason="", resume=True, going=going)
+
+
+async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *, dry_run: bool) -> int:
+    asker = Asker()
+    async with wiring.world(ways, ways.connections, ask=asker.ask) as world:
+        with surveying.shown(len(ways.connections), asker, quiet=going.json) as answered:
+            back = await plan_rollback(
+                found.run, found.facts, world, accept_drift=going.accept_drift, answered=answered
+            )
+        if dry_run:
+            preview_view.show(preview(back.plan), back.live, json=going.json)
+            _warn(back, shown=True)
+            return 0
+        _check(found.run, back)
+        async with to_write(state) as books:
+            if not going.yes:
+                preview_view.show(preview(back.plan), back.live.reached, json=False, to_person=True)
+            _warn(back, shown=not going.yes)
+            if not going.yes and not confirm(preview_view.question(preview(back.plan))):
+                raise Declined("nothing was touched")
+            header = state_wiring.header(sys.argv[1:], found.began.made_from, of=found.run)
+            way = Way(json=going.json, wait=going.wait, asker=asker)
+            return await carry(back.plan, world, books, header, wiring.notifier(ways), way)
+
+
+def _check(run: str, back: Rollback) -> None:
+    """Raises what is to be said instead of a run that would do nothing."""
+    if back.plan.stages:
+        return
+    if not back.changed_since:
+        raise BadInput(f"all that run {run} changed is as it was before: there is nothing to put back")
+    raise Drifted(
+        f"nothing of what run {run} changed can be put back as things are:\n{_listed(back.changed_since)}\n"
+        "nothing was touched",
+        hint=f"orch rollback {run} --accept-drift acts on units that somebody else moved since",
+    )
+
+
+def _warn(back: Rollback, *, shown: bool) -> None:
+    """What has to be known before it is done; *shown*: the preview was, which names what is left alone."""
+    stopped = stops_running(back.plan)
+    if stopped:
+        say(f"this STOPS {plural(stopped, 'running unit')}")
+    if back.changed_since and not shown:
+        say(f"not put back:\n{_listed(back.changed_since)}")
+
+
+def _listed(changed: Sequence[Strayed]) -> str:
+    return "\n".join(f"  {one.unit}: {in_words(one)}" for one in changed)

@@ -1,0 +1,97 @@
+"""`orch decisions`: what waits for an answer, for people and as JSON. No plan is read for it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from orchestrator.domain.decision_log import answerer, headline
+from orchestrator.domain.durations import spoken
+from orchestrator.engine.ports import OpenDecision, Vote
+from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.decision_words import MEANS, who_may
+from orchestrator.interfaces.theme import QUIET_STYLE, aligned, below, moment, safe
+
+
+def waiting(found: Sequence[OpenDecision], now: float) -> RenderableType:
+    """All that waits, oldest first; *now* is UTC, seconds since 1970."""
+    if not found:
+        return Text("nothing waits for a decision")
+    blocks: list[RenderableType] = []
+    for one in found:
+        blocks += [*([Text()] if blocks else []), heading(one, now), *_about(one)]
+        if one.settled is None:
+            blocks += [below(line) for line in _choices(one)]
+    return Group(*blocks)
+
+
+def heading(one: OpenDecision, now: float) -> Text:
+    """`20261121-0213-k7q2  decision 1  stop crm of anna, waits 12 min (since ...)`."""
+    since = f"waits {spoken(max(0.0, now - one.asked_at))} (since {moment(one.asked_at)})"
+    return Text.assemble(
+        (one.run, "bold"), f"  decision {one.asked.decision}", f"  {clean(one.plan)} of {clean(one.requester)}, {since}"
+    )
+
+
+def _about(one: OpenDecision) -> Iterator[RenderableType]:
+    cause = one.asked.cause
+    yield below(safe(headline(cause, cause.units), "bold"))
+    if cause.said:
+        yield below(safe(cause.said))
+    if one.asked.pauses:
+        yield below(Text("nothing new begins until it is answered", style=QUIET_STYLE))
+    yield below(safe(who_may(one.approval, one.requester)))
+    for vote in one.votes:
+        yield below(safe(in_words(vote)))
+    if one.settled is not None:
+        said = f"answered: {one.settled.choice}, by {answerer(one.settled)}; nobody holds the run"
+        yield below(safe(said, "bold"))
+        yield below(Text(f"orch resume {one.run}", style="bold"))
+
+
+def in_words(vote: Vote) -> str:
+    """`bob said rollback: the window ends at five`."""
+    return f"{vote.by} said {vote.choice}" + (f": {vote.reason}" if vote.reason else "")
+
+
+def _choices(one: OpenDecision) -> list[Text]:
+    """A line for each answer: what to type, and what it means."""
+    number = f" --decision {one.asked.decision}" if one.asked.decision > 1 else ""
+    rows = [
+        [Text(f"orch decide {one.run} {choice}{number}"), Text(MEANS[choice], style=QUIET_STYLE)]
+        for choice in one.asked.choices
+    ]
+    return aligned(rows)
+
+
+def waiting_json(found: Sequence[OpenDecision], now: float) -> str:
+    """The same as `{"decisions": [...]}`; times in ISO 8601, UTC."""
+    return json.dumps({"decisions": [_as_json(one, now) for one in found]})
+
+
+def _as_json(one: OpenDecision, now: float) -> dict[str, object]:
+    cause, settled = one.asked.cause, one.settled
+    at = datetime.fromtimestamp(one.asked_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {
+        "run": one.run,
+        "decision": one.asked.decision,
+        "plan": one.plan,
+        "requester": one.requester,
+        "asked_at": at,
+        "waits_s": max(0.0, now - one.asked_at),
+        "why": headline(cause, cause.units),
+        "cause": cause.kind,
+        "problem": cause.problem,
+        "service": cause.service,
+        "said": cause.said,
+        "units": list(cause.units),
+        "pauses": one.asked.pauses,
+        "choices": list(one.asked.choices),
+        "approvers": list(one.approval.approvers),
+        "min_approvals": one.approval.min_approvals,
+        "not_requester": one.approval.not_requester,
+        "votes": [{"choice": vote.choice, "by": vote.by, "reason": vote.reason} for vote in one.votes],
+        "settled": settled and {"choice": settled.choice, "by": settled.by, "reason": settled.reason},
+    }
