@@ -31,6 +31,31 @@ def wildcard(asked: Asked) -> str:
     return (_SPECIAL if asked.pattern else _SPECIAL_LITERAL).sub(lambda found: "`" + found[0], asked.name)
 
 
+def literal(text: str) -> str:
+    """*text* as a value in PowerShell that can't end early or expand, in ASCII alone.
+
+    What is no printable ASCII is put in by its number: `('caf{0}' -f [char]0xE9)`. So are the quotes that PowerShell
+    takes for one of ASCII.
+    """
+    if text.isascii() and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    pieces: list[str] = []
+    numbers: list[int] = []
+    for mark in text:
+        if " " <= mark <= "~":
+            pieces.append({"'": "''", "{": "{{", "}": "}}"}.get(mark, mark))
+            continue
+        for unit in _utf_16(mark):
+            pieces.append(f"{{{len(numbers)}}}")
+            numbers.append(unit)
+    return f"('{''.join(pieces)}' -f {', '.join(f'[char]0x{number:X}' for number in numbers)})"
+
+
+def _utf_16(mark: str) -> tuple[int, ...]:
+    data = mark.encode("utf-16-be", "surrogatepass")
+    return tuple(int.from_bytes(data[place : place + 2], "big") for place in range(0, len(data), 2))
+
+
 def matches(pattern: str, name: str) -> bool:
     """Whether *name* is one of *pattern*, which knows `*` and `?` alone; without case."""
     pieces = (".*" if mark == "*" else "." if mark == "?" else re.escape(mark) for mark in pattern.lower())

@@ -1,0 +1,83 @@
+"""What changed between the day on which a plan was frozen and now, as far as it matters to the plan.
+
+Room: domain. Reads nothing: `watched` says what to look at, and `drift` judges what a survey found. A new process is no
+drift, nor is a unit that is already where the plan brings it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.plan import Node, Plan, Role, Unit
+from orchestrator.domain.planning.census import NO_SUCH_SERVICE, problem_in_words
+from orchestrator.domain.service import Reading, ServiceStatus, StartType, State
+from orchestrator.domain.survey import Survey
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One unit: its state when the plan was frozen, and what it is now (`is Disabled`)."""
+
+    unit: str
+    was: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.unit} was {self.was}, {self.now}"
+
+
+def watched(plan: Plan) -> tuple[Unit, ...]:
+    """The units that a survey has to read before `drift` can judge: those that the plan acts on or probes."""
+    return tuple(node.unit for node, _ in _counted_on(plan))
+
+
+def drift(plan: Plan, survey: Survey) -> tuple[Drift, ...]:
+    """What matters of the difference between *plan* and *survey*, in plan order. Cost: O(nodes + readings)."""
+    readings: dict[tuple[str, str], Reading] = {}
+    for host, said in survey.hosts.items():
+        for reading in said.readings:
+            readings[host, reading.asked.name.lower()] = reading
+            for status in reading.found:
+                readings.setdefault((host, status.name.lower()), Reading(reading.asked, (status,)))
+    found: list[Drift] = []
+    for node, goal in _counted_on(plan):
+        was = node.unit.seen
+        if was is not None:
+            now = _now(node, was, goal, survey, readings)
+            if now:
+                found.append(Drift(node.unit.id, was.state, now))
+    return tuple(found)
+
+
+def _counted_on(plan: Plan) -> Iterator[tuple[Node, State]]:
+    """Each unit that was read and is acted on or probed, once, with the state that it is wanted in at the end."""
+    last: dict[str, tuple[Node, State]] = {}
+    for stage in plan.stages:
+        for node in stage.nodes:
+            known = last.get(node.unit.id)
+            if node.role is Role.PASS or node.unit.scm_name is None or node.unit.host is None:
+                continue
+            if known is None or node.role is Role.ACT:
+                last[node.unit.id] = (node, stage.goal)
+    yield from last.values()
+
+
+def _now(
+    node: Node, was: ServiceStatus, goal: State, survey: Survey, readings: Mapping[tuple[str, str], Reading]
+) -> str:
+    """What became of the unit, as far as it matters; "" if nothing does."""
+    host = node.unit.host or ""
+    said = survey.hosts.get(host)
+    reading = readings.get((host, was.name.lower()))
+    problem = said.problem if said is not None and said.problem is not None else reading.problem if reading else None
+    if reading is None or not reading.found:
+        if problem is None and reading is None:
+            return "was not read now"
+        if problem is None or problem.kind is ProblemKind.MISSING or problem.code == NO_SUCH_SERVICE:
+            return "is gone"
+        return f"can't be read: {problem_in_words(problem)}"
+    now = reading.found[0]
+    disabled = now.start_type is StartType.DISABLED and was.start_type is not StartType.DISABLED
+    if disabled and node.role is Role.ACT:
+        return "is Disabled"
+    return "" if now.state in (was.state, goal) else f"is {now.state}"
