@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 
 from orchestrator.domain.chain import Row, Verified, link, no_such_head, no_such_run, typed_head, verify
 from orchestrator.domain.decisions import Answer, Choice
@@ -60,10 +61,11 @@ class _Held:
 
 @dataclass(slots=True)
 class _Asked:
-    """A decision, when it was asked, and what was said to it."""
+    """A decision, when it was asked (`order` tells those of one moment apart), and what was said to it."""
 
     question: Question
     at: float
+    order: int
     votes: tuple[Vote, ...] = ()
 
 
@@ -98,6 +100,7 @@ class MemoryJournal:
         self._runs: dict[str, _Run] = {}
         self._listed: list[str] = []
         self._snapshots: dict[str, Snapshot] = {}
+        self._order = count()
         self._looking: dict[str, list[asyncio.Event]] = {}
 
     # --- Journal
@@ -141,7 +144,7 @@ class MemoryJournal:
                 if known.held:
                     known.held.units, known.held.released = (), True
             case DecisionAsked():
-                known.asked[fact.decision] = _Asked(Question(run=run, asked=fact), at)
+                known.asked[fact.decision] = _Asked(Question(run=run, asked=fact), at, next(self._order))
             case DecisionGrew() | DecisionAnswered() | DecisionWithdrawn() if fact.decision in known.asked:
                 self._heed(known.asked[fact.decision], fact, at)
 
@@ -337,7 +340,7 @@ class MemoryJournal:
                 approval=known.began.plan.policy.approval,
                 settled=one.question.answer,
             )
-            for one, known in sorted(waiting, key=lambda pair: pair[0].at)
+            for one, known in sorted(waiting, key=lambda pair: pair[0].order)
             if known.began
         ]
 
