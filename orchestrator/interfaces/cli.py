@@ -139,6 +139,24 @@ def restart(
 
 
 @app.command()
+def apply(
+    file: options.Saved,
+    dry_run: options.DryRun = False,
+    accept_drift: options.AcceptDrift = False,
+    wait: options.Wait = False,
+    yes: options.Yes = False,
+    json: options.Json = False,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Run a plan that --save froze, unless what matters to it has changed since."""
+    from orchestrator.interfaces.commands.apply import apply as command
+    from orchestrator.interfaces.commands.resume import GoOn
+
+    going = GoOn(accept_drift=accept_drift, wait=wait, yes=yes, json=json, state_dir=state_dir)
+    command(file=file, dry_run=dry_run, going=going)
+
+
+@app.command()
 def status(
     plan: options.Plan,
     inventory: options.Inventory = None,

@@ -4,7 +4,10 @@ from dataclasses import replace
 
 from drafts import DENIED, NO_SUCH, draft, entry, status, survey
 
-from orchestrator.domain.planning.observed import What, differences, observed, questions_about
+from orchestrator.domain.plan import Action
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice
+from orchestrator.domain.planning.observed import What, as_seen, differences, observed, questions_about
 from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.domain.survey import HostSurvey, Survey
 
@@ -68,3 +71,13 @@ def test_what_can_not_be_read_is_told_with_the_reason() -> None:
     ):
         [found] = differences(units, Survey({"db-01": said}))
         assert (found.what, words in found.now) == (What.UNREAD, True)
+
+
+def test_a_plan_of_another_day_goes_back_to_what_is_there_when_it_begins() -> None:
+    plan = build(SHOP, Choice(services=("sql",), ignore_dependents=True), Action.STOP, survey(SHOP))
+    again = as_seen(plan, Survey({"db-01": live("SQL", state=State.STOPPED)}))
+    assert [
+        unit.seen and unit.seen.state for stage in again.stages for unit in (node.unit for node in stage.nodes)
+    ] == [State.STOPPED]
+    assert as_seen(plan, Survey()) == plan
+    assert as_seen(plan, Survey({"db-01": HostSurvey(host="db-01", problem=DENIED)})) == plan

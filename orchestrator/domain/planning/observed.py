@@ -3,13 +3,13 @@
 Room: domain. A new PID is told and is no difference: the service was started again, and is where it was.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.plan import Unit
+from orchestrator.domain.plan import Plan, Stage, Unit
 from orchestrator.domain.planning.census import NO_SUCH_SERVICE, Census, problem_in_words
 from orchestrator.domain.planning.graph import entry_graph
 from orchestrator.domain.service import Asked, Reading, ServiceStatus
@@ -75,6 +75,27 @@ def differences(then: Sequence[Unit], survey: Survey) -> tuple[Difference, ...]:
             reading = readings.get((unit.host, unit.seen.name.lower()))
             found += _differences(unit.id, unit.seen, _now(reading, said.problem if said else None))
     return tuple(found)
+
+
+def as_seen(plan: Plan, survey: Survey) -> Plan:
+    """*plan* with the units as *survey* has them: what a run of it goes back to is what was there when it began. A unit
+    that was not read stays as it was. Cost: O(nodes + readings)."""
+    now = {
+        (host, reading.asked.name.lower()): status
+        for host, said in survey.hosts.items()
+        for reading in said.readings
+        for status in reading.found
+    }
+
+    def again(stage: Stage) -> Stage:
+        return replace(stage, nodes=tuple(replace(node, unit=_as_seen(node.unit, now)) for node in stage.nodes))
+
+    return replace(plan, stages=tuple(map(again, plan.stages)), back=tuple(map(again, plan.back)))
+
+
+def _as_seen(unit: Unit, now: Mapping[tuple[str, str], ServiceStatus]) -> Unit:
+    status = now.get((unit.host or "", (unit.scm_name or "").lower()))
+    return unit if status is None else replace(unit, seen=status)
 
 
 def _now(reading: Reading | None, silent: Problem | None) -> ServiceStatus | str:
