@@ -12,7 +12,9 @@ from orchestrator.domain.decisions import Cause, CauseKind, Choice
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import DecisionAsked, RunEnded
-from orchestrator.domain.policy import Approval
+from orchestrator.domain.policy import Approval, Notice
+from orchestrator.domain.secrets import shown
+from orchestrator.domain.templates import Render
 
 Event = Mapping[str, Any]
 MOST_UNITS = 5
@@ -101,6 +103,16 @@ def _begun(of: OfRun) -> dict[str, Any]:
         "took": "",
         "head": "",
     }
+
+
+def texts_of(notice: Notice, event: Event, render: Render) -> tuple[str, str]:
+    """Title and text of *notice*, its own or orch's. A secret in it stands there by its name.
+
+    Raises:
+        TemplateError: its templates can't be rendered.
+    """
+    title, body = (shown(str(render(template, event))) for template in (notice.title, notice.body))
+    return title or title_of(event), body or body_of(event)
 
 
 def title_of(event: Event) -> str:

@@ -33,6 +33,7 @@ HOMES = {
     "spnego": {"adapters/winrm", "lab"},
     "cryptography": {"lab"},
     "httpx": {"adapters/probe"},
+    "apprise": {"adapters/notify"},
     "keyring": {"adapters/secrets"},
     "yaml": {"adapters/documents"},
     "ansible": {"adapters/vault"},

@@ -1,1 +1,1 @@
-"""In-memory twins of the ports that lead to hosts: `fleet` holds the world, `hosts` and `probes` answer the ports."""
+"""In-memory twins of ports: `fleet` holds the world, `hosts` and `probes` answer for it; `notifier` keeps notices."""

@@ -245,7 +245,7 @@ def _time_of_day(value: object) -> str:
 
 def _notice_url(value: object) -> str:
     text = _text(value)
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", text):
+    if not text.startswith(OPEN) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", text):
         raise Wrong(f"{_told(text)} is no URL", "write one of apprise's: mailto://..., slack://..., json://HOST/PATH")
     return text
 
