@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from adversary import Adversary
@@ -17,6 +18,7 @@ from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import DecisionAsked, Fact, RunEnded, RunParked
 from orchestrator.engine.jobs.answering import cancel, decide
 from orchestrator.engine.jobs.asking import People
+from orchestrator.engine.jobs.going_back import plan_rollback
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.resuming import resume
 from orchestrator.engine.jobs.running import run
@@ -27,6 +29,7 @@ LIVES = 25
 """How many processes carry one run at most; past that somebody would have to look into it."""
 LONGEST_S = 20_000.0
 RIVAL = "ben"
+UNDO = "undo"
 
 
 class Night:
@@ -56,6 +59,10 @@ class Night:
             await asyncio.sleep(self.script.resume_after_s * (1 + life))
             process = self._process(RUN)
             await self._watched(process, self._resume(process))
+        if self._ended and self.script.undo_after_s is not None:
+            await asyncio.sleep(self.script.undo_after_s)
+            process = self._process(UNDO)
+            await self._live(process, self._undo(process))
         for task in [*self._beside]:
             await task
 
@@ -85,7 +92,7 @@ class Night:
         except OrchError as error:
             self.log.add("process", by=process.number, did="failed", error=type(error).__name__, said=str(error))
         else:
-            said = ending.ended.verdict if ending.ended else "parked"
+            said = ending.ended.verdict if ending.ended else "parked" if ending.head else "nothing to do"
             self.log.add("process", by=process.number, did="ended", said=said, exit_code=ending.exit_code)
         process.dead = True
 
@@ -123,6 +130,24 @@ class Night:
             Door(self.store, process).books(),
             header=self._header(process, RUN, RIVAL),
             people=People(orders=self._signals, patient=self.script.patient),
+            watch=_nothing,
+            note=_nothing,
+            notifier=_SILENT,
+        )
+
+    async def _undo(self, process: Process) -> Ending:
+        """`orch rollback` of the run, once it has ended."""
+        books, drift = Door(self.store, process).books(), self.script.seed % 5 == 0
+        facts = await books.journal.read(RUN)
+        back = await plan_rollback(RUN, facts, self._world(process), accept_drift=drift)
+        if not back.plan.stages:
+            return Ending(run=UNDO, ended=None)
+        return await run(
+            back.plan,
+            self._world(process),
+            books,
+            header=replace(self._header(process, UNDO, RIVAL), of=RUN),
+            people=People(orders=self._signals, patient=True),
             watch=_nothing,
             note=_nothing,
             notifier=_SILENT,

@@ -75,7 +75,8 @@ class Acts(Rule):
         self.test("direction", fits, entry["n"], f"{name} in a stage to {stage.goal}")
         self.test("epoch", course.by == by, entry["n"], f"{name} was asked by {by}; the run is {course.by}'s")
         if stage.number >= course.forward:
-            touched = step["unit"] in course.touched or course.began["of"]
+            before = self.courses.get(course.began["of"])
+            touched = step["unit"] in course.touched or (before is not None and step["unit"] in before.touched)
             self.test("untouched", touched, entry["n"], f"{name} on the way back; the run had not touched it")
         asked = self.sent[f"{course.run} {step['stage']} {step['unit']} {step['phase']} {step['attempt']}"]
         last = asked[-1] if asked else None
@@ -106,7 +107,13 @@ class Acts(Rule):
 
     def after(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
-        if fact["kind"] == "step_ended":
+        if fact["kind"] == "rollback_began":
+            acting = [
+                node["unit"]["id"] for stage in fact["stages"] for node in stage["nodes"] if node["role"] == "act"
+            ]
+            others = [unit for unit in acting if unit not in course.touched]
+            self.test("untouched", not others, entry["n"], f"the way back would act on {others}, never touched")
+        elif fact["kind"] == "step_ended":
             self._ended(course, fact["result"], entry)
         elif fact["kind"] == "step_intended":
             host = fact["step"]["unit"].rpartition("@")[2]

@@ -34,7 +34,9 @@ class Ends(Rule):
 
     def _left(self, entry: Json) -> None:
         """A process is over that says how its run stands."""
-        course = self.courses[self.run_of[entry["by"]]]
+        course = self.courses.get(self.run_of[entry["by"]])
+        if course is None:
+            return
         said = f"the process says {entry['said']}; its journal does not"
         if entry["said"] == "parked":
             self.test("told", entry["exit_code"] == 6, entry["n"], said)
@@ -60,14 +62,16 @@ class Ends(Rule):
         self.test("explained", _explained(course, verdict), at, f"nothing on record makes it {verdict}")
         for unit in course.touched:
             self.test("last reading", _last_look(course, unit), at, f"{unit} was acted on and not read before the end")
-        if course.rollback is not None:
-            self._rolled_back(course, verdict, at)
+        before = self.courses.get(course.began["of"])
+        if course.rollback is not None or before is not None:
+            self._rolled_back(course, before or course, verdict, at)
 
-    def _rolled_back(self, course: Course, verdict: str, at: int) -> None:
+    def _rolled_back(self, course: Course, before: Course, verdict: str, at: int) -> None:
+        """Whether *course* put back what *before*, the same run or the one that it rolls back, had touched."""
         named = _named(course)
-        for unit in course.touched:
+        for unit in [unit for unit in before.touched if unit in course.units]:
             found = _last_found(course, unit)
-            home = _as_before(course.units[unit], found)
+            home = _as_before(before.units[unit], found)
             if verdict == "rolled back":
                 self.test("rolled back", home, at, f"{unit} is {found or 'unread'}, and was another before")
             if not home:

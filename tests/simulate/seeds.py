@@ -57,13 +57,14 @@ class Blow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """One night. `cancel_at_s` and `window_s` are None where there is no cancel and no window."""
+    """One night. `latency_s` is what an exchange takes, `commit_s` a write. None: there is no such thing."""
 
     seed: int
     profile: str
     plan: Plan
     services: tuple[tuple[str, MemoryService], ...]
     latency_s: float
+    commit_s: float
     events: tuple[Event, ...] = ()
     blows: tuple[Blow, ...] = ()
     patient: bool = True
@@ -71,6 +72,7 @@ class Script:
     window_s: float | None = None
     rivals_at_s: tuple[float, ...] = ()
     resume_after_s: float = 5.0
+    undo_after_s: float | None = None
     faults: tuple[str, ...] = field(default=())
     """The kinds of misfortune that are in it, for the tally."""
 
@@ -113,6 +115,7 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
         plan=replace(plan, policy=_policy(draft, profile, dice, many, windowed=window_s is not None)),
         services=tuple(services),
         latency_s=0.0 if profile in ("calm", "killed") else dice.choice((0.0, 0.05, 0.4)),
+        commit_s=dice.choice((0.0, 0.004)),
         events=events,
         blows=blows,
         patient=profile == "killed" or dice.random() < 0.6,
@@ -122,6 +125,7 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
         if profile in ("people", "takeover", "mixed")
         else (),
         resume_after_s=dice.choice((0.5, 5.0, 40.0)),
+        undo_after_s=dice.choice((None, None, 1.0, 90.0)) if profile not in ("calm", "killed") else None,
     )
     return replace(made, faults=_kinds(made))
 
@@ -165,7 +169,7 @@ def _draft(dice: Random) -> Draft:
         hosts=tuple(dict.fromkeys(str(item.host) for entry in entries for item in entry.instances)),
         max_parallel=dice.choice((None, None, 2, 3)),
         max_parallel_per_host=dice.choice((None, 1, 2, 4)),
-        poll_s=dice.choice((2.0, 5.0)),
+        poll_s=dice.choice((2.0, 5.0, 8.0)),
     )
 
 

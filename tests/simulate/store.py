@@ -36,6 +36,7 @@ class NightStore(MemoryJournal):
         self._hear = hear
         self._blows = {blow.at: blow for blow in script.blows}
         self._writes = 0
+        self._commit_s = script.commit_s
         self._full_until_s = -1.0
 
     def _there(self, owner: Owner) -> bool | None:
@@ -62,6 +63,9 @@ class NightStore(MemoryJournal):
             self.log.add("event", kind="disk full")
         self.need_disk()
         await _strike(blow, "before", process)
+        if self._commit_s:
+            await asyncio.sleep(self._commit_s)
+            await process.turn()
         stamped = await super().append(run, facts, lease=lease)
         if stamped:
             self.log.facts(run, process.number, self._runs[run].bodies[-len(stamped) :])
