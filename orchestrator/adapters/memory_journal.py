@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 
-from orchestrator.domain.chain import Row, Verified, link, no_such_head, no_such_run, typed_head, verify
+from orchestrator.domain.chain import Row, Verified, link, no_such_run, typed_head, verify, with_head
 from orchestrator.domain.decisions import Answer, Choice
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.fact_codec import encode
@@ -165,20 +165,16 @@ class MemoryJournal:
             raise no_such_run(run)
         head = typed_head(head)
         runs = list(reversed(self._listed)) if run is None else [run]
-        found = [self._verified(one, head) for one in runs]
-        if run is None and head:
-            found = [one for one in found if one.known_at]
-            if not found:
-                raise no_such_head(head)
-        return found
+        found = [self._verified(one, head, must=run is not None) for one in runs]
+        return with_head(found, head) if head and run is None else found
 
-    def _verified(self, run: str, head: str) -> Verified:
+    def _verified(self, run: str, head: str, *, must: bool) -> Verified:
         known = self._runs[run]
         rows = (
             Row(one.number, one.at, one.elapsed_s, body.encode(), one.head)
             for one, body in zip(known.facts, known.bodies, strict=True)
         )
-        return verify(run, rows, began=known.began is not None, ended=known.ended is not None, head=head)
+        return verify(run, rows, began=known.began is not None, ended=known.ended is not None, head=head, must=must)
 
     async def runs(self, limit: int) -> Sequence[RunSummary]:
         """See `Journal.runs`."""

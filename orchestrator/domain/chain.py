@@ -5,7 +5,7 @@ Room: domain. What the chain guards against, and what not, is told in docs/reaso
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,9 +48,12 @@ def link(previous: str, run: str, number: int, at: float, elapsed_s: float, body
     return hashlib.sha256(b"\n".join((previous.encode(), stamp.encode(), body))).hexdigest()
 
 
-def verify(run: str, rows: Iterable[Row], *, began: bool, ended: bool, head: str = "") -> Verified:
+def verify(run: str, rows: Iterable[Row], *, began: bool, ended: bool, head: str, must: bool) -> Verified:
     """Walk the chain of *run*. *began* and *ended*: the list of runs says so. *head* (lower case, or the beginning of
-    one): some fact must have it. Never raises for what is stored. Cost: one hash and one decoding a fact."""
+    one) is looked for; if it *must* be there, it is wrong that it is not. Never raises for what is stored.
+
+    Cost: one hash and one decoding a fact.
+    """
     good, number, known_at, last = "", 0, 0, b""
     for row in rows:
         wrong = _wrong(run, good, number + 1, row)
@@ -64,7 +67,7 @@ def verify(run: str, rows: Iterable[Row], *, began: bool, ended: bool, head: str
         wrong = "the run is listed, but none of its facts is there any more"
     elif ended and not last.startswith(b'{"kind":"run_ended"'):
         wrong = f"the run is listed as ended, but fact {number}, the last one, is not its end: later ones were removed"
-    elif head and not known_at:
+    elif head and must and not known_at:
         wrong = f"none of its {number} facts has the head {head}: facts were replaced or removed since it was noted"
     return Verified(run=run, facts=number, head=good, wrong=wrong, known_at=known_at)
 
@@ -74,11 +77,11 @@ def _wrong(run: str, previous: str, number: int, row: Row) -> str:
     if row.number != number:
         return f"fact {number} is missing: " + (f"after {number - 1} comes {row.number}" if number > 1 else "the first")
     try:
-        computed = link(previous, run, number, row.at, row.elapsed_s, row.body)
+        fits = link(previous, run, number, row.at, row.elapsed_s, row.body) == row.head
         text = row.body.decode()
     except (TypeError, ValueError):
-        computed = ""
-    if computed != row.head:
+        fits, text = False, ""
+    if not fits:
         return f"fact {number} is not what was written: its bytes, or those of its time, were changed"
     try:
         decode(text)
@@ -98,12 +101,19 @@ def typed_head(head: str) -> str:
     return digits
 
 
-def no_such_head(head: str) -> BadInput:
-    """No run has the head that somebody noted."""
-    return BadInput(
-        f"no run here has the head {head}: it is of another state folder, or facts were replaced or removed since",
-        hint="name the run as well: `orch audit verify RUN --head HASH`",
-    )
+def with_head(found: Sequence[Verified], head: str) -> Sequence[Verified]:
+    """Of all runs those that have the *head*; where none has it, those in which something is wrong.
+
+    Raises:
+        BadInput: there are none.
+    """
+    of_it = [one for one in found if one.known_at] or [one for one in found if one.wrong]
+    if not of_it:
+        raise BadInput(
+            f"no run here has the head {head}: it is of another state folder, or facts were replaced or removed since",
+            hint="name the run as well: `orch audit verify RUN --head HASH`",
+        )
+    return of_it
 
 
 def no_such_run(run: str) -> BadInput:

@@ -447,8 +447,8 @@ class Journal(Protocol):
     async def verify(self, run: str | None = None, *, head: str = "") -> Sequence[Verified]:
         """Walk the chain of *run*, or of all, newest first, over the stored bytes. See `domain.chain.Verified`.
 
-        With *head* (or its beginning) some fact of *run* must have it; without *run* only the runs that have it are
-        told of. Raises BadInput: there is no such run, or no run has that head.
+        With *head* (or its beginning) some fact of *run* must have it; without *run* the runs that have it are told of,
+        or else those in which something is wrong. Raises BadInput: there is no such run, or nobody has that head.
         """
 
     async def runs(self, limit: int) -> Sequence[RunSummary]:

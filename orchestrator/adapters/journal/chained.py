@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.adapters.journal.decisions import heed
 from orchestrator.adapters.journal.leases import Exists, Held, park_run, release_run
 from orchestrator.adapters.journal.queries import column, rows, storable, text
-from orchestrator.domain.chain import Row, Verified, link, no_such_head, no_such_run, verify
+from orchestrator.domain.chain import Row, Verified, link, no_such_run, verify, with_head
 from orchestrator.domain.fact_codec import decode
 from orchestrator.domain.facts import (
     DecisionAnswered,
@@ -131,14 +131,10 @@ def verify_all(connection: Connection, run: str | None, head: str) -> Sequence[V
         raise no_such_run(run)
     connection.text_factory = bytes  # what was changed on disk may be no text any more
     found = [
-        verify(one, _stored(connection, one), began=bool(began), ended=bool(ended), head=head)
+        verify(one, _stored(connection, one), began=bool(began), ended=bool(ended), head=head, must=run is not None)
         for one, began, ended in known
     ]
-    if run is None and head:
-        found = [one for one in found if one.known_at]
-        if not found:
-            raise no_such_head(head)
-    return found
+    return with_head(found, head) if head and run is None else found
 
 
 def _stored(connection: Connection, run: str) -> Iterator[Row]:
