@@ -87,3 +87,10 @@ def load_plan(path: Path) -> "SavedPlan":
     from orchestrator.domain.saved_plan import read
 
     return read(plan_file.read(path), str(path))
+
+
+def leave_undo(state: Path, run: str, text: str) -> Path:
+    """Write what to type by hand after *run* into the run's folder. Raises OrchError."""
+    from orchestrator.adapters import run_folder
+
+    return run_folder.leave(state, run, "undo.ps1", text)

@@ -13,6 +13,7 @@ from orchestrator.domain.results import Note
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.report_end import Undo
 from orchestrator.interfaces.theme import marks_of
 
 PICTURES_PER_S = 4
@@ -69,7 +70,7 @@ class LiveView:
         with suppress(OSError):
             self._live.stop()
 
-    def close(self) -> None:
+    def close(self, undo: Undo | None = None) -> None:
         """See `View.close`. The picture goes, the report stays."""
         if self._closed:
             return
@@ -77,7 +78,7 @@ class LiveView:
         try:
             self._live.stop()
             if self._timeline.began:
-                self._console.print(report(self._timeline, marks_of(self._console)))
+                self._console.print(report(self._timeline, marks_of(self._console), undo))
         except OSError:
             return  # the terminal is gone
 

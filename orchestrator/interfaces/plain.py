@@ -13,6 +13,7 @@ from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.report_end import Undo
 from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment
 
 REPORT_WIDTH = 120
@@ -65,7 +66,7 @@ class JsonView:
     def leave(self) -> None:
         """See `View.leave`: every line is out already."""
 
-    def close(self) -> None:
+    def close(self, undo: Undo | None = None) -> None:
         """See `View.close`: there is nothing to give back."""
 
 
@@ -119,14 +120,15 @@ class PlainView:
     def leave(self) -> None:
         """See `View.leave`: every line is out already."""
 
-    def close(self) -> None:
+    def close(self, undo: Undo | None = None) -> None:
         """See `View.close`."""
         if self._closed or self._timeline.began is None:
             return
         self._closed = True
         paper = StringIO()
         console = Console(file=paper, width=REPORT_WIDTH, no_color=True, color_system=None, force_terminal=False)
-        console.print(report(self._timeline, ASCII_MARKS if self._lines.ascii_only else UNICODE_MARKS))
+        marks = ASCII_MARKS if self._lines.ascii_only else UNICODE_MARKS
+        console.print(report(self._timeline, marks, undo))
         self._lines.write("")
         for line in paper.getvalue().splitlines():
             self._lines.write(line.rstrip())

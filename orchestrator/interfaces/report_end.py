@@ -1,7 +1,7 @@
 """The last part of a report: what is put back and what is not, what was decided by whom, and what to type next."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -9,12 +9,16 @@ from rich.text import Text
 
 from orchestrator.domain.decision_log import Question
 from orchestrator.domain.plan import Action
+from orchestrator.domain.runstate import UNREAD
 from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.undo import ByHand, by_hand
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command
 from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe
 
+INCOMPLETE = 4
+"""The exit code of a way back that did not put all back."""
 MOST_UNITS = 40
 """How many units or commands are listed one by one; the file has all commands, and `orch show --json` all units."""
 
@@ -23,8 +27,21 @@ MOST_UNITS = 40
 class Undo:
     """What to type by hand to put back what the run could not, and the file that has it too ("" if there is none)."""
 
-    commands: Sequence[str]
+    hands: Sequence[ByHand]
     path: str = ""
+
+
+def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
+    """What to type after a way back that did not put all back; None where there is nothing. Cost: O(nodes + edges)."""
+    began, ended = timeline.began, timeline.ended
+    if began is None or ended is None or ended.exit_code != INCOMPLETE:
+        return None
+    states = timeline.states()
+    gone_back = began.plan.action in (Action.ROLLBACK, Action.RESTORE)
+    units = states if gone_back else timeline.touched()
+    now = {unit: "" if states[unit] == UNREAD else states[unit] for unit in units}
+    hands = by_hand(began.plan, now, addresses)
+    return Undo(hands=hands) if hands else None
 
 
 def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[RenderableType]:
@@ -48,15 +65,15 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
     if len(told) > MOST_UNITS:
         yield below(Text(f"and {len(told) - MOST_UNITS} more", style=QUIET_STYLE))
     if undo is not None:
-        yield from _by_hand(undo)
+        yield from _typed_by_hand(undo)
 
 
-def _by_hand(undo: Undo) -> Iterator[RenderableType]:
+def _typed_by_hand(undo: Undo) -> Iterator[RenderableType]:
     yield Text("by hand, in this order:", style="bold")
-    for line in undo.commands[:MOST_UNITS]:
-        yield below(safe(line))
-    if len(undo.commands) > MOST_UNITS:
-        yield below(Text(f"and {len(undo.commands) - MOST_UNITS} more", style=QUIET_STYLE))
+    for hand in undo.hands[:MOST_UNITS]:
+        yield below(safe(hand.command))
+    if len(undo.hands) > MOST_UNITS:
+        yield below(Text(f"and {len(undo.hands) - MOST_UNITS} more", style=QUIET_STYLE))
     if undo.path:
         yield below(Text(f"the same as a file: {clean(undo.path)}", style=QUIET_STYLE))
 

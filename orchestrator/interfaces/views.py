@@ -5,6 +5,7 @@ from typing import Protocol
 
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.results import Note
+from orchestrator.interfaces.report_end import Undo
 from orchestrator.interfaces.terminal import out
 
 
@@ -31,8 +32,8 @@ class View(Protocol):
     def leave(self) -> None:
         """The process ends at once: give the terminal back, say nothing."""
 
-    def close(self) -> None:
-        """The run is over or was broken off: show the report, and give the terminal back."""
+    def close(self, undo: Undo | None = None) -> None:
+        """The run is over, parked or broken off: show the report, with *undo*, and give the terminal back."""
 
 
 def of_run(*, json: bool) -> View:

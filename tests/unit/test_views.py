@@ -33,7 +33,7 @@ from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.live import LiveView
 from orchestrator.interfaces.plain import JsonView, PlainView
 from orchestrator.interfaces.report import report
-from orchestrator.interfaces.report_end import Undo
+from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show, show_json
 from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS
 from orchestrator.interfaces.views import View
@@ -354,16 +354,21 @@ def test_lines_tell_each_of_a_decision_once() -> None:
 
 
 def test_a_report_of_a_way_back_says_what_is_where_and_what_to_type() -> None:
-    undo = Undo(commands=["Start-Service -Name Web"], path="/state/runs/r/undo.ps1")
-    text = drawn(report(folded(incomplete().facts), undo=undo), 120)
+    undo = undo_of(folded(incomplete().facts), {"web-02": "10.0.0.2"})
+    assert undo is not None
+    text = drawn(report(folded(incomplete().facts), undo=replace(undo, path="/state/runs/r/undo.ps1")), 120)
     assert text.startswith("ROLLBACK INCOMPLETE  stop shop")
     assert "rolled back: 1 of 2 touched units are as before the run\n! web@web-02  was Running, is Stopped\n" in text
-    assert "by hand, in this order:\n      Start-Service -Name Web\n" in text
+    assert (
+        "by hand, in this order:\n"
+        "      Invoke-Command -ComputerName '10.0.0.2' -ScriptBlock { Start-Service -Name 'Web' }\n"
+    ) in text
     assert "the same as a file: /state/runs/r/undo.ps1" in text
     assert "rollback by bob@ops after 2 min 05 s: the window is over" in text
     assert f"journal head {HEAD}" in text
     assert "--from" not in text, "nothing is left to bring up"
     back = drawn(report(folded(rolled_back().facts)), 120)
+    assert undo_of(folded(rolled_back().facts), {}) is None
     assert "rolled back: 2 of 2 touched units are as before the run" in back
     assert "by hand" not in back
 

@@ -23,7 +23,7 @@ from orchestrator.engine.jobs.world import Header
 from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.carrying import Way, carry
+from orchestrator.interfaces.commands.carrying import Way, addresses, carry
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.recorded import Recorded, recorded
 from orchestrator.interfaces.loading import load, made_from, sources_of
@@ -122,7 +122,14 @@ async def _act(
                 preview_view.warn(live)
             else:
                 _agree(plan, live)
-            way = Way(json=options.json, wait=options.wait, asker=asker)
+            way = Way(
+                json=options.json,
+                wait=options.wait,
+                asker=asker,
+                by=header.requester,
+                state=state,
+                addresses=addresses(project.connections),
+            )
             return await carry(plan, world, books, header, wiring.notifier(project), way)
 
 

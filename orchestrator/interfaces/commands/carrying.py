@@ -1,20 +1,27 @@
 """A run in this terminal, begun or resumed: what it shows, what it hears, and the exit code that it ends with."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from orchestrator import state_wiring
+from orchestrator.domain.connection import Connection
+from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.plan import Plan
+from orchestrator.domain.undo import script
 from orchestrator.engine.jobs import running
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.journey import Ending, Watch
 from orchestrator.engine.jobs.world import Books, Header, World
-from orchestrator.engine.ports import NoteTaker, Notifier, Order
+from orchestrator.engine.ports import NoteTaker, Notifier
 from orchestrator.interfaces import views
 from orchestrator.interfaces.asking import Asker
+from orchestrator.interfaces.commands.signals import Orders
+from orchestrator.interfaces.deciding import Decider
+from orchestrator.interfaces.report_end import INCOMPLETE, Undo, undo_of
+from orchestrator.interfaces.runs_view import timeline_of
 from orchestrator.interfaces.terminal import interactive, say
 
 
@@ -29,11 +36,22 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How a run is carried here: as JSON or for eyes, whether it stays though nobody is here to answer, who asks."""
+    """How a run is carried here: as JSON or for eyes, whether it stays though nobody is here to answer, who asks.
+
+    `by` is who sits here; `state` the state folder; `addresses` where each host is, for what is typed by hand.
+    """
 
     json: bool
     wait: bool
     asker: Asker
+    by: str
+    state: Path
+    addresses: Mapping[str, str]
+
+
+def addresses(connections: Mapping[str, Sequence[Connection]]) -> dict[str, str]:
+    """The address of each host, by the first way that leads to it."""
+    return {host: ways[0].address for host, ways in connections.items() if ways}
 
 
 async def carried(
@@ -44,24 +62,46 @@ async def carried(
     *past* are the facts of a run that is gone on with.
     """
     view, asker = views.of_run(json=way.json), way.asker
+    orders = Orders(run, asker, view.leave, stays=way.wait)
+    decider = Decider(asker, way.by, gone=orders.gone)
+    told = [*past]
 
-    def leave() -> None:
-        view.leave()
-        asker.leave()
+    def watch(stamped: Stamped) -> None:
+        told.append(stamped)
+        view.fact(stamped)
+        decider.hear(stamped)
 
-    orders = _Orders(run, leave, asker.withdraw)
     loop = asyncio.get_running_loop()
     orders.listen(loop)
-    people = People(orders=orders.queue.get, patient=way.wait or interactive())
+    people = People(orders=orders.queue.get, ask=decider.ask, patient=way.wait or interactive())
+    undo = None
     try:
         for stamped in past:
             view.history(stamped)
+            decider.hear(stamped)
         with asker.over(view):
-            ending = await begin(Terminal(people=people, watch=view.fact, note=view.note))
+            ending = await begin(Terminal(people=people, watch=watch, note=view.note))
+        undo = _undo(told, way) if ending.exit_code == INCOMPLETE else None
     finally:
-        view.close()
+        view.close(undo)
         orders.deaf(loop)
+    for why in ending.unsent:
+        say(f"a notice was not sent: {why}")
     return ending.exit_code
+
+
+def _undo(told: Sequence[Stamped], way: Way) -> Undo | None:
+    """What is left to do by hand, on disk too."""
+    timeline = timeline_of(told)
+    undo = undo_of(timeline, way.addresses)
+    if undo is None:
+        return None
+    try:
+        path = state_wiring.leave_undo(way.state, timeline.run, script(timeline.run, undo.hands))
+    except OrchError as error:
+        say(f"{error}")
+        return undo
+    return replace(undo, path=str(path))
 
 
 async def carry(plan: Plan, world: World, books: Books, header: Header, notifier: Notifier, way: Way) -> int:
@@ -80,49 +120,3 @@ async def carry(plan: Plan, world: World, books: Books, header: Header, notifier
         )
 
     return await carried(begin, header.run, way)
-
-
-@dataclass(slots=True)
-class _Orders:
-    """Signals as values: the first Ctrl-C is a cancel, the second leaves at once with the journal intact.
-
-    A terminal that goes away is a cancel too, however often it says so (shell and kernel both do): nobody watches any
-    more, and what is under way shall be on record.
-    """
-
-    run: str
-    leave: Callable[[], None]
-    """Takes the picture off the terminal."""
-    withdraw: Callable[[], None]
-    """Takes back what a person is being asked: who cancels does not want to answer."""
-    queue: asyncio.Queue[Order] = field(default_factory=asyncio.Queue)
-    cancelled: bool = False
-
-    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take signals from now on. Under nohup a terminal may go as it likes."""
-        loop.add_signal_handler(signal.SIGINT, self.press)
-        loop.add_signal_handler(signal.SIGTERM, self.press)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            loop.add_signal_handler(signal.SIGHUP, self.cancel)
-
-    def deaf(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Leave signals to Python again."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-
-    def cancel(self) -> None:
-        """Order it, once, before anything is said: nobody may listen."""
-        if not self.cancelled:
-            self.cancelled = True
-            self.queue.put_nowait(Order.CANCEL)
-            self.withdraw()
-            say("\ncancelling: nothing more is begun, what is under way settles; Ctrl-C again leaves at once")
-
-    def press(self) -> None:
-        """Ctrl-C, or somebody's SIGTERM."""
-        if not self.cancelled:
-            self.cancel()
-            return
-        self.leave()
-        say(f"\nleft at once; what was asked of the hosts goes on there; the journal is intact: orch show {self.run}")
-        os._exit(5)

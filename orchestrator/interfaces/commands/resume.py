@@ -14,7 +14,7 @@ from orchestrator.engine.jobs import resuming
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.carrying import Terminal, Way, carried
+from orchestrator.interfaces.commands.carrying import Terminal, Way, addresses, carried
 from orchestrator.interfaces.commands.found import Found, find
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.loading import load_again
@@ -87,5 +87,12 @@ async def _go_on(state: Path, found: Found, ways: wiring.Ways, going: GoOn) -> i
                 accept_drift=going.accept_drift,
             )
 
-        way = Way(json=going.json, wait=going.wait, asker=asker)
+        way = Way(
+            json=going.json,
+            wait=going.wait,
+            asker=asker,
+            by=header.requester,
+            state=state,
+            addresses=addresses(ways.connections),
+        )
         return await carried(begin, found.run, way, past=found.facts)

@@ -1,0 +1,156 @@
+"""A decision, asked in the terminal that began or resumed the run.
+
+A word or a letter, a reason, and for what moves or leaves out much a preview and a yes. What somebody else answers
+meanwhile takes the question away, and is said.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from orchestrator.domain.decision_log import DecisionLog
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
+    RunBegan,
+    Stamped,
+    StepEnded,
+)
+from orchestrator.domain.results import Outcome, Result
+from orchestrator.engine.jobs.asking import Query
+from orchestrator.engine.ports import Vote
+from orchestrator.interfaces.asking import Asker
+from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.decision_words import answered, listed
+from orchestrator.interfaces.question_view import LETTERS, Asked, Foreseen, in_short, named, question, understood
+from orchestrator.interfaces.terminal import err, interactive, say
+from orchestrator.interfaces.theme import plural
+
+CONFIRMED = {Choice.ROLLBACK: "Roll back?", Choice.EXCLUDE: "Go on without these hosts?"}
+"""Answers that are shown whole, and asked for once more, before they are given."""
+
+
+class Decider:
+    """Asks for decisions through *asker*; *by* is who sits there. `hear` has to be told every fact of the run,
+    those from before this process took it over among them.
+
+    *gone* is called once, when the input has ended: there is no terminal any more.
+    """
+
+    def __init__(self, asker: Asker, by: str, gone: Callable[[], None]) -> None:
+        self._asker = asker
+        self._by = by
+        self._gone = gone
+        self._log = DecisionLog()
+        self._began: RunBegan | None = None
+        self._ends: dict[str, Result] = {}
+        self._asking = 0
+        self._shown: set[int] = set()
+        self._ended = False
+
+    @property
+    def ask(self) -> Callable[[Query], Awaitable[Vote | None]] | None:
+        """`People.ask`; None where there is no terminal to ask in."""
+        return self._ask if interactive() else None
+
+    def hear(self, stamped: Stamped) -> None:
+        """Take one fact in; say what it means for the question that stands in the terminal."""
+        match stamped.fact:
+            case RunBegan() as fact:
+                self._began = fact
+            case StepEnded(result=result) if result.outcome is not Outcome.OK:
+                self._ends[result.step.unit] = result
+            case DecisionAsked() as fact:
+                one = self._log.asked(fact, stamped.at, stamped.elapsed_s)
+                self._aside(f"decision {fact.decision} waits too: {clean(one.headline)}")
+            case DecisionGrew(decision=number, units=units) as fact:
+                self._log.grew(fact)
+                if number == self._asking:
+                    self._aside(f"{plural(len(units), 'unit')} more for the same reason: {named(units)}")
+            case DecisionAnswered() as fact:
+                self._log.answered(fact, stamped.at)
+                self._tell(fact.decision, (self._by,) == fact.answer.approvals)
+            case DecisionWithdrawn() as fact:
+                self._log.withdrawn(fact, stamped.at)
+                self._tell(fact.decision, mine=False)
+
+    def _aside(self, text: str) -> None:
+        """Something to know while a question stands there."""
+        if self._asking:
+            say(f"\n{text}")
+            self._asker.again()
+
+    def _tell(self, number: int, mine: bool) -> None:
+        """What became of a question that stood in this terminal and was answered by others."""
+        if number in self._shown and not mine:
+            say(f"decision {number}: {answered(self._log.all[number])}")
+
+    async def _ask(self, query: Query) -> Vote | None:
+        async with self._asker.turn():
+            if self._ended:
+                return None
+            self._asking = query.decision
+            self._shown.add(query.decision)
+            try:
+                return await self._answer(query)
+            except EOFError:
+                self._ended = True
+                say(f"the input has ended: nobody is asked here any more; orch decide {query.state.run} CHOICE answers")
+                self._gone()
+                return None
+            finally:
+                self._asking = 0
+
+    async def _answer(self, query: Query) -> Vote:
+        if query.said:
+            say(query.said)
+        else:
+            self._show(query)
+        while True:
+            choices = self._log.all[query.decision].choices
+            letters = "/".join(letter for letter, choice in LETTERS.items() if choice in choices)
+            typed = await self._line(f"decision {query.decision}, your answer [{letters}; Enter: show it again]: ")
+            choice = understood(typed, choices)
+            if not typed.strip():
+                self._show(query)
+            elif choice is None:
+                say(f"{typed.strip()!r} is none of {listed(choices)}")
+            elif (vote := await self._vote(query, choice)) is not None:
+                return vote
+
+    async def _vote(self, query: Query, choice: Choice) -> Vote | None:
+        """The vote for *choice*; None if the person thought better of it."""
+        one = self._foreseen(query).get(choice)
+        reason = await self._line("why, for the record (may be empty): ")
+        if choice in CONFIRMED:
+            sure = await self._line(f"{CONFIRMED[choice]} [y/N] ")
+            if sure.strip().lower() not in ("y", "yes"):
+                say("nothing was answered")
+                return None
+        return Vote(choice=choice, by=self._by, reason=reason.strip(), shown=in_short(one, choice))
+
+    async def _line(self, prompt: str) -> str:
+        """Raises EOFError at the end of input."""
+        line = await self._asker.line(prompt)
+        if line is None:
+            raise EOFError
+        return line
+
+    def _show(self, query: Query) -> None:
+        began = self._began
+        assert began is not None
+        asked = Asked(
+            question=self._log.all[query.decision],
+            foreseen=tuple(self._foreseen(query).values()),
+            ends=self._ends,
+            approval=began.plan.policy.approval,
+            requester=began.requester,
+            behind=len(self._log.open) - 1,
+        )
+        with suppress(OSError):  # nobody may look
+            err().print(question(asked))
+
+    def _foreseen(self, query: Query) -> dict[Choice, Foreseen]:
+        return {}
