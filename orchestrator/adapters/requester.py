@@ -1,12 +1,18 @@
-"""Who types, for the journal."""
+"""Who types, for the journal and for answers: by the account of the process, not by what its environment says."""
 
-import getpass
 import os
+import pwd
 
 
 def requester() -> str:
-    """The user's name; the number of one that has no name, as containers have them."""
+    """The account's name; its number if it has none, as in containers. Of root, who came by sudo.
+
+    Anybody may set LOGNAME; SUDO_USER is believed of root alone, who could be anyone without it too.
+    """
+    uid = os.getuid()
+    if uid == 0 and (by_sudo := os.environ.get("SUDO_USER")):
+        return by_sudo
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,7 +1,8 @@
 """What is said to a person, and who that person is."""
 
-import getpass
 import json
+import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -44,9 +45,19 @@ def test_saying_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_user_without_a_name_can_begin_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
-    with pytest.raises(KeyError):
-        getpass.getuser()
     assert requester().startswith("uid ")
+
+
+def test_who_types_is_the_account_and_not_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "ann")
+    assert requester() == account
+    monkeypatch.setenv("SUDO_USER", "bob")
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    assert requester() != "bob"
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    assert requester() == "bob"
