@@ -217,19 +217,19 @@ class MemoryJournal:
 
     async def take(self, run: str, units: Sequence[str], owner: Owner) -> Lease:
         """See `Locks.take`."""
-        wanted = tuple(sorted(set(units)))
+        wanted = frozenset(units)
         if run in self._runs:
             raise OrchError(f"run {run} is there already", hint="type the command again: it gets another id")
         self._forget_unbegun()
         blockers = [
             self._in_the_way(other, known, held, wanted)
             for other, known, held in self._holders()
-            if not set(wanted).isdisjoint(held.units)
+            if not wanted.isdisjoint(held.units)
         ]
         if blockers:
             raise locked(blockers)
         now = self._now()
-        self._runs[run] = _Run(held=_Held(1, owner, now, now, wanted))
+        self._runs[run] = _Run(held=_Held(1, owner, now, now, tuple(sorted(wanted))))
         return Lease(run, 1)
 
     async def take_over(self, run: str, owner: Owner) -> Lease:
@@ -238,7 +238,7 @@ class MemoryJournal:
         if known is None or known.held is None or known.held.released:
             raise holds_nothing(run, self._ended_said(known))
         if self._alive(known.held):
-            raise still_held(self._in_the_way(run, known, known.held, ()))
+            raise still_held(self._in_the_way(run, known, known.held, frozenset()))
         now, held = self._now(), known.held
         held.epoch, held.owner, held.since, held.renewed_at, held.parked = held.epoch + 1, owner, now, now, False
         return Lease(run, held.epoch)
@@ -302,7 +302,7 @@ class MemoryJournal:
             raise lost_to_nobody(lease.run)
         return held
 
-    def _in_the_way(self, run: str, known: _Run, held: _Held, wanted: Sequence[str]) -> InTheWay:
+    def _in_the_way(self, run: str, known: _Run, held: _Held, wanted: frozenset[str]) -> InTheWay:
         return InTheWay(
             run=run,
             requester=held.owner.requester,
@@ -311,7 +311,7 @@ class MemoryJournal:
             age_s=self._now() - held.since,
             alive=self._alive(held),
             asks=known.waiting(),
-            units=tuple(unit for unit in held.units if unit in set(wanted)),
+            units=tuple(unit for unit in held.units if unit in wanted),
         )
 
     # --- Decisions

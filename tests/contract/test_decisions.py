@@ -367,3 +367,44 @@ asyncio.run(main())
         await journal.aclose()
 
     asyncio.run(look())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file size limits to borrow")
+def test_an_answer_that_a_full_disk_refuses_counts_for_nothing(tmp_path: Path) -> None:
+    async def ask() -> None:
+        journal = SqliteJournal(tmp_path)
+        lease = await begin(journal, "r-1", "a@h")
+        await journal.append("r-1", [asked(1)], lease=lease)
+        await journal.aclose()
+
+    asyncio.run(ask())
+    full = """
+import asyncio, resource, sys
+from pathlib import Path
+from orchestrator.adapters.journal.sqlite import SqliteJournal
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.errors import OrchError
+from orchestrator.domain.policy import Approval
+from orchestrator.engine.ports import Vote
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+async def main():
+    journal = SqliteJournal(Path(sys.argv[1]))
+    for by, reason in (("bob", "x" * 200_000), ("eve", "short")):
+        try:
+            await journal.vote("r-1", 1, Vote(choice=Choice.RETRY, by=by, reason=reason), Approval(), "ada")
+        except OrchError as error:
+            print(error, "|", (await journal.settled("r-1", 1)))
+    await journal.aclose()
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", full, str(tmp_path)], capture_output=True, text=True, timeout=BOUND_S, check=True
+    )
+    assert "can't be written" in done.stdout
+    assert done.stdout.strip().endswith("; nothing was changed | None")
+    answer = asyncio.run(SqliteJournal(tmp_path).settled("r-1", 1))
+    assert answer is not None
+    assert answer.by == "eve"
