@@ -4,7 +4,7 @@ A word or a letter, a reason, and for what moves or leaves out much a preview an
 meanwhile takes the question away, and is said.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 from orchestrator.domain.decision_log import DecisionLog
@@ -25,7 +25,7 @@ from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, listed
 from orchestrator.interfaces.question_view import LETTERS, Asked, Foreseen, in_short, named, question, understood
-from orchestrator.interfaces.terminal import err, interactive, say
+from orchestrator.interfaces.terminal import err, say
 from orchestrator.interfaces.theme import plural
 
 CONFIRMED = {Choice.ROLLBACK: "Roll back?", Choice.EXCLUDE: "Go on without these hosts?"}
@@ -49,11 +49,6 @@ class Decider:
         self._asking = 0
         self._shown: set[int] = set()
         self._ended = False
-
-    @property
-    def ask(self) -> Callable[[Query], Awaitable[Vote | None]] | None:
-        """`People.ask`; None where there is no terminal to ask in."""
-        return self._ask if interactive() else None
 
     def hear(self, stamped: Stamped) -> None:
         """Take one fact in; say what it means for the question that stands in the terminal."""
@@ -87,7 +82,8 @@ class Decider:
         if number in self._shown and not mine:
             say(f"decision {number}: {answered(self._log.all[number])}")
 
-    async def _ask(self, query: Query) -> Vote | None:
+    async def ask(self, query: Query) -> Vote | None:
+        """`People.ask`: what is answered here; None once the input has ended. May be cancelled."""
         async with self._asker.turn():
             if self._ended:
                 return None

@@ -73,7 +73,8 @@ async def carried(
 
     loop = asyncio.get_running_loop()
     orders.listen(loop)
-    people = People(orders=orders.queue.get, ask=decider.ask, patient=way.wait or interactive())
+    here = interactive()
+    people = People(orders=orders.queue.get, ask=decider.ask if here else None, patient=way.wait or here)
     undo = None
     try:
         for stamped in past:
