@@ -93,7 +93,8 @@ class Site:
         return {**os.environ, **mine, **more}
 
     def words(self, words: Sequence[str], plan: Path | None = None) -> list[str]:
-        of_plan = ["--plan", str(plan or self.plan)] if words[0] in OF_A_PLAN else []
+        wanted = (words[0] in OF_A_PLAN and "--from" not in words) or tuple(words[:2]) == ("snapshot", "take")
+        of_plan = ["--plan", str(plan or self.plan)] if wanted or plan else []
         return [sys.executable, "-m", "orchestrator", *words, *of_plan]
 
     def orch(self, *words: str, plan: Path | None = None, **environment: str) -> Ended:

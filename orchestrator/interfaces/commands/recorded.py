@@ -1,5 +1,6 @@
 """What `--from` and `orch snapshot restore` go back to: a run's own snapshot, or one with a tag."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import BadInput
@@ -29,7 +30,9 @@ class Recorded:
 
 async def recorded(books: Books, name: str) -> Recorded:
     """The snapshot with the tag *name*, or that of the run which goes by it. Raises BadInput if there is neither."""
-    snapshot = await books.snapshots.load(name)
+    snapshot = None
+    with suppress(BadInput):  # it can't be a tag; a run it may be
+        snapshot = await books.snapshots.load(name)
     if snapshot is not None:
         return Recorded(of=name, made_from=snapshot.made_from, units=snapshot.units)
     try:
