@@ -4,11 +4,13 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import state_folders
 from state_folders import Drive, StateFolder, asked, began, begin, owner
 
+from orchestrator.adapters.journal import processes
 from orchestrator.adapters.journal.processes import exists, started, this_process
 from orchestrator.domain.errors import BadInput, LeaseLost, Locked, OrchError
 from orchestrator.domain.facts import RunEnded, RunParked, RunResumed, StageBegan
@@ -246,3 +248,14 @@ def test_a_process_is_known_by_its_start_and_is_gone_once_it_was_killed() -> Non
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert started(child.pid) is None  # its parent has not asked for it yet
     assert started(child.pid) is None
+
+
+@pytest.mark.skipif(not Path("/bin/ps").exists(), reason="no ps")
+def test_where_there_is_no_proc_ps_tells_the_same() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        began_s = processes._ps(child.pid)
+        assert began_s
+        assert processes._ps(child.pid) == began_s
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert processes._ps(child.pid) is None

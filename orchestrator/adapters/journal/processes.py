@@ -61,7 +61,7 @@ def _linux(pid: int) -> float | None:
 
 def _ps(pid: int) -> float | None:
     """Source: ps(1): `lstart` is the start to the second, in the words of the locale and the hours of the zone."""
-    asked = ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)]
+    asked = ["/bin/ps", "-o", "stat=", "-o", "lstart=", "-p", str(pid)]
     try:
         done = subprocess.run(
             asked, capture_output=True, text=True, timeout=_PS_S, check=False, env={"LC_ALL": "C", "TZ": "UTC"}
