@@ -11,7 +11,7 @@ from orchestrator.domain.decisions import Choice, Source
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, OrderTaken, StepEnded, StepIntended
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.engine.ports import ConductorPorts, Order
 
 ENDS_AT = {Phase.START: "Running", Phase.STOP: "Stopped", Phase.GATE: ""}
@@ -91,9 +91,17 @@ class ScriptedWork:
             after = ENDS_AT.get(step.phase, self.states.get(step.unit, "Stopped"))
         if step.phase in (Phase.START, Phase.STOP) and after:
             self.states[step.unit] = after
+        acted = Acted.NO
+        if step.phase in (Phase.START, Phase.STOP):
+            acted = Acted.MAYBE if answer.outcome is Outcome.UNKNOWN else Acted.YES
         problem = None if answer.outcome is Outcome.OK else Problem(ProblemKind.TIMEOUT, "as the script says")
         result = Result(
-            step=step, outcome=answer.outcome, after=after, problem=problem, took_s=step.delay_s + answer.took_s
+            step=step,
+            outcome=answer.outcome,
+            acted=acted,
+            after=after,
+            problem=problem,
+            took_s=step.delay_s + answer.took_s,
         )
         self.answered.append(result)
         return result

@@ -1,23 +1,39 @@
 """Where a run stands, folded from its facts, and what follows from that.
 
-Room: domain. The conductor appends facts and carries steps to the world; which step may be issued, when a stage is
-over, and what the verdict is are decided here. The same facts give the same state and the same decisions.
+Room: domain. The conductor appends facts and carries steps and questions to the world; which step may be issued, what
+is asked, when a stage is over, and what the verdict is are decided here. The same facts give the same state and the
+same decisions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, StageBegan, StepEnded, StepIntended, Strayed
-from orchestrator.domain.plan import Plan, Role, Stage
-from orchestrator.domain.results import Outcome, Phase, Result, Step
-from orchestrator.domain.schedule import Schedule
+from orchestrator.domain import runstate_dump
+from orchestrator.domain.decisions import Cause, CauseKind
+from orchestrator.domain.facts import (
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
+    Fact,
+    RollbackBegan,
+    RunBegan,
+    RunEnded,
+    StageBegan,
+    StepIntended,
+    Strayed,
+)
+from orchestrator.domain.folded import Folded
+from orchestrator.domain.judging import PAUSING, choices
+from orchestrator.domain.open_questions import OpenQuestion
+from orchestrator.domain.plan import Action, Plan, Role
+from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.service import State
+from orchestrator.domain.way_back import way_back
 
 CANCEL = "cancel"
 UNREAD = "unknown"
 """What `Strayed` says for a state that could not be read."""
-_NO_STAGE = Stage(goal=State.RUNNING, nodes=(), barriers=())
 
 
 class Verdict(StrEnum):
@@ -26,9 +42,20 @@ class Verdict(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled back"
+    ROLLBACK_INCOMPLETE = "rollback incomplete"
+    CLOSED = "closed"
+    """Somebody ended it from outside; nothing more was done."""
 
 
-EXIT_CODES = {Verdict.DONE: 0, Verdict.FAILED: 1, Verdict.CANCELLED: 5}
+EXIT_CODES = {
+    Verdict.DONE: 0,
+    Verdict.FAILED: 1,
+    Verdict.CANCELLED: 5,
+    Verdict.ROLLED_BACK: 3,
+    Verdict.ROLLBACK_INCOMPLETE: 4,
+    Verdict.CLOSED: 1,
+}
 
 
 class Standing(StrEnum):
@@ -45,45 +72,25 @@ class Standing(StrEnum):
 class RunState:
     """One run over one plan.
 
-    After the first failed or unknown node, or a cancel, no node begins any more (`halted` says which of them came
-    first); those under way go on to the end of their gates. A node that is only probed may fail as long as whoever
-    needs some of its kind can have enough without it. A stage begins when the one before it ended whole. When
-    none is left to begin, every unit that the last one was to act on is read once more.
+    A node that failed or is unknown is suspended: what waits for it waits, the rest goes on, and the policy or a person
+    decides what becomes of it, once per cause. Some decisions, and a cancel, pause the run: nothing new begins, and
+    what is under way goes on to the end of its gates. A node that is only probed may fail as long as whoever needs some
+    of its kind can have enough without it. A stage begins when the one before it is over and nothing is left to decide.
 
-    `left` holds per unit the state in which the run left it: what its last step read, or the plan's survey, or "" if
-    that step could not read it.
+    A resume, an answer that came late and a rollback look at the units first. On the way back nobody is asked about
+    failures. When nothing is left to begin, the units that were acted on are read once more.
 
-    Cost: a stage's beginning O(nodes + edges); every other fact O(its neighbours).
+    Cost: a stage's beginning O(nodes + edges), a round of looks O(units); every other fact O(its neighbours).
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.run = ""
-        self.stage = -1
-        self.halted: Verdict | None = None
-        self.orders: list[str] = []
-        self.left: dict[str, str] = {}
-        self.strayed: list[Strayed] = []
-        self.ended: RunEnded | None = None
-        for stage in plan.stages:
-            for node in stage.nodes:
-                self.left.setdefault(node.unit.id, node.unit.seen.state if node.unit.seen else "")
-        self._past: list[list[Outcome | None]] = []
-        self._now = _NO_STAGE
-        self._schedule = Schedule(_NO_STAGE)
-        self._places: dict[str, int] = {}
-        self._under_way: dict[int, Step] = {}
-        self._due: dict[int, Step] = {}
-        self._finals: dict[int, tuple[str, str]] = {}  # what the last read of a node found and said; "" before it ended
-        self._strays_due: dict[int, Strayed] = {}
-        self._closing = False
+        self._folded = Folded(plan)
+        self._closed = False
 
     @classmethod
     def begin(cls, plan: Plan) -> "RunState":
         """A run of *plan* of which nothing has happened yet."""
         return cls(plan)
-
-    # What happened
 
     def apply(self, fact: Fact) -> None:
         """Fold one fact in.
@@ -92,166 +99,267 @@ class RunState:
             ValueError: the fact can't follow from the state: a step asked twice, an answer to nothing, a stage out of
                 turn. Then the facts are not those of this plan, or there is a bug.
         """
-        match fact:
-            case StepIntended():
-                self._intended(fact.step)
-            case StepEnded():
-                self._step_ended(fact.result)
-            case StageBegan():
-                self._stage_began(fact.stage)
-            case OrderTaken():
-                self._order_taken(fact.order)
-            case Strayed():
-                self.strayed.append(fact)
-                self._strays_due.pop(self._places[fact.unit], None)
-            case RunBegan():
-                self.run = fact.run
-            case RunEnded():
-                self.ended = fact
-
-    def _order_taken(self, order: str) -> None:
-        self.orders.append(order)
-        if order == CANCEL and not self._complete and self.halted is None:
-            self.halted = Verdict.CANCELLED
-
-    def _stage_began(self, number: int) -> None:
-        if number != self.stage + 1 or number >= len(self.plan.stages) or self._under_way:
-            raise ValueError(f"stage {number} can't begin after stage {self.stage}")
-        if self.stage >= 0:
-            self._past.append(self._schedule.outcomes)
-        self.stage = number
-        self._now = self.plan.stages[number]
-        self._schedule = Schedule(self._now)
-        self._places = {node.unit.id: place for place, node in enumerate(self._now.nodes)}
-
-    def _intended(self, step: Step) -> None:
-        place = self._place(step)
-        node = self._now.nodes[place]
-        if place in self._under_way:
-            raise ValueError(f"step {step.id} was asked while {self._under_way[place].id} is under way")
-        if node.role is Role.ACT and step.phase is Phase.READ:
-            if place in self._finals:
-                raise ValueError(f"step {step.id} was asked twice")
-            self._finals[place] = ("", "")
-        elif self._due.get(place) == step:
-            del self._due[place]
-        elif not self._schedule.begun[place] and self._schedule.lives[place][:1] == (step.phase,):
-            self._schedule.begin(place)
-        else:
-            raise ValueError(f"step {step.id} does not follow from what happened")
-        self._under_way[place] = step
-
-    def _step_ended(self, result: Result) -> None:
-        step = result.step
-        place = self._place(step)
-        if self._under_way.get(place) != step:
-            raise ValueError(f"step {step.id} was answered but is not under way")
-        del self._under_way[place]
-        if place in self._finals:
-            self._read_last(place, result.after or UNREAD, result.said)
-            return
-        if step.phase is not Phase.GATE:
-            self.left[step.unit] = result.after
-        life = self._schedule.lives[place]
-        if result.outcome is not Outcome.OK:
-            self._schedule.end(place, result.outcome)
-            if place not in self._schedule.spared:
-                self.halted = self.halted or Verdict.FAILED
-        elif step.phase is life[-1]:
-            self._schedule.end(place, Outcome.OK)
-        else:
-            self._due[place] = Step(self.stage, step.unit, life[-1])
-
-    def _read_last(self, place: int, found: str, said: str) -> None:
-        unit = self._now.nodes[place].unit.id
-        left = self.left[unit] or UNREAD
-        self._finals[place] = (found, said)
-        told = self._schedule.outcomes[place] in (Outcome.FAILED, Outcome.UNKNOWN)
-        if found == left and (found != UNREAD or told):  # one that can't be read any more is told once
-            return
-        if found == UNREAD:
-            self._strays_due[place] = Strayed(unit, left, found, said)
-        elif left == UNREAD:
-            self._strays_due[place] = Strayed(unit, left, found, "the last step could not read the state")
-        else:
-            self._strays_due[place] = Strayed(unit, left, found)
-
-    def _place(self, step: Step) -> int:
-        place = self._places.get(step.unit)
-        if place is None or step.stage != self.stage:
-            raise ValueError(f"step {step.id} belongs to no unit of stage {self.stage}")
-        return place
+        self._closed = False
+        self._folded.apply(fact)
 
     # What follows
 
     def decide(self) -> list[Fact]:
-        """Apply and return the facts that follow from the state now: stages and steps to begin, units that strayed.
+        """Apply and return the facts that follow from the state now: questions, stages, steps, units that strayed.
 
         They must be on disk before any of their steps is issued. Gates come first, then nodes by rank, ties by plan
-        order. No steps and nothing under way means that the run is over.
+        order.
         """
         facts: list[Fact] = []
-        for place in sorted(self._strays_due):
-            self._follow(facts, self._strays_due[place])
+        due = self._folded.findings.strays_due
+        for unit in sorted(due, key=self._folded.findings.order.__getitem__):
+            self._follow(facts, due[unit])
         while True:
+            self._question(facts)
+            self._look(facts)
             self._go_on(facts)
-            if self._under_way or self._closing:
+            if not self._advance(facts):
                 return facts
-            if self._complete or self.halted is not None or not self._schedule.whole:
-                break
-            self._follow(facts, StageBegan(self.stage + 1))
-        self._closing = True
-        for place, node in enumerate(self._now.nodes):
-            if node.role is Role.ACT and place not in self._finals:
-                self._follow(facts, StepIntended(Step(self.stage, node.unit.id, Phase.READ)))
-        return facts
-
-    def _go_on(self, facts: list[Fact]) -> None:
-        """What is under way goes on in any case; what waits begins unless the run is halted."""
-        nodes, schedule = self._now.nodes, self._schedule
-        for place in sorted(self._due, key=lambda place: (-nodes[place].rank_s, place)):
-            self._follow(facts, StepIntended(self._due[place]))
-        if self.halted is not None:
-            return
-        while (following := schedule.next_node()) is not None:
-            first = schedule.lives[following][0]
-            self._follow(facts, StepIntended(Step(self.stage, nodes[following].unit.id, first)))
 
     def _follow(self, facts: list[Fact], fact: Fact) -> None:
-        self.apply(fact)
+        self._folded.apply(fact)
         facts.append(fact)
+
+    def _question(self, facts: list[Fact]) -> None:
+        """Ask what is to be asked now, and withdraw what needs no answer any more."""
+        folded = self._folded
+        while not (self._leaving or folded.closing or folded.rolling_back):
+            judged = folded.failures.next_facts(folded.questions)
+            for fact in judged:
+                self._follow(facts, fact)
+            if not judged:
+                break
+        if self._leaving:
+            self._withdraw(facts)
+        elif not folded.closing:
+            self._withdraw_decided(facts)
+            self._ask_what_changed(facts)
+            self._ask_what_pauses(facts)
+
+    @property
+    def _leaving(self) -> bool:
+        """Whether the plan is not gone on with any more."""
+        return self._folded.ending or (self._folded.going_back and self._folded.back is None)
+
+    def _withdraw(self, facts: list[Fact]) -> None:
+        questions = self._folded.questions
+        why = "the run ends" if self._folded.ending else "the run goes back"
+        for number in sorted([*questions.open, *questions.late]):
+            self._follow(facts, DecisionWithdrawn(decision=number, why=why))
+
+    def _withdraw_decided(self, facts: list[Fact]) -> None:
+        for number in sorted(self._folded.questions.open):
+            asked = self._folded.questions.open[number]
+            if asked.cause.kind in (CauseKind.FAILURE, CauseKind.VANISHED) and not asked.units:
+                self._follow(facts, DecisionWithdrawn(decision=number, why="the run does without its hosts"))
+
+    def _ask_what_changed(self, facts: list[Fact]) -> None:
+        """After a round of looks: tell of what others moved, and let no late answer count then."""
+        folded = self._folded
+        number = folded.questions.of_kind(CauseKind.CHANGED)
+        if folded.accept_drift and number is not None:
+            self._follow(facts, DecisionWithdrawn(decision=number, why="what changed was accepted on resume"))
+        if folded.findings.round_open or folded.rolling_back or not folded.findings.changed:
+            return
+        units = tuple(folded.findings.untold)
+        if not units:
+            return
+        said = self._changed_words(units)
+        for late in sorted(folded.questions.late):
+            self._follow(facts, DecisionWithdrawn(decision=late, why=f"the answer came late, and {said}"))
+        number = folded.questions.of_kind(CauseKind.CHANGED)
+        if number is not None:
+            self._follow(facts, DecisionGrew(decision=number, units=units, pauses=True))
+        else:
+            self._ask(facts, Cause(kind=CauseKind.CHANGED, said=said, units=units))
+
+    def _changed_words(self, units: tuple[str, ...]) -> str:
+        first = self._folded.findings.changed[units[0]]
+        more = f", and {len(units) - 1} more changed" if len(units) > 1 else ""
+        began = "was left" if first.unit in self._folded.findings.stepped else "was"
+        return f"{first.unit} {began} {first.left} and is {first.found}{more}"
+
+    def _ask_what_pauses(self, facts: list[Fact]) -> None:
+        folded = self._folded
+        if folded.cancelled:
+            if folded.idle and not folded.findings.round_open and CauseKind.CANCELLED not in folded.questions.kinds():
+                self._ask(facts, Cause(kind=CauseKind.CANCELLED, said="the run was cancelled"))
+        elif folded.paused or folded.rolling_back:
+            return
+        elif folded.stage < 0:
+            acts = any(node.role is Role.ACT for stage in folded.plan.stages for node in stage.nodes)
+            if folded.plan.policy.approve_before and not folded.approved and acts:
+                said = f"a {folded.plan.action} is approved before anything is touched"
+                self._ask(facts, Cause(kind=CauseKind.APPROVAL, said=said))
+        elif folded.now.schedule.fresh or folded.next_stage is not None:
+            cause = folded.failures.tally.exceeded()
+            if cause is not None:
+                self._ask(facts, cause)
+
+    def _ask(self, facts: list[Fact], cause: Cause) -> None:
+        folded = self._folded
+        way = folded.failures.way_back and not folded.rolling_back
+        may = choices(cause.kind, way_back=way and folded.stage >= 0, begun=folded.stage >= 0)
+        number = folded.questions.last + 1
+        pauses = cause.kind in PAUSING
+        self._follow(facts, DecisionAsked(decision=number, cause=cause, choices=may, pauses=pauses))
+
+    def _look(self, facts: list[Fact]) -> None:
+        findings = self._folded.findings
+        for unit in list(findings.todo):
+            self._follow(facts, StepIntended(findings.next_step(findings.home[unit], unit, Phase.LOOK)))
+
+    def _go_on(self, facts: list[Fact]) -> None:
+        """What is under way goes on in any case; what waits begins unless the run pauses or ends."""
+        folded, now = self._folded, self._folded.now
+        for step in now.due_now():
+            self._follow(facts, StepIntended(step))
+        if self._leaving or folded.closing or folded.paused:
+            return
+        while (place := now.schedule.next_node()) is not None:
+            if self._too_late_to_stop(place):
+                said = f"the window has closed, and {now.stage.nodes[place].unit.id} was to be stopped next"
+                self._ask(facts, Cause(kind=CauseKind.WINDOW, said=said))
+                return
+            self._follow(facts, StepIntended(now.first(place)))
+
+    def _too_late_to_stop(self, place: int) -> bool:
+        folded, stage = self._folded, self._folded.now.stage
+        stops = stage.goal is State.STOPPED and stage.nodes[place].role is Role.ACT
+        return folded.window_closed and stops and not folded.rolling_back
+
+    def _advance(self, facts: list[Fact]) -> bool:
+        """What comes when nothing is under way: the next stage, the way back, the end. False: nothing does, now."""
+        folded = self._folded
+        if not folded.idle:
+            return False
+        if folded.closing or folded.ending:
+            self._close(facts)
+            return False
+        if self._leaving:
+            self._turn_back(facts)
+            return True
+        if folded.paused or folded.now.suspended:
+            return False
+        number = folded.next_stage
+        if number is None:
+            self._close(facts)
+            return False
+        self._follow(facts, StageBegan(number))
+        return True
+
+    def _turn_back(self, facts: list[Fact]) -> None:
+        folded = self._folded
+        way = way_back(folded.plan, folded.findings.touches(), accept_drift=folded.accept_drift)
+        self._follow(facts, RollbackBegan(stages=way.stages, changed_since=way.changed_since))
+
+    def _close(self, facts: list[Fact]) -> None:
+        """Read once more what was acted on: all units of the stages that began, or on the way back those touched."""
+        folded = self._folded
+        acted: dict[str, int] = {}
+        for number, run in sorted(folded.runs.items()):
+            acted.update((node.unit.id, number) for node in run.stage.nodes if node.role is Role.ACT)
+        units: Iterable[str] = acted if folded.back is None else folded.findings.touches()
+        due = [unit for unit in units if unit not in folded.findings.finals]
+        for unit in due:
+            self._follow(facts, StepIntended(folded.findings.next_step(acted[unit], unit, Phase.READ)))
+        self._closed = not due
 
     # What is known
 
     @property
-    def _complete(self) -> bool:
-        """Whether every node of every stage ended ok."""
-        return self.stage + 1 == len(self.plan.stages) and self._schedule.whole
+    def plan(self) -> Plan:
+        """What the run is a run of."""
+        return self._folded.plan
 
     @property
-    def stages(self) -> tuple[Stage, ...]:
+    def run(self) -> str:
+        """The run's id; "" before its first fact."""
+        return self._folded.run
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
         """All stages by number: the plan's, then those of the way back."""
-        return self.plan.stages
+        return self._folded.stages
 
     @property
-    def asking(self) -> tuple[int, ...]:
-        """The decisions that wait for an answer, in order."""
-        return ()
+    def stage(self) -> int:
+        """The stage that goes on, or went on last; -1 before the first."""
+        return self._folded.stage
 
     @property
-    def held(self) -> bool:
-        """Whether somebody answered to hold: the run goes on when it is resumed."""
-        return False
+    def orders(self) -> list[str]:
+        """The orders that came in."""
+        return self._folded.orders
 
     @property
-    def finished(self) -> bool:
-        """Whether nothing is left to do but to end."""
-        return self._closing and not self._under_way and not self._strays_due
+    def ended(self) -> RunEnded | None:
+        """The last fact, if it is there."""
+        return self._folded.ended
 
     @property
     def under_way(self) -> list[Step]:
         """The steps that were asked and not answered, in plan order."""
-        return [self._under_way[place] for place in sorted(self._under_way)]
+        folded = self._folded
+        steps = [*folded.now.under_way.values(), *folded.findings.looking.values(), *folded.findings.reading.values()]
+        return sorted(steps, key=lambda step: folded.findings.order[step.unit])
+
+    @property
+    def asking(self) -> tuple[int, ...]:
+        """The decisions that wait for an answer, in order."""
+        return tuple(sorted(self._folded.questions.open))
+
+    @property
+    def open(self) -> Mapping[int, OpenQuestion]:
+        """The decisions that wait for an answer, each with its cause as grown. Cost: O(their units)."""
+        return {number: self._folded.questions.whole(number) for number in self.asking}
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody answered to hold: the run goes on when it is resumed."""
+        return bool(self._folded.questions.held)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do but to end. Known once it was asked what follows (`decide`)."""
+        return self._closed and not self._folded.findings.strays_due
+
+    @property
+    def rolling_back(self) -> bool:
+        """Whether the run is on the way back, or is one."""
+        return self._folded.rolling_back
+
+    @property
+    def touched(self) -> Mapping[str, Acted]:
+        """The units that the run changed or may have changed, in plan order. Cost: O(touched log touched)."""
+        findings = self._folded.findings
+        return {unit: findings.touched[unit] for unit in findings.touches()}
+
+    @property
+    def left(self) -> Mapping[str, str]:
+        """The state in which the run left each unit: what its last step read, or the plan's survey; "" if that step
+        could not read it, or was lost."""
+        return self._folded.findings.left
+
+    @property
+    def changed(self) -> Mapping[str, Strayed]:
+        """The units that a look found elsewhere than the run left them."""
+        return self._folded.findings.changed
+
+    @property
+    def strayed(self) -> list[Strayed]:
+        """The units that the last reading found elsewhere than the run left them."""
+        return self._folded.findings.strayed
+
+    @property
+    def lost(self) -> list[Step]:
+        """The steps that were lost with the process before, at the last resume."""
+        return self._folded.lost
 
     def standing(self, unit: str) -> Standing:
         """Where *unit* stands in the stage now.
@@ -259,98 +367,79 @@ class RunState:
         Raises:
             KeyError: the stage has no such unit.
         """
-        place = self._places[unit]
-        outcome = self._schedule.outcomes[place]
-        if outcome is not None:
+        now = self._folded.now
+        place = now.places[unit]
+        outcome = now.outcome(place)
+        over = self._leaving or self._folded.closing
+        if outcome is not None and (over or place not in now.again or now.schedule.never[place]):
             return Standing(outcome.value)
-        if self._schedule.begun[place]:
+        if now.schedule.begun[place]:
             return Standing.UNDER_WAY
-        return Standing.UNTOUCHED if self.halted or self._closing else Standing.WAITING
+        return Standing.UNTOUCHED if over or now.schedule.never[place] else Standing.WAITING
 
     def verdict(self) -> RunEnded:
         """How the run ended, once nothing is left to do.
 
-        `done` only if every node that was needed ended ok and every unit was found at the end where the run left it.
-        The counts are of units to be acted on, by the last stage that began with them; units that were only probed
-        count if they failed or are unknown, and were needed. `strayed` is there if any unit was.
+        `done` only if every node that was needed ended ok and every unit was found at the end where the run left it;
+        `rolled back` only if every unit that the run touched was found as in the snapshot. The counts are of units to
+        be acted on, by the last stage that began with them; units that were only probed count if they failed or are
+        unknown, and were needed. `strayed` is there if any unit was.
         """
         counts = self._counts()
         if self.strayed:
             counts["strayed"] = len(self.strayed)
-        verdict = self.halted or (Verdict.DONE if self._complete and not self.strayed else Verdict.FAILED)
+        verdict = self._verdict()
         return RunEnded(verdict=verdict.value, exit_code=EXIT_CODES[verdict], counts=counts)
+
+    def _verdict(self) -> Verdict:
+        folded = self._folded
+        if folded.back is not None:
+            return Verdict.ROLLED_BACK if folded.findings.all_before() else Verdict.ROLLBACK_INCOMPLETE
+        if folded.ending and folded.called_off and not (folded.rolling_back and folded.findings.touched):
+            return Verdict.CANCELLED
+        if folded.complete and not folded.ending and not self.strayed:
+            return Verdict.DONE
+        return Verdict.ROLLBACK_INCOMPLETE if folded.plan.action is Action.ROLLBACK else Verdict.FAILED
 
     def _counts(self) -> dict[str, int]:
         counts = {word.value: 0 for word in (Standing.OK, Standing.FAILED, Standing.UNKNOWN, Standing.UNTOUCHED)}
         counted: set[str] = set()
-        outcomes = [*self._past, self._schedule.outcomes]
-        for number in range(min(max(self.stage, 0), len(self.plan.stages) - 1), -1, -1):
-            for place, node in enumerate(self.plan.stages[number].nodes):
-                outcome = outcomes[number][place] if number <= self.stage else None
+        for number in sorted(self._folded.runs, reverse=True) or [0][: len(self.stages)]:
+            run = self._folded.runs.get(number)
+            for place, node in enumerate(self.stages[number].nodes):
+                outcome = run.outcome(place) if run else None
                 acted = node.role is Role.ACT and node.unit.id not in counted
-                spared = number == self.stage and place in self._schedule.spared  # no stop spares anybody
+                spared = run is not None and place in run.schedule.spared
                 if acted or (outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not spared):
                     counts[outcome or Standing.UNTOUCHED.value] += 1
                     counted.add(node.unit.id)
         return counts
 
-    # To and from JSON
-
     def dump(self) -> dict[str, Any]:
         """The state without its plan, as JSON values. Equal states dump equally."""
-        begun = self._schedule.begun
-        return {
-            "run": self.run,
-            "stage": self.stage,
-            "halted": self.halted,
-            "orders": list(self.orders),
-            "left": dict(self.left),
-            "past": [list(outcomes) for outcomes in self._past],
-            "outcomes": list(self._schedule.outcomes),
-            "begun": [place for place, outcome in enumerate(self._schedule.outcomes) if begun[place] and not outcome],
-            "under_way": [[step.unit, step.phase, step.attempt] for step in self.under_way],
-            "finals": [[place, *self._finals[place]] for place in sorted(self._finals)],
-            "strayed": [[fact.unit, fact.left, fact.found, fact.why] for fact in self.strayed],
-            "ended": self.ended and [self.ended.verdict, self.ended.exit_code, self.ended.counts],
-        }
+        return runstate_dump.dump(self._folded)
 
     @classmethod
     def load(cls, plan: Plan, dumped: Mapping[str, Any]) -> "RunState":
         """The state that was dumped, over the plan that it had. Cost: O(nodes + edges)."""
         state = cls(plan)
-        for number in range(dumped["stage"] + 1):
-            state._stage_began(number)
-        state._past = [_outcomes(past) for past in dumped["past"]]
-        state._restore(_outcomes(dumped["outcomes"]), dumped)
-        state.run = dumped["run"]
-        state.halted = Verdict(dumped["halted"]) if dumped["halted"] else None
-        state.orders = list(dumped["orders"])
-        state.left = dict(dumped["left"])
-        state.strayed = [Strayed(*fact) for fact in dumped["strayed"]]
-        if dumped["ended"]:
-            verdict, exit_code, counts = dumped["ended"]
-            state.ended = RunEnded(verdict=verdict, exit_code=exit_code, counts=dict(counts))
-        known = {fact.unit for fact in state.strayed}
-        for place, found, said in dumped["finals"]:
-            state._finals[place] = (found, said)
-            if found and state._now.nodes[place].unit.id not in known:
-                state._read_last(place, found, said)
+        runstate_dump.restore(state._folded, dumped)
         return state
 
-    def _restore(self, outcomes: list[Outcome | None], dumped: Mapping[str, Any]) -> None:
-        nodes, lives = self._now.nodes, self._schedule.lives
-        for place in dumped["begun"]:
-            self._schedule.begin(place)
-        for place, outcome in enumerate(outcomes):
-            if outcome is not None and lives[place]:
-                self._schedule.begin(place)
-                self._schedule.end(place, outcome)
-        for unit, phase, attempt in dumped["under_way"]:
-            self._under_way[self._places[unit]] = Step(self.stage, unit, Phase(phase), attempt)
-        for place in dumped["begun"]:
-            if place not in self._under_way:
-                self._due[place] = Step(self.stage, nodes[place].unit.id, lives[place][-1])
 
+def fold(facts: Iterable[Fact]) -> RunState:
+    """The state after *facts*, all of one run, the first (`RunBegan`) first.
 
-def _outcomes(dumped: list[str | None]) -> list[Outcome | None]:
-    return [None if word is None else Outcome(word) for word in dumped]
+    Raises:
+        ValueError: they are not the facts of one run.
+    """
+    state: RunState | None = None
+    for fact in facts:
+        if state is None:
+            if not isinstance(fact, RunBegan):
+                raise ValueError(f"a run begins with RunBegan, not with {type(fact).__name__}")
+            state = RunState.begin(fact.plan)
+        state.apply(fact)
+    if state is None:
+        raise ValueError("there are no facts")
+    return state

@@ -1,0 +1,218 @@
+"""What a run knows of its units: where it left them, which it touched, what looks and last readings found since.
+
+Room: domain. Knows states and results; what follows from them is `runstate`'s.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.domain.facts import Strayed
+from orchestrator.domain.plan import Plan, Stage, Unit
+from orchestrator.domain.results import Acted, Phase, Result, Step
+from orchestrator.domain.way_back import Touch, as_before
+
+_UNREAD = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What the last reading of a unit found ("" if it could not tell) and said."""
+
+    found: str
+    said: str
+
+
+class Findings:
+    """The units of a run, folded. Cost: building O(nodes); a step O(1); a round of looks O(units)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.units: dict[str, Unit] = {}
+        self.order: dict[str, int] = {}
+        """Plan order: every unit's place in it."""
+        self.left: dict[str, str] = {}
+        """The state in which the run left each unit: what its last step read, or the plan's survey; "" if unknown."""
+        self.home: dict[str, int] = {}
+        """The stage of each unit's last step, or its first one."""
+        self.touched: dict[str, Acted] = {}
+        self.stepped: dict[str, None] = {}
+        """Units whose state a step of this run has read, or should have."""
+        self.live: dict[str, str] = {}
+        """What the looks of the round now, or of the last one, found; "" where they could not tell."""
+        self.todo: dict[str, None] = {}
+        """Units that the round has still to look at."""
+        self.looking: dict[str, Step] = {}
+        self.changed: dict[str, Strayed] = {}
+        """Units that a look found elsewhere than the run left them."""
+        self.told: dict[str, str] = {}
+        """Which state of a changed unit somebody was told of, or has accepted."""
+        self.finals: dict[str, Final | None] = {}
+        """The last readings; None while one is under way."""
+        self.reading: dict[str, Step] = {}
+        self.strays_due: dict[str, Strayed] = {}
+        self.strayed: list[Strayed] = []
+        self.attempts: dict[tuple[str, Phase], int] = {}
+        """How many looks, and last readings, of each unit were issued."""
+        for number, stage in enumerate(plan.stages):
+            for node in stage.nodes:
+                if node.unit.id not in self.units:
+                    self.units[node.unit.id] = node.unit
+                    self.order[node.unit.id] = len(self.order)
+                    self.home[node.unit.id] = number
+                    self.left[node.unit.id] = str(node.unit.seen.state) if node.unit.seen else ""
+
+    def begin_stage(self, stage: Stage) -> None:
+        """Units that only a way back knows."""
+        for node in stage.nodes:
+            self.units.setdefault(node.unit.id, node.unit)
+            self.order.setdefault(node.unit.id, len(self.order))
+            self.left.setdefault(node.unit.id, str(node.unit.seen.state) if node.unit.seen else "")
+
+    @property
+    def round_open(self) -> bool:
+        """Whether looks are still to come."""
+        return bool(self.todo or self.looking)
+
+    @property
+    def untold(self) -> list[str]:
+        """Changed units that nobody was told of as they are now, in plan order. Cost: O(changed)."""
+        new = [unit for unit, stray in self.changed.items() if self.told.get(unit) != stray.found]
+        return sorted(new, key=self.order.__getitem__)
+
+    def begin_round(self, units: Iterable[str]) -> None:
+        """Look at all of *units* that can be looked at."""
+        self.live = {}
+        self.todo = {unit: None for unit in units if self._readable(unit)}
+
+    def _readable(self, unit: str) -> bool:
+        return self.units[unit].host is not None and self.units[unit].scm_name is not None
+
+    def known(self, busy: Iterable[str]) -> list[str]:
+        """The units of which steps of this run know where they are, but for *busy*, in plan order. Cost: O(units)."""
+        away = set(busy)
+        return [unit for unit in self.order if unit in self.stepped and self.left[unit] and unit not in away]
+
+    def surveyed(self) -> list[str]:
+        """The units that the plan's survey saw, in plan order. Cost: O(units)."""
+        return [unit for unit in self.order if self.left[unit]]
+
+    def tell_of(self, units: Iterable[str]) -> None:
+        """Somebody was told how *units* changed, or has accepted it."""
+        for unit in units:
+            if unit in self.changed:
+                self.told[unit] = self.changed[unit].found
+
+    def untell(self, units: Iterable[str]) -> None:
+        """What was said of *units* is to be said again if it is still so."""
+        for unit in units:
+            self.told.pop(unit, None)
+
+    def touches(self) -> dict[str, Touch]:
+        """What the run touched, with what the last round found, in plan order. Cost: O(touched log touched)."""
+        units = sorted(self.touched, key=self.order.__getitem__)
+        return {unit: Touch(self.left[unit], self.live.get(unit, "")) for unit in units}
+
+    def next_step(self, stage: int, unit: str, phase: Phase) -> Step:
+        """The next look at *unit*, or its next last reading."""
+        return Step(stage, unit, phase, self.attempts.get((unit, phase), 0) + 1)
+
+    def look_intended(self, step: Step) -> None:
+        """Raises ValueError if nobody is to look at that unit."""
+        if step.unit not in self.todo or step != self.next_step(self.home[step.unit], step.unit, Phase.LOOK):
+            raise ValueError(f"step {step.id} does not follow from what happened")
+        del self.todo[step.unit]
+        self.looking[step.unit] = step
+        self.attempts[step.unit, Phase.LOOK] = step.attempt
+
+    def looked(self, result: Result, *, accepted: bool) -> None:
+        """Fold a look in; *accepted*: somebody has said that what changed may have."""
+        unit = result.step.unit
+        if self.looking.get(unit) != result.step:
+            raise ValueError(f"step {result.step.id} was answered but is not under way")
+        del self.looking[unit]
+        self.live[unit] = result.after
+        if Touch(self.left[unit], result.after).changed:
+            self.changed[unit] = Strayed(unit, self.left[unit], result.after)
+            if accepted:
+                self.told[unit] = result.after
+        elif result.after:
+            self.forget(unit)
+
+    def forget(self, unit: str) -> None:
+        """*unit* is where the run has it (again)."""
+        self.changed.pop(unit, None)
+        self.told.pop(unit, None)
+
+    def began(self, step: Step) -> None:
+        """A step of the unit's own is about to be issued."""
+        self.home[step.unit] = step.stage
+
+    def stepped_on(self, result: Result) -> None:
+        """A step of the unit's own has ended."""
+        unit = result.step.unit
+        self._touch(unit, result.acted)
+        if result.step.phase is not Phase.GATE:
+            self.left[unit] = result.after
+            self.stepped[unit] = None
+            self.forget(unit)
+
+    def lost(self, step: Step) -> None:
+        """A step of the unit's own was lost with its process."""
+        if step.phase in (Phase.START, Phase.STOP):
+            self._touch(step.unit, Acted.MAYBE)
+            self.left[step.unit] = ""
+            self.forget(step.unit)
+
+    def _touch(self, unit: str, acted: Acted) -> None:
+        if acted is Acted.YES or (acted is Acted.MAYBE and unit not in self.touched):
+            self.touched[unit] = acted
+
+    def lose(self) -> list[Step]:
+        """Looks and last readings that were under way are lost, and due again. Returns them."""
+        lost = [*self.looking.values(), *self.reading.values()]
+        self.todo.update(dict.fromkeys(self.looking))
+        for unit in self.reading:
+            del self.finals[unit]
+        self.looking.clear()
+        self.reading.clear()
+        return lost
+
+    def reading_intended(self, step: Step) -> None:
+        """A last reading is about to be issued. Raises ValueError if the unit had one."""
+        if step.unit in self.finals or step != self.next_step(step.stage, step.unit, Phase.READ):
+            raise ValueError(f"step {step.id} was asked twice")
+        self.finals[step.unit] = None
+        self.reading[step.unit] = step
+        self.attempts[step.unit, Phase.READ] = step.attempt
+
+    def read_last(self, result: Result, *, told: bool) -> None:
+        """Fold a last reading in. *told*: that the unit failed is known already."""
+        unit = result.step.unit
+        if self.reading.get(unit) != result.step:
+            raise ValueError(f"step {result.step.id} was answered but is not under way")
+        del self.reading[unit]
+        self.finals[unit] = Final(result.after, result.said)
+        self.judge_final(unit, told=told)
+
+    def judge_final(self, unit: str, *, told: bool) -> None:
+        """Note the unit as strayed if it was found elsewhere than the run left it."""
+        final = self.finals[unit]
+        assert final is not None
+        found, left = final.found or _UNREAD, self.left[unit] or _UNREAD
+        if found == left and (found != _UNREAD or told):  # one that can't be read any more is told once
+            return
+        why = ""
+        if found == _UNREAD:
+            why = final.said
+        elif left == _UNREAD:
+            why = "the last step could not read the state"
+        self.strays_due[unit] = Strayed(unit, left, found, why)
+
+    def tell(self, fact: Strayed) -> None:
+        """It is on record that the unit strayed."""
+        self.strayed.append(fact)
+        self.strays_due.pop(fact.unit, None)
+
+    def all_before(self) -> bool:
+        """Whether the last readings found every touched unit where the snapshot had it. Cost: O(touched)."""
+        finals = ((unit, self.finals.get(unit)) for unit in self.touched)
+        return all(final is not None and as_before(self.units[unit], final.found) for unit, final in finals)

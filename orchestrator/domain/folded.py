@@ -1,0 +1,355 @@
+"""What happened in a run, folded fact by fact. What follows from it is `runstate`'s.
+
+Room: domain. Everything in here is a function of the facts alone, so that a run can be taken up by another process.
+"""
+
+from collections.abc import Iterable
+
+from orchestrator.domain.decisions import Answer, CauseKind, Choice, Source
+from orchestrator.domain.facts import (
+    DecisionAnswered,
+    DecisionAsked,
+    DecisionGrew,
+    DecisionWithdrawn,
+    Fact,
+    OrderTaken,
+    RollbackBegan,
+    RunBegan,
+    RunEnded,
+    RunParked,
+    RunResumed,
+    StageBegan,
+    StepEnded,
+    StepIntended,
+    Strayed,
+)
+from orchestrator.domain.failing import Failures
+from orchestrator.domain.findings import Findings
+from orchestrator.domain.judging import TRANSIENT, Failure
+from orchestrator.domain.open_questions import LATE_S, Asked, Questions
+from orchestrator.domain.plan import Action, Plan, Role, Stage
+from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.service import State
+from orchestrator.domain.stage_run import StageRun
+from orchestrator.domain.way_back import whole_way_back
+
+_CANCEL = "cancel"
+_WINDOW_CLOSED = "window closed"
+_NO_STAGE = Stage(goal=State.RUNNING, nodes=(), barriers=())
+_ABOUT_FAILURES = (CauseKind.FAILURE, CauseKind.VANISHED)
+_LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
+
+
+class Folded:
+    """The parts of a run's state. Cost: a stage's beginning O(nodes + edges), a resume O(units), doing without a host
+    O(nodes of the stage); every other fact O(its neighbours, or units that it names)."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.run = ""
+        self.stages = plan.stages
+        """All stages by number: the plan's, then those of the way back."""
+        self.stage = -1
+        self.orders: list[str] = []
+        self.ended: RunEnded | None = None
+        self.lost: list[Step] = []
+        """Steps that were lost with the process before, at the last resume."""
+        self.findings = Findings(plan)
+        self.questions = Questions()
+        may = bool(whole_way_back(plan)) and plan.action is not Action.ROLLBACK
+        self.failures = Failures(plan, self.findings.units, self.findings.order, way_back=may)
+        self.now = StageRun(-1, _NO_STAGE)
+        self.runs: dict[int, StageRun] = {}
+        """Every stage that began, by number."""
+        self.cancelled = False
+        """A cancel was ordered, and nobody has said what then."""
+        self.window_closed = False
+        self.approved = False
+        self.accept_drift = False
+        self.going_back = False
+        """The answer was to roll back: what is under way settles, and what was touched is looked at."""
+        self.looked_back = False
+        """The looks before the way back are issued, or done."""
+        self.back: RollbackBegan | None = None
+        self.ending = False
+        """Nothing begins any more; the units are read once more, and that is all."""
+        self.called_off = False
+        """It ends because somebody wanted it to."""
+        self.closing = False
+        """The last readings are issued."""
+        self.spent_s: dict[str, float] = {}
+        """How long each unit has been worked on, on the way back."""
+
+    # What is so
+
+    @property
+    def rolling_back(self) -> bool:
+        """Whether the run is on the way back, or is one: no decision about failures is asked there."""
+        return self.back is not None or self.plan.action is Action.ROLLBACK
+
+    @property
+    def idle(self) -> bool:
+        """Whether no step is under way or due at once."""
+        now, found = self.now, self.findings
+        return not (now.under_way or now.due or found.reading or found.looking)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new may begin for now."""
+        return self.cancelled or self.questions.pausing or self.findings.round_open
+
+    @property
+    def complete(self) -> bool:
+        """Whether every node of every stage ended ok."""
+        return len(self.runs) == len(self.stages) and all(run.schedule.whole for run in self.runs.values())
+
+    @property
+    def next_stage(self) -> int | None:
+        """The number of the stage that comes after this one, if one does."""
+        number = self.stage + 1 if self.back is None else max(self.stage + 1, len(self.plan.stages))
+        return number if number < len(self.stages) else None
+
+    # What happened
+
+    def apply(self, fact: Fact) -> None:
+        """Fold one fact in.
+
+        Raises:
+            ValueError: the fact can't follow from the state: a step asked twice, an answer to nothing, a stage out of
+                turn. Then the facts are not those of this plan, or there is a bug.
+        """
+        match fact:
+            case StepIntended():
+                self._intended(fact.step)
+            case StepEnded():
+                self._step_ended(fact.result)
+            case StageBegan():
+                self._stage_began(fact.stage)
+            case DecisionAsked() | DecisionGrew() | DecisionAnswered() | DecisionWithdrawn():
+                self._decision(fact)
+            case _:
+                self._aside(fact)
+        self._settle()
+
+    def _aside(self, fact: OrderTaken | Strayed | RollbackBegan | RunResumed | RunBegan | RunEnded | RunParked) -> None:
+        match fact:
+            case OrderTaken():
+                self._order_taken(fact.order)
+            case Strayed():
+                self.findings.tell(fact)
+            case RollbackBegan():
+                self.back = fact
+                self.stages = (*self.plan.stages, *fact.stages)
+            case RunResumed():
+                self._resumed(fact)
+            case RunBegan():
+                self.run = fact.run
+            case RunEnded():
+                self.ended = fact
+            case RunParked():
+                pass
+
+    def _settle(self) -> None:
+        """What changes by itself when the last step of something is in."""
+        if self.findings.round_open:
+            return
+        if self.questions.late and (self.rolling_back or not self.findings.untold):
+            for number in sorted(self.questions.late):
+                self._take(number, *self.questions.late.pop(number))
+        if not self.idle:
+            return
+        if self.cancelled and self.back is None and not self.findings.touched and not self.closing:
+            self._end(called_off=True)
+        if self.going_back and not self.looked_back and not self.ending:
+            self.looked_back = True
+            self.findings.begin_round(self.findings.touches())
+
+    def _stage_began(self, number: int) -> None:
+        if number != self.next_stage or self.now.under_way:
+            raise ValueError(f"stage {number} can't begin after stage {self.stage}")
+        self.stage = number
+        self.now = self.runs[number] = StageRun(number, self.stages[number])
+        self.findings.begin_stage(self.stages[number])
+        if self.back is None:
+            self._exclude(self.failures.excluded)
+
+    def _order_taken(self, order: str) -> None:
+        self.orders.append(order)
+        if order == _CANCEL and not (self.closing or self.ending or self.complete):
+            self.cancelled = True
+        elif order == _WINDOW_CLOSED:
+            self.window_closed = True
+
+    def _intended(self, step: Step) -> None:
+        if step.phase is Phase.LOOK:
+            self.findings.look_intended(step)
+        elif self._is_last_reading(step):
+            self.findings.reading_intended(step)
+            self.closing = True
+        else:
+            self.now.intended(step)
+            self.findings.began(step)
+
+    def _is_last_reading(self, step: Step) -> bool:
+        if step.phase is not Phase.READ or step.stage not in self.runs:
+            return False
+        run = self.runs[step.stage]
+        return run.stage.nodes[run.place(step)].role is Role.ACT
+
+    def _step_ended(self, result: Result) -> None:
+        step = result.step
+        if step.phase is Phase.LOOK:
+            self.findings.looked(result, accepted=self.accept_drift)
+        elif self._is_last_reading(step):
+            self.findings.read_last(result, told=self.is_failed(step.unit))
+        else:
+            failed = self.now.ended(result)
+            self.findings.stepped_on(result)
+            if result.outcome is Outcome.OK:
+                self.failures.went_well(step.unit)
+            if self.rolling_back:
+                self._went_on_back(result, failed=failed)
+            elif failed:
+                kind = result.problem.kind if result.problem else None
+                said = result.said or (result.problem.text if result.problem else "")
+                self.failures.add(step.unit, Failure(kind, said))
+
+    def _went_on_back(self, result: Result, *, failed: bool) -> None:
+        """On the way back nobody is asked: what may be gone in a minute is tried again, in bounds; else it failed."""
+        step = result.step
+        spent_s = self.spent_s.get(step.unit, 0.0) + max(result.took_s, step.delay_s)
+        self.spent_s[step.unit] = spent_s
+        if not failed:
+            return
+        place = self.now.places[step.unit]
+        passing = result.problem is not None and result.problem.kind in TRANSIENT
+        if passing and spent_s < self.plan.policy.rollback_timeout_s:
+            self.now.retry(place, pausing=True)
+        else:
+            self.now.settle(place)
+
+    def is_failed(self, unit: str) -> bool:
+        """Whether the unit's last stage ended with it failed or unknown, as far as is known."""
+        run = self.runs.get(self.findings.home.get(unit, -1))
+        place = None if run is None else run.places.get(unit)
+        return run is not None and place is not None and run.outcome(place) in (Outcome.FAILED, Outcome.UNKNOWN)
+
+    def _resumed(self, fact: RunResumed) -> None:
+        self.accept_drift = fact.accept_drift
+        own = self.now.lose()
+        for step in own:
+            self.findings.lost(step)
+        self.lost = [*own, *self.findings.lose()]
+        for asked in self.questions.held.values():
+            self.failures.ask_again(asked.units)
+            if asked.cause.kind is CauseKind.CHANGED:
+                self.findings.untell(asked.units)
+        self.questions.held.clear()
+        self.looked_back = self.looked_back and self.back is not None
+        if fact.accept_drift:
+            self.findings.tell_of(list(self.findings.changed))
+        if not (self.closing or self.ending):
+            self.findings.begin_round(self.findings.known(()))
+
+    # What was decided
+
+    def _decision(self, fact: DecisionAsked | DecisionGrew | DecisionAnswered | DecisionWithdrawn) -> None:
+        match fact:
+            case DecisionAsked():
+                self.questions.asked(fact)
+                self._is_asked(fact.cause.kind, fact.cause.units)
+            case DecisionGrew():
+                self.questions.grew(fact)
+                self._is_asked(self.questions.open[fact.decision].cause.kind, fact.units)
+            case DecisionWithdrawn():
+                asked = self.questions.withdrawn(fact)
+                if asked.cause.kind in _ABOUT_FAILURES:
+                    self.failures.ask_again(asked.units)
+            case DecisionAnswered():
+                asked = self.questions.answered(fact)
+                if fact.answer.waited_s > LATE_S and fact.answer.choice not in _LEAVES_ALL:
+                    self._look_first(fact.decision, asked, fact.answer)
+                else:
+                    self._take(fact.decision, asked, fact.answer)
+
+    def _is_asked(self, kind: CauseKind, units: tuple[str, ...]) -> None:
+        if kind in _ABOUT_FAILURES:
+            self.failures.asked(units)
+        elif kind is CauseKind.CHANGED:
+            self.findings.tell_of(units)
+
+    def _look_first(self, number: int, asked: Asked, answer: Answer) -> None:
+        """The answer came late: before it counts, all units are looked at whose state the run knows; before anything
+        began, those that it would act on."""
+        self.questions.late[number] = (asked, answer)
+        if not self.findings.round_open:
+            busy = (step.unit for step in (*self.now.under_way.values(), *self.now.due.values()))
+            units = self.findings.known(busy) if self.stage >= 0 else self.findings.surveyed()
+            self.findings.begin_round(units)
+
+    def _take(self, number: int, asked: Asked, answer: Answer) -> None:
+        """Do what was answered. Of answers that came in together the first to end or to go back counts."""
+        if self.ending or (self.going_back and self.back is None):
+            return
+        match answer.choice:
+            case Choice.HOLD:
+                self.questions.held[number] = asked
+            case Choice.ABORT:
+                no_harm = asked.cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL)
+                self._end(called_off=no_harm or self.cancelled or self.stage < 0)
+            case Choice.ROLLBACK:
+                self.going_back = True
+                self.cancelled = False
+            case Choice.CONTINUE:
+                self._continue(asked.cause.kind)
+            case Choice.RETRY if asked.cause.kind is CauseKind.CHANGED:
+                self._act_again(asked.units)
+            case Choice.RETRY | Choice.SKIP | Choice.EXCLUDE:
+                self._take_failed(asked, answer)
+
+    def _act_again(self, units: Iterable[str]) -> None:
+        """Others moved *units*: those that the stage now was done with go again."""
+        for unit in units:
+            if unit in self.now.places and self.now.repeat(self.now.places[unit]):
+                self.findings.forget(unit)
+
+    def _take_failed(self, asked: Asked, answer: Answer) -> None:
+        """What becomes of units that failed."""
+        for unit in asked.units:
+            place = self.now.places.get(unit)
+            if place not in self.now.suspended or place is None:
+                continue
+            if answer.choice is Choice.RETRY:
+                self.now.retry(place, pausing=answer.source is Source.POLICY)
+            else:
+                self.now.settle(place)
+        self.failures.decided(asked.units, asked.cause.kind, answer)
+        if answer.choice is Choice.EXCLUDE:
+            hosts = [self.findings.units[unit].host for unit in asked.units]
+            self._exclude(dict.fromkeys(host for host in hosts if host is not None))
+
+    def _end(self, *, called_off: bool) -> None:
+        self.ending = True
+        self.called_off = called_off
+        self.cancelled = False
+        self.findings.todo = {}
+
+    def _continue(self, kind: CauseKind) -> None:
+        if kind is CauseKind.CANCELLED:
+            self.cancelled = False
+        elif kind is CauseKind.BUDGET:
+            self.failures.tally.begin_anew()
+        elif kind is CauseKind.APPROVAL or self.stage < 0:
+            self.approved = True
+
+    def _exclude(self, hosts: dict[str, None]) -> None:
+        """Do without *hosts*: what has not begun there never does, and what failed there is given up."""
+        if not hosts:
+            return
+        for host in hosts:
+            self.failures.exclude(host)
+        for place, node in enumerate(self.now.stage.nodes):
+            if node.unit.host in hosts:
+                self.now.exclude(place)
+                self.failures.forget(node.unit.id)
+                self.questions.without([node.unit.id])

@@ -1,0 +1,235 @@
+"""A run's state as JSON values, and back.
+
+Room: domain. What follows from the plan is not dumped; equal states dump equally.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
+from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.fact_codec import decode, encode
+from orchestrator.domain.facts import RollbackBegan, RunEnded, Strayed
+from orchestrator.domain.failing import Failures
+from orchestrator.domain.findings import Final, Findings
+from orchestrator.domain.folded import Folded
+from orchestrator.domain.judging import Failure
+from orchestrator.domain.open_questions import Asked, Questions
+from orchestrator.domain.results import Acted, Outcome, Phase, Step
+from orchestrator.domain.stage_run import Again, StageRun
+
+FLAGS = (
+    "run",
+    "stage",
+    "cancelled",
+    "window_closed",
+    "approved",
+    "accept_drift",
+    "going_back",
+    "looked_back",
+    "ending",
+    "called_off",
+    "closing",
+)
+
+
+def dump(folded: Folded) -> dict[str, Any]:
+    """See `RunState.dump`."""
+    return {
+        **{flag: getattr(folded, flag) for flag in FLAGS},
+        "orders": list(folded.orders),
+        "ended": folded.ended and asdict(folded.ended),
+        "back": encode(folded.back) if folded.back else None,
+        "lost": _steps(folded.lost),
+        "spent_s": dict(folded.spent_s),
+        "runs": [_run(folded.runs[number]) for number in sorted(folded.runs)],
+        "findings": _findings(folded.findings),
+        "failures": _failures(folded.failures),
+        "questions": _questions(folded.questions),
+    }
+
+
+def restore(folded: Folded, dumped: Mapping[str, Any]) -> None:
+    """Bring *folded*, a state of which nothing has happened yet, to where *dumped* was. Cost: O(nodes + edges)."""
+    if dumped["back"]:
+        back = decode(dumped["back"])
+        assert isinstance(back, RollbackBegan)
+        folded.back = back
+        folded.stages = (*folded.plan.stages, *back.stages)
+    for one in dumped["runs"]:
+        number = one["number"]
+        folded.now = folded.runs[number] = StageRun(number, folded.stages[number])
+        folded.findings.begin_stage(folded.stages[number])
+        _restore_run(folded.now, one)
+    for flag in FLAGS:
+        setattr(folded, flag, dumped[flag])
+    folded.orders = list(dumped["orders"])
+    folded.ended = RunEnded(**dumped["ended"]) if dumped["ended"] else None
+    folded.lost = _steps_again(dumped["lost"])
+    folded.spent_s = dict(dumped["spent_s"])
+    _restore_findings(folded.findings, dumped["findings"])
+    _restore_failures(folded.failures, dumped["failures"])
+    _restore_questions(folded.questions, dumped["questions"])
+
+
+def _steps(steps: Iterable[Step]) -> list[list[Any]]:
+    return [[step.stage, step.unit, step.phase, step.attempt, step.delay_s] for step in steps]
+
+
+def _steps_again(dumped: Iterable[list[Any]]) -> list[Step]:
+    return [Step(stage, unit, Phase(phase), attempt, delay_s) for stage, unit, phase, attempt, delay_s in dumped]
+
+
+def _run(run: StageRun) -> dict[str, Any]:
+    schedule = run.schedule
+    return {
+        "number": run.number,
+        "outcomes": list(schedule.outcomes),
+        "spared": sorted(schedule.spared),
+        "never": [place for place, never in enumerate(schedule.never) if never],
+        "under_way": _steps(run.under_way[place] for place in sorted(run.under_way)),
+        "due": _steps(run.due[place] for place in sorted(run.due)),
+        "suspended": [[place, run.suspended[place]] for place in sorted(run.suspended)],
+        "again": [[place, *_again(run.again[place])] for place in sorted(run.again)],
+        "attempts": [[place, run.attempts[place]] for place in sorted(run.attempts)],
+    }
+
+
+def _again(again: Again) -> list[Any]:
+    return [again.attempt, again.outcome, again.delay_s]
+
+
+def _restore_run(run: StageRun, dumped: Mapping[str, Any]) -> None:
+    """Whoever began has begun before anybody is settled, for what is settled may mean that others never begin."""
+    schedule = run.schedule
+    settled = {
+        place: Outcome(outcome)
+        for place, outcome in enumerate(dumped["outcomes"])
+        if outcome is not None and schedule.lives[place]
+    }
+    run.suspended = {place: Outcome(outcome) for place, outcome in dumped["suspended"]}
+    run.again = {place: Again(attempt, Outcome(was), delay_s) for place, attempt, was, delay_s in dumped["again"]}
+    run.attempts = {place: attempt for place, attempt in dumped["attempts"]}
+    run.under_way = {run.places[step.unit]: step for step in _steps_again(dumped["under_way"])}
+    run.due = {run.places[step.unit]: step for step in _steps_again(dumped["due"])}
+    for place in sorted({*settled, *run.suspended, *run.again, *run.under_way, *run.due}):
+        schedule.begin(place)
+    for place in sorted({*settled, *run.suspended, *run.again}):
+        schedule.suspend(place)
+    for place, outcome in settled.items():
+        schedule.settle(place, outcome)
+    for place, again in run.again.items():
+        schedule.again(place, last=again.delay_s > 0)
+    for place in dumped["never"]:
+        schedule.bar(place)
+    schedule.spared = set(dumped["spared"])
+
+
+def _strays(strays: Iterable[Strayed]) -> list[list[str]]:
+    return [[one.unit, one.left, one.found, one.why] for one in strays]
+
+
+def _by_unit(dumped: Iterable[list[str]]) -> dict[str, Strayed]:
+    return {fields[0]: Strayed(*fields) for fields in dumped}
+
+
+def _findings(found: Findings) -> dict[str, Any]:
+    return {
+        "left": dict(found.left),
+        "home": dict(found.home),
+        "touched": dict(found.touched),
+        "stepped": list(found.stepped),
+        "live": dict(found.live),
+        "todo": list(found.todo),
+        "looking": _steps(found.looking.values()),
+        "changed": _strays(found.changed.values()),
+        "told": dict(found.told),
+        "finals": [[unit, final and [final.found, final.said]] for unit, final in found.finals.items()],
+        "reading": _steps(found.reading.values()),
+        "strays_due": _strays(found.strays_due.values()),
+        "strayed": _strays(found.strayed),
+        "attempts": [[unit, phase, count] for (unit, phase), count in found.attempts.items()],
+    }
+
+
+def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
+    found.left = dict(dumped["left"])
+    found.home = dict(dumped["home"])
+    found.touched = {unit: Acted(acted) for unit, acted in dumped["touched"].items()}
+    found.stepped = dict.fromkeys(dumped["stepped"])
+    found.live = dict(dumped["live"])
+    found.todo = dict.fromkeys(dumped["todo"])
+    found.looking = {step.unit: step for step in _steps_again(dumped["looking"])}
+    found.changed = _by_unit(dumped["changed"])
+    found.told = dict(dumped["told"])
+    found.finals = {unit: final and Final(*final) for unit, final in dumped["finals"]}
+    found.reading = {step.unit: step for step in _steps_again(dumped["reading"])}
+    found.strays_due = _by_unit(dumped["strays_due"])
+    found.strayed = [Strayed(*fields) for fields in dumped["strayed"]]
+    found.attempts = {(unit, Phase(phase)): count for unit, phase, count in dumped["attempts"]}
+
+
+def _failures(failures: Failures) -> dict[str, Any]:
+    return {
+        "known": [[unit, one.kind, one.said, one.again] for unit, one in failures.known.items()],
+        "unjudged": list(failures.unjudged),
+        "used": [[rule, failures.used[rule]] for rule in sorted(failures.used)],
+        "failed": dict(failures.tally.failed),
+        "gone": list(failures.reach.gone),
+        "excluded": list(failures.excluded),
+    }
+
+
+def _restore_failures(failures: Failures, dumped: Mapping[str, Any]) -> None:
+    for unit, kind, said, again in dumped["known"]:
+        failures.known[unit] = Failure(None if kind is None else ProblemKind(kind), said, again)
+    failures.unjudged = dict.fromkeys(dumped["unjudged"])
+    failures.used.update({rule: count for rule, count in dumped["used"]})
+    for unit, service in dumped["failed"].items():
+        failures.tally.add(unit, service)
+    for host in dumped["excluded"]:
+        failures.exclude(host)
+    for host in dumped["gone"]:
+        failures.reach.lost(host)
+
+
+def _questions(questions: Questions) -> dict[str, Any]:
+    return {
+        "last": questions.last,
+        "open": [[number, *_asked(asked)] for number, asked in questions.open.items()],
+        "held": [[number, *_asked(asked)] for number, asked in questions.held.items()],
+        "late": [[number, asdict(answer), *_asked(asked)] for number, (asked, answer) in questions.late.items()],
+    }
+
+
+def _asked(asked: Asked) -> list[Any]:
+    cause = asked.cause
+    return [cause.kind, cause.said, cause.problem, cause.service, list(asked.units), list(asked.choices), asked.pauses]
+
+
+def _restore_questions(questions: Questions, dumped: Mapping[str, Any]) -> None:
+    questions.last = dumped["last"]
+    questions.open = {number: _asked_again(*fields) for number, *fields in dumped["open"]}
+    questions.held = {number: _asked_again(*fields) for number, *fields in dumped["held"]}
+    for number, answer, *fields in dumped["late"]:
+        questions.late[number] = (_asked_again(*fields), _answer(answer))
+
+
+def _asked_again(
+    kind: str, said: str, problem: str | None, service: str, units: list[str], choices: list[str], pauses: bool
+) -> Asked:
+    cause = Cause(
+        kind=CauseKind(kind), said=said, problem=None if problem is None else ProblemKind(problem), service=service
+    )
+    return Asked(cause, dict.fromkeys(units), tuple(map(Choice, choices)), pauses)
+
+
+def _answer(dumped: Mapping[str, Any]) -> Answer:
+    fields = {
+        **dumped,
+        "choice": Choice(dumped["choice"]),
+        "source": Source(dumped["source"]),
+        "approvals": tuple(dumped["approvals"]),
+    }
+    return Answer(**fields)
