@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 
 from orchestrator.domain.plan import Action, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.service import StartType, State
+from orchestrator.domain.way_back import stops_running
 
 _AT_BOOT = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED)
 
@@ -69,16 +70,17 @@ class NotVerified:
 class Preview:
     """A plan in words and figures; `dataclasses.asdict` of it is JSON.
 
-    `totals` counts units by what would happen, over all stages. `starts_at_boot` are units that a stop brings down and
-    a reboot would bring up again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are
-    units outside the choice that a start needs and that do not run. `guessed_share` is how much of the expected work
-    (0 to 1) rests on guesses.
+    `totals` counts units by what would happen, over all stages. `stops_running` is how many running units a way back
+    (a rollback, a restore) would stop. `starts_at_boot` are units that a stop brings down and a reboot would bring up
+    again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are units that a start needs and
+    does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests on guesses.
     """
 
     name: str
     action: Action
     stages: tuple[StagePreview, ...]
     totals: dict[str, int]
+    stops_running: int
     not_verified: tuple[NotVerified, ...]
     not_ready: tuple[str, ...]
     starts_at_boot: tuple[str, ...]
@@ -90,7 +92,8 @@ class Preview:
 
 def preview(plan: Plan) -> Preview:
     """What *plan* would do. Cost: O(nodes + edges)."""
-    stages = tuple(_stage(stage, first=number == 0) for number, stage in enumerate(plan.stages))
+    again = plan.action is Action.RESTART  # what it starts is what it has stopped
+    stages = tuple(_stage(stage, first=number == 0 or not again) for number, stage in enumerate(plan.stages))
     rows = [row for stage in stages for wave in stage.waves for row in wave]
     work_s = sum(row.expected_s for row in rows)
     guessed_s = sum(row.expected_s for row in rows if row.guessed)
@@ -99,6 +102,7 @@ def preview(plan: Plan) -> Preview:
         action=plan.action,
         stages=stages,
         totals=dict(Counter(str(row.what) for row in rows)),
+        stops_running=stops_running(plan) if plan.action in (Action.ROLLBACK, Action.RESTORE) else 0,
         not_verified=tuple(_not_verified(rows)),
         not_ready=tuple(
             row.unit

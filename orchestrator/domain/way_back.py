@@ -100,7 +100,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
 def rollback_plan(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool, name: str) -> Plan:
     """The way back as a plan of its own, for a run over *plan* that has ended.
 
-    Its snapshot is the live state: what is not known of a touched unit is not seen. It has no way back itself.
+    Its snapshot is the live state: what is not known, or was not looked at, is not seen. It has no way back itself.
     """
     way = way_back(plan, touched, accept_drift=accept_drift)
     return Plan(
@@ -181,9 +181,7 @@ def _as_now(stage: Stage, touched: Mapping[str, Touch]) -> Stage:
 
 
 def _seen_now(unit: Unit, touch: Touch | None) -> Unit:
-    if unit.seen is None or touch is None:
-        return unit
-    if not touch.live:
+    if unit.seen is None or touch is None or not touch.live:
         return replace(unit, seen=None)
     before = unit.seen
     now = ServiceStatus(

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
+from orchestrator.domain.plan import Action
 from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
@@ -61,12 +62,20 @@ def question(preview: Preview) -> str:
     hosts = len(set(acting.values()))
     if not acting:
         return "Nothing has to be moved; probe the gates all the same?"
-    return f"{preview.action.capitalize()} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}?"
+    asked = "Put back" if preview.action is Action.ROLLBACK else preview.action.capitalize()
+    return f"{asked} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}?"
+
+
+def stops_words(count: int) -> str:
+    """What has to be known before a way back is let go: `this STOPS 399 running units`."""
+    return f"this STOPS {plural(count, 'running unit')}"
 
 
 def render(preview: Preview, survey: Survey, console: Console) -> RenderableType:
     """The whole preview; bounded in columns by the console, and in rows by its number of services."""
     parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, nothing touched yet", style="bold")]
+    if preview.stops_running:
+        parts.append(Text(stops_words(preview.stops_running), style="bold red"))
     for stage in preview.stages:
         if stage.waves:
             parts += [Text(""), _stage(stage)]
@@ -196,6 +205,8 @@ def _doubts(preview: Preview) -> Iterator[Text]:
         yield Text("! ", style="bold red").append(text).append_text(_by_service(preview.ignored))
     if preview.not_ready:
         text = "outside the choice, needed, and not running (start them first): "
+        if preview.action is Action.ROLLBACK:
+            text = "not put back and not running, so that what needs them won't start: "
         yield Text("! ", style="bold red").append(text).append_text(_listed(preview.not_ready))
     for doubt in preview.not_verified:
         yield Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_by_service(doubt.units))

@@ -15,6 +15,7 @@ from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.preview import Preview, What, preview
 from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
+from orchestrator.domain.way_back import Touch, rollback_plan
 from orchestrator.interfaces import preview_view
 
 SHOP = draft(
@@ -160,3 +161,41 @@ def test_a_name_that_just_fits_its_column_stays_whole() -> None:
     assert {"orders@app-01", "orders@app-02", "sql@db-01"} <= set(text.split())
     assert "@ " not in text
     assert "@\n" not in text
+
+
+def test_a_rollback_says_first_what_it_would_stop_and_knows_only_what_was_looked_at() -> None:
+    touched = {
+        "orders@app-01": Touch(left="Running", live="Running"),
+        "broker@mq-01": Touch(left="Running", live="Paused"),
+        "sql@db-01": Touch(left="Running", live=""),
+    }
+    started = build(SHOP, Choice(), Action.START, survey(SHOP, State.STOPPED))
+    back = preview(rollback_plan(started, touched, accept_drift=False, name="shop"))
+    rows = {row.unit: (row.state, row.what) for wave in back.stages[0].waves for row in wave}
+    assert rows == {
+        "orders@app-01": (State.RUNNING, What.STOP),
+        "broker@mq-01": (State.PAUSED, What.PROBE_ONLY),
+        "sql@db-01": (None, What.STOP),
+    }
+    assert back.stops_running == 1
+    text = drawn(back, 200)
+    assert text.splitlines()[1] == "this STOPS 1 running unit"
+    assert "left alone: broker@mq-01: changed since: the run left it Running, and it is Paused" in text
+    assert preview_view.question(back) == "Put back 2 units on 2 hosts?"
+
+
+def test_a_restore_knows_in_both_directions_what_is_there_already() -> None:
+    before = build(SHOP, Choice(), Action.STOP, survey(SHOP, but={"orders@app-01": State.STOPPED})).stages[0].nodes
+    now = survey(SHOP, but={"sql@db-01": State.STOPPED})
+    plan = build(SHOP, Choice(), Action.RESTORE, now, before=[node.unit for node in before])
+    seen = preview(plan)
+    assert [[(row.unit, row.what) for wave in stage.waves for row in wave] for stage in seen.stages] == [
+        [("orders@app-01", What.STOP)],
+        [
+            ("sql@db-01", What.START),
+            ("broker@mq-01", What.ALREADY_THERE),
+            ("orders@app-02", What.ALREADY_THERE),
+        ],
+    ]
+    assert seen.stops_running == 1
+    assert preview_view.question(seen) == "Restore 2 units on 2 hosts?"

@@ -18,13 +18,12 @@ from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.carrying import Way, addresses, carry
-from orchestrator.interfaces.commands.decisions import answer, meant
+from orchestrator.interfaces.commands.decisions import answer, show_meant
 from orchestrator.interfaces.commands.found import Found
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn, look
 from orchestrator.interfaces.loading import load_again
 from orchestrator.interfaces.terminal import confirm, say
-from orchestrator.interfaces.theme import plural
 
 
 def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
@@ -55,7 +54,7 @@ def _of_open(state: Path, found: Found, going: GoOn, *, dry_run: bool) -> None:
         )
     number = asked[0].asked.decision
     if dry_run:
-        say(meant(found, Choice.ROLLBACK, number))
+        show_meant(found, Choice.ROLLBACK, number)
         return
     answer(state, found, Choice.ROLLBACK, decision=number, reason="", resume=True, going=going)
 
@@ -105,10 +104,12 @@ def _check(run: str, back: Rollback) -> None:
 
 def _warn(back: Rollback, *, shown: bool) -> None:
     """What has to be known before it is done; *shown*: the preview was, which names what is left alone."""
+    if shown:
+        return
     stopped = stops_running(back.plan)
     if stopped:
-        say(f"this STOPS {plural(stopped, 'running unit')}")
-    if back.changed_since and not shown:
+        say(preview_view.stops_words(stopped))
+    if back.changed_since:
         say(f"not put back:\n{_listed(back.changed_since)}")
 
 
