@@ -88,6 +88,11 @@ class Folded:
         return self.back is not None or self.plan.action is Action.ROLLBACK
 
     @property
+    def turned(self) -> bool:
+        """Whether the run goes back and no stage of the way back began yet: the one that was is over as it stands."""
+        return self.back is not None and self.stage < len(self.plan.stages)
+
+    @property
     def idle(self) -> bool:
         """Whether no step is under way or due at once."""
         now, found = self.now, self.findings

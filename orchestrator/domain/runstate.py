@@ -219,7 +219,7 @@ class RunState:
         folded, now = self._folded, self._folded.now
         for step in now.due_now():
             self._follow(facts, StepIntended(step))
-        if self._leaving or folded.closing or folded.paused:
+        if self._leaving or folded.closing or folded.paused or folded.turned:
             return
         while (place := now.schedule.next_node()) is not None:
             if self._too_late_to_stop(place):
@@ -244,7 +244,7 @@ class RunState:
         if self._leaving:
             self._turn_back(facts)
             return True
-        if folded.paused or folded.now.suspended:
+        if folded.paused or (folded.now.suspended and not folded.turned):
             return False
         number = folded.next_stage
         if number is None:
