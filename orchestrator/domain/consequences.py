@@ -1,0 +1,207 @@
+"""What each answer to an open decision would mean, told before it is given.
+
+Room: domain. Nothing is guessed from the graph: a twin of the run's state is given the answer, and is played to its end
+with steps that all go well and take as long as expected. So what is shown is what the run itself would do.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
+from orchestrator.domain.facts import DecisionAnswered, RollbackBegan, StepEnded, StepIntended, Strayed
+from orchestrator.domain.plan import Node, Plan, Role, Unit
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import RunState
+from orchestrator.domain.service import State
+from orchestrator.domain.way_back import home, in_words
+
+_MOVES = (Phase.START, Phase.STOP)
+_LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
+_GOES_ON = {
+    CauseKind.APPROVAL: "begins the run",
+    CauseKind.CANCELLED: "goes on as if nobody had cancelled",
+    CauseKind.BUDGET: "goes on with the rest, and counts failures anew",
+    CauseKind.CHANGED: "goes on, and leaves what others moved as it is",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consequence:
+    """What one answer would mean if all goes well from there.
+
+    `said` is one sentence. `units` are those that would be started or stopped, in the order in which they would begin;
+    `expected_s` is how long that takes. `stays_down` are those that would not run at the end, although they ran before
+    the run, or it was to start them. `warning` is what to know before saying so; "" if there is nothing.
+    """
+
+    choice: Choice
+    said: str
+    units: tuple[str, ...] = ()
+    expected_s: float = 0.0
+    stays_down: tuple[str, ...] = ()
+    warning: str = ""
+
+
+def consequences(state: RunState, decision: int) -> tuple[Consequence, ...]:
+    """What each choice of an open *decision* would mean, in the order in which they are offered.
+
+    Raises:
+        KeyError: no such decision is open.
+    Cost: for each choice that acts, that of a run of what is left, without its waiting.
+    """
+    asked = state.open[decision]
+    return tuple(_consequence(state, decision, asked.cause, choice) for choice in asked.choices)
+
+
+def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -> Consequence:
+    if choice in _LEAVES_ALL:
+        down = _down(state.plan, state.left, choice)
+        return Consequence(choice=choice, said=_left_so(choice, cause), stays_down=down)
+    twin = _Twin(state)
+    twin.play(DecisionAnswered(decision=decision, answer=Answer(choice=choice, source=Source.PERSON, by="")))
+    back = choice is Choice.ROLLBACK
+    return Consequence(
+        choice=choice,
+        said=_put_back(twin) if back else _gone_on(twin, cause, choice),
+        units=tuple(twin.moved),
+        expected_s=twin.now_s,
+        stays_down=_down(state.plan, twin.state.left, choice),
+        warning="; ".join(_warnings(twin)) if back else "",
+    )
+
+
+class _Twin:
+    """A copy of a run's state that is played forward. `moved` are the units that it starts or stops, in order;
+    `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves."""
+
+    def __init__(self, state: RunState) -> None:
+        self.state = RunState.load(state.plan, state.dump())
+        self.now_s = 0.0
+        self.moved: dict[str, None] = {}
+        self.stopped = 0
+        self.unread: list[str] = []
+        self.not_back: tuple[Strayed, ...] = ()
+        self._ends: list[tuple[float, int, Step]] = []
+        self._count = 0
+        self._nodes: list[Mapping[str, Node]] = []
+
+    def play(self, answered: DecisionAnswered) -> None:
+        """Give the answer, and go on until nothing is left but what others have to decide."""
+        self._issue(self.state.under_way)
+        self.state.apply(answered)
+        while True:
+            facts = self.state.decide()
+            for fact in facts:
+                if isinstance(fact, RollbackBegan):
+                    self.not_back = fact.changed_since
+            steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
+            self._note(steps)
+            self._issue(steps)
+            if not self._ends:
+                return
+            self.now_s, _, step = heappop(self._ends)
+            self.state.apply(StepEnded(self._result(step)))
+
+    def _issue(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            self._count += 1
+            heappush(self._ends, (self.now_s + self._takes_s(step), self._count, step))
+
+    def _note(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            left = self.state.left.get(step.unit, "")
+            if step.phase in _MOVES and left != self._goal(step):
+                self.moved[step.unit] = None
+                self.stopped += step.phase is Phase.STOP and left not in ("", State.STOP_PENDING)
+                self.unread += [] if left else [step.unit]
+
+    def _takes_s(self, step: Step) -> float:
+        """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
+        moves = step.phase in _MOVES and self.state.left.get(step.unit, "") != self._goal(step)
+        return self._node(step).expected_s if moves else 0.0
+
+    def _result(self, step: Step) -> Result:
+        """A look, and the reading at the end, find a unit where it was left; all else brings it to its goal."""
+        left = self.state.left.get(step.unit, "")
+        last = step.phase is Phase.READ and self._node(step).role is Role.ACT
+        if step.phase is Phase.LOOK or last:
+            return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
+        if step.phase is Phase.GATE:
+            return Result(step=step, outcome=Outcome.OK)
+        goal = self._goal(step)
+        acted = Acted.YES if step.phase in _MOVES and left != goal else Acted.NO
+        return Result(step=step, outcome=Outcome.OK, acted=acted, before=left, after=goal)
+
+    def _goal(self, step: Step) -> State:
+        goal: State = self.state.stages[step.stage].goal
+        return goal
+
+    def _node(self, step: Step) -> Node:
+        while len(self._nodes) <= step.stage:
+            stage = self.state.stages[len(self._nodes)]
+            self._nodes.append({node.unit.id: node for node in stage.nodes})
+        return self._nodes[step.stage][step.unit]
+
+
+def _goals(plan: Plan) -> dict[str, tuple[Unit, State]]:
+    """The units that *plan* acts on, and where it brings them in the end."""
+    return {
+        node.unit.id: (node.unit, stage.goal) for stage in plan.stages for node in stage.nodes if node.role is Role.ACT
+    }
+
+
+def _down(plan: Plan, left: Mapping[str, str], choice: Choice) -> tuple[str, ...]:
+    """The units that would not run, of those that ran before or (unless all is put back) were to run after."""
+    back, leaves = choice is Choice.ROLLBACK, choice in _LEAVES_ALL
+    return tuple(
+        name
+        for name, (unit, goal) in _goals(plan).items()
+        if left.get(name) != State.RUNNING
+        and ((goal is State.RUNNING and not back) or (home(unit) is State.RUNNING and (back or leaves)))
+    )
+
+
+def _left_so(choice: Choice, cause: Cause) -> str:
+    if choice is Choice.HOLD:
+        return "leaves all as it is and parks the run, which keeps its locks and asks again when it is resumed"
+    ends = "cancelled, exit 5" if cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL) else "failed, exit 1"
+    return f"leaves all as it is and ends the run ({ends}); orch rollback can still put it back later"
+
+
+def _put_back(twin: _Twin) -> str:
+    if not twin.moved:
+        return "ends the run: nothing has to be put back"
+    return f"puts {_units(twin.moved)} back to the state before the run"
+
+
+def _warnings(twin: _Twin) -> Iterable[str]:
+    if twin.stopped:
+        yield f"this STOPS {twin.stopped} running unit{'s' * (twin.stopped != 1)}"
+    if twin.unread:
+        yield f"the state of {_units(twin.unread)} is not known: it is read first"
+    for strayed in twin.not_back:
+        yield f"{strayed.unit} is not put back: {in_words(strayed)}"
+
+
+def _gone_on(twin: _Twin, cause: Cause, choice: Choice) -> str:
+    if choice is Choice.RETRY:
+        return f"does {_names(cause.units)} again, and then goes on with what waits for that"
+    if choice not in (Choice.SKIP, Choice.EXCLUDE):
+        return _GOES_ON[cause.kind]
+    what = f"leaves {_names(cause.units)} and all that waits for that"
+    if choice is Choice.EXCLUDE:
+        what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
+    left = twin.state.left
+    short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if left.get(unit) != goal]
+    return f"{what}, and goes on with the rest; {_units(short)} would not be where the run was to bring them"
+
+
+def _units(names: Collection[str]) -> str:
+    return f"{len(names)} unit{'s' * (len(names) != 1)}"
+
+
+def _names(names: Iterable[str]) -> str:
+    """`orders@app-02 and 3 more`."""
+    first, *others = names
+    return f"{first} and {len(others)} more" if others else first
