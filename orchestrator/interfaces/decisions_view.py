@@ -1,18 +1,21 @@
 """`orch decisions`: what waits for an answer, for people and as JSON. No plan is read for it."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decision_log import answerer, headline
 from orchestrator.domain.durations import spoken
 from orchestrator.engine.ports import OpenDecision, Vote
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import MEANS, who_may
-from orchestrator.interfaces.theme import QUIET_STYLE, aligned, below, moment, safe
+from orchestrator.interfaces.theme import QUIET_STYLE, aligned, below, moment, plural, safe
 
 
 def waiting(found: Sequence[OpenDecision], now: float) -> RenderableType:
@@ -43,10 +46,15 @@ def _about(one: OpenDecision) -> Iterator[RenderableType]:
     if one.asked.pauses:
         yield below(Text("nothing new begins until it is answered", style=QUIET_STYLE))
     yield below(safe(who_may(one.approval, one.requester)))
+    yield from said_so_far(one)
+
+
+def said_so_far(one: OpenDecision) -> Iterator[RenderableType]:
+    """Who said what to it, and whether that settles it."""
     for vote in one.votes:
         yield below(safe(in_words(vote)))
     if one.settled is not None:
-        said = f"answered: {one.settled.choice}, by {answerer(one.settled)}; nobody holds the run"
+        said = f"answered: {one.settled.choice}, by {answerer(one.settled)}; the run has not taken it up yet"
         yield below(safe(said, "bold"))
         yield below(Text(f"orch resume {one.run}", style="bold"))
 
@@ -66,12 +74,30 @@ def _choices(one: OpenDecision) -> list[Text]:
     return aligned(rows)
 
 
-def waiting_json(found: Sequence[OpenDecision], now: float) -> str:
-    """The same as `{"decisions": [...]}`; times in ISO 8601, UTC."""
-    return json.dumps({"decisions": [_as_json(one, now) for one in found]})
+def foretold(one: Consequence) -> RenderableType:
+    """What an answer would do, whole: every unit in its order, how long, what stays down, what to beware of."""
+    lines: list[RenderableType] = [Text.assemble((f"{one.choice}  ", "bold"), clean(one.said))]
+    if one.units:
+        took = f", about {spoken(one.expected_s)}" if one.expected_s >= 1 else ""
+        lines.append(below(safe(f"{plural(len(one.units), 'unit')}{took}, in this order: {', '.join(one.units)}")))
+    if one.stays_down:
+        lines.append(below(safe(f"stays down: {', '.join(one.stays_down)}", "yellow")))
+    if one.warning:
+        lines.append(below(safe(one.warning, "bold red")))
+    return Group(*lines)
 
 
-def _as_json(one: OpenDecision, now: float) -> dict[str, object]:
+NOTHING_FORESEEN: Mapping[int, Sequence[Consequence]] = MappingProxyType({})
+
+
+def waiting_json(
+    found: Sequence[OpenDecision], now: float, foreseen: Mapping[int, Sequence[Consequence]] = NOTHING_FORESEEN
+) -> str:
+    """The same as `{"decisions": [...]}`, times in ISO 8601, UTC; *foreseen*: by decision, what answers would do."""
+    return json.dumps({"decisions": [_as_json(one, now, foreseen.get(one.asked.decision)) for one in found]})
+
+
+def _as_json(one: OpenDecision, now: float, foreseen: Sequence[Consequence] | None) -> dict[str, object]:
     cause, settled = one.asked.cause, one.settled
     at = datetime.fromtimestamp(one.asked_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {
@@ -93,5 +119,6 @@ def _as_json(one: OpenDecision, now: float) -> dict[str, object]:
         "min_approvals": one.approval.min_approvals,
         "not_requester": one.approval.not_requester,
         "votes": [{"choice": vote.choice, "by": vote.by, "reason": vote.reason} for vote in one.votes],
+        **({} if foreseen is None else {"consequences": [asdict(each) for each in foreseen]}),
         "settled": settled and {"choice": settled.choice, "by": settled.by, "reason": settled.reason},
     }

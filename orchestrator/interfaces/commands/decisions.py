@@ -1,12 +1,18 @@
 """`orch decisions | decide`: what waits for an answer, and answering it from anywhere that shares the state folder."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.console import RenderableType
+from rich.text import Text
+
 from orchestrator import state_wiring, wiring
+from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.domain.facts import StepEnded
+from orchestrator.domain.results import Outcome
 from orchestrator.engine.jobs import answering
 from orchestrator.engine.jobs.asking import still_missing
 from orchestrator.engine.ports import OpenDecision, Tally, Vote
@@ -15,7 +21,7 @@ from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import Found, find
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn, go_on, look
-from orchestrator.interfaces.decision_words import MEANS
+from orchestrator.interfaces.question_view import Asked, in_short, question
 from orchestrator.interfaces.terminal import confirm, err, out, print_json, say
 
 
@@ -23,13 +29,12 @@ def decisions(*, run: str | None, json: bool, state_dir: Path | None) -> None:
     """Print what waits; of one run, what each answer would do."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        if run is not None:
-            found = asyncio.run(look(state, run))
-            waiting, now = found.open, found.now
-        else:
-            waiting, now = asyncio.run(_open(state))
+        found = asyncio.run(look(state, run)) if run is not None else None
+        waiting, now = (found.open, found.now) if found else asyncio.run(_open(state))
         if json:
-            print_json(decisions_view.waiting_json(waiting, now))
+            print_json(decisions_view.waiting_json(waiting, now, _foreseen(found) if found else {}))
+        elif found is not None and found.open:
+            out().print(*_in_full(found), sep="\n")
         else:
             out().print(decisions_view.waiting(waiting, now))
 
@@ -86,16 +91,47 @@ def _shown(found: Found, choice: Choice, decision: int | None, going: GoOn) -> s
     if asked is None or choice not in asked.asked.choices or (decision is None and len(left) > 1):
         return ""  # the store refuses it, and says why
     err().print(decisions_view.heading(asked, found.now))
-    shown = meant(found, choice, asked.asked.decision)
-    say(shown)
+    shown = show_meant(found, choice, asked.asked.decision)
     if not going.yes and not confirm(f"{str(choice).capitalize()}?"):
         raise Declined("nothing was decided", hint=f"orch decisions {found.run} shows what each answer would do")
     return shown
 
 
-def meant(found: Found, choice: Choice, decision: int) -> str:
-    """What *choice* would do, in words."""
-    return f"decision {decision} of run {found.run}, {choice}: {MEANS[choice]}"
+def show_meant(found: Found, choice: Choice, decision: int) -> str:
+    """Show on stderr what *choice* would do as things are: all units in their order. Returns it in short."""
+    meant = next(one for one in consequences(found.state(), decision) if one.choice is choice)
+    err().print(decisions_view.foretold(meant))
+    return in_short(meant, choice)
+
+
+def _foreseen(found: Found) -> dict[int, Sequence[Consequence]]:
+    state = found.state()
+    return {one.asked.decision: consequences(state, one.asked.decision) for one in found.open}
+
+
+def _in_full(found: Found) -> Iterator[RenderableType]:
+    """Each open decision as the run's own terminal asks it, who said what, and what to type."""
+    ends = {
+        stamped.fact.result.step.unit: stamped.fact.result
+        for stamped in found.facts
+        if isinstance(stamped.fact, StepEnded) and stamped.fact.result.outcome is not Outcome.OK
+    }
+    foreseen = _foreseen(found)
+    for one in found.open:
+        number = one.asked.decision
+        asked = Asked(
+            question=found.timeline.decisions.all[number],
+            foreseen=foreseen[number],
+            ends=ends,
+            approval=one.approval,
+            requester=one.requester,
+            behind=0,
+        )
+        yield decisions_view.heading(one, found.now)
+        yield question(asked)
+        yield from decisions_view.said_so_far(one)
+        typed = f" --decision {number}" if len(found.open) > 1 else ""
+        yield Text(f"orch decide {found.run} ANSWER{typed}", style="bold")
 
 
 async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tuple[Tally, Found]:

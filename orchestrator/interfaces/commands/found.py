@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import RunBegan, Stamped
 from orchestrator.domain.locks import InTheWay, holds_nothing, still_held
+from orchestrator.domain.runstate import RunState
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import Holding, OpenDecision
@@ -35,6 +36,13 @@ class Found:
     def alive(self) -> bool:
         """Whether a process carries it."""
         return self.holding is not None and self.holding.alive is True
+
+    def state(self) -> RunState:
+        """What the run itself knows, folded anew. Cost: O(plan + facts)."""
+        state = RunState.begin(self.began.plan)
+        for stamped in self.facts:
+            state.apply(stamped.fact)
+        return state
 
     def free(self) -> None:
         """Raises BadInput of a run that has ended, Locked of one that a living process carries."""
