@@ -236,20 +236,26 @@ class StageProgress:
     def close(self, why: str) -> list[Track]:
         """The stage is over: what still waits was not touched, because of a unit that it needs, or because of *why*.
 
-        What was lost with its process is unknown; these are returned.
+        What was to go again is as it was before; what was lost with its process is unknown. These are returned.
         """
-        lost = []
         for unit in self.suspended:
             self._outcomes[self._indices[unit]] = False
+        bad = []
+        for index, track in enumerate(self._nodes):
+            if track is not None and track.standing is Standing.WAITING and (track.lost or track.result):
+                track.why = LOST if track.lost else "it was to be done again"
+                ended = _ENDED[track.result.outcome] if track.result else Standing.UNKNOWN
+                self._stand(track, ended)
+                self._outcomes[index] = ended is Standing.OK
+                bad += [] if ended is Standing.OK else [track]
         causes = self._causes()
         for index, track in enumerate(self._nodes):
             if track is not None and track.standing is Standing.WAITING:
-                track.why = LOST if track.lost else causes[index] or why
-                self._stand(track, Standing.UNKNOWN if track.lost else Standing.UNTOUCHED)
-                lost += [track] if track.lost else []
+                track.why = causes[index] or why
+                self._stand(track, Standing.UNTOUCHED)
         self.suspended.clear()
         self.ready = 0
-        return lost
+        return bad
 
     def waits(self, *, most: int, held_by: int) -> list[Wait]:
         """What waits for what, at most *most* of it, with at most *held_by* of the units that are waited for.

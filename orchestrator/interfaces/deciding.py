@@ -4,9 +4,11 @@ A word or a letter, a reason, and for what moves or leaves out much a preview an
 meanwhile takes the question away, and is said.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decision_log import DecisionLog
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.facts import (
@@ -18,13 +20,18 @@ from orchestrator.domain.facts import (
     Stamped,
     StepEnded,
 )
+from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Result
+from orchestrator.domain.runstate import RunState
+from orchestrator.domain.survey import Survey
+from orchestrator.domain.way_back import Touch, rollback_plan
 from orchestrator.engine.jobs.asking import Query
 from orchestrator.engine.ports import Vote
+from orchestrator.interfaces import preview_view
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, listed
-from orchestrator.interfaces.question_view import LETTERS, Asked, Foreseen, in_short, named, question, understood
+from orchestrator.interfaces.question_view import LETTERS, Asked, in_short, named, question, understood
 from orchestrator.interfaces.terminal import err, say
 from orchestrator.interfaces.theme import plural
 
@@ -103,14 +110,14 @@ class Decider:
         if query.said:
             say(query.said)
         else:
-            self._show(query)
+            await self._show(query)
         while True:
             choices = self._log.all[query.decision].choices
             letters = "/".join(letter for letter, choice in LETTERS.items() if choice in choices)
             typed = await self._line(f"decision {query.decision}, your answer [{letters}; Enter: show it again]: ")
             choice = understood(typed, choices)
             if not typed.strip():
-                self._show(query)
+                await self._show(query)
             elif choice is None:
                 say(f"{typed.strip()!r} is none of {listed(choices)}")
             elif (vote := await self._vote(query, choice)) is not None:
@@ -118,7 +125,11 @@ class Decider:
 
     async def _vote(self, query: Query, choice: Choice) -> Vote | None:
         """The vote for *choice*; None if the person thought better of it."""
-        one = self._foreseen(query).get(choice)
+        one = (await self._foreseen(query)).get(choice)
+        if choice is Choice.ROLLBACK:
+            self._preview(query)
+        elif one is not None and choice in CONFIRMED:
+            say(f"{one.said}: {', '.join(one.units)}")
         reason = await self._line("why, for the record (may be empty): ")
         if choice in CONFIRMED:
             sure = await self._line(f"{CONFIRMED[choice]} [y/N] ")
@@ -134,12 +145,12 @@ class Decider:
             raise EOFError
         return line
 
-    def _show(self, query: Query) -> None:
+    async def _show(self, query: Query) -> None:
         began = self._began
         assert began is not None
         asked = Asked(
             question=self._log.all[query.decision],
-            foreseen=tuple(self._foreseen(query).values()),
+            foreseen=tuple((await self._foreseen(query)).values()),
             ends=self._ends,
             approval=began.plan.policy.approval,
             requester=began.requester,
@@ -148,5 +159,16 @@ class Decider:
         with suppress(OSError):  # nobody may look
             err().print(question(asked))
 
-    def _foreseen(self, query: Query) -> dict[Choice, Foreseen]:
-        return {}
+    async def _foreseen(self, query: Query) -> dict[Choice, Consequence]:
+        """What would follow from each answer now. Large plans take seconds: the run goes on meanwhile."""
+        twin = RunState.load(query.state.plan, query.state.dump())
+        if query.decision not in twin.open:
+            return {}  # answered in this moment
+        return {one.choice: one for one in await asyncio.to_thread(consequences, twin, query.decision)}
+
+    def _preview(self, query: Query) -> None:
+        """The way back as it would be gone now, unit by unit."""
+        state = query.state
+        touched = {unit: Touch(state.left[unit], state.left[unit]) for unit in state.touched}
+        plan = rollback_plan(state.plan, touched, accept_drift=False, name=f"the way back of {state.plan.name}")
+        preview_view.show(preview(plan), Survey({}), json=False, to_person=True)

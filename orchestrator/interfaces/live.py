@@ -33,7 +33,11 @@ class LiveView:
         self._ahead_s = 0.0
         self._lock = threading.Lock()
         self._closed = self._paused = False
-        self._live = Live(self, console=console, refresh_per_second=PICTURES_PER_S, transient=True)
+        self._live = self._picture()
+
+    def _picture(self) -> Live:
+        """One that knows of no lines yet: a stopped one would draw over what was said since."""
+        return Live(self, console=self._console, refresh_per_second=PICTURES_PER_S, transient=True)
 
     def fact(self, stamped: Stamped) -> None:
         """See `View.fact`."""
@@ -57,6 +61,7 @@ class LiveView:
         self._paused = True
         with suppress(OSError):
             self._live.stop()
+        self._live = self._picture()
 
     def resume(self) -> None:
         """See `View.resume`."""

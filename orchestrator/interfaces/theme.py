@@ -28,6 +28,7 @@ VERDICT_STYLES: Mapping[str, str] = {
     "rolled back": "bold yellow",
     "rollback incomplete": "bold red",
     "cancelled": "bold yellow",
+    "closed": "bold yellow",
     "parked": "bold yellow",
 }
 DECISION_STYLE = "bold black on yellow"

@@ -9,12 +9,22 @@ from fake_run import SMALL, facts, fleet, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nights import Night, failing, going_back, incomplete, parked, rolled_back
-from scripted_work import ScriptedWork, scripts
+from scripted_work import Decision, ScriptedWork, scripts
 from stages import plan, stages
 from virtual_time import run_virtual
 
 from orchestrator.domain.decisions import CauseKind, Choice
-from orchestrator.domain.facts import Fact, OrderTaken, RunBegan, RunEnded, StageBegan, Stamped, StepIntended, Strayed
+from orchestrator.domain.facts import (
+    DecisionAsked,
+    Fact,
+    OrderTaken,
+    RunBegan,
+    RunEnded,
+    StageBegan,
+    Stamped,
+    StepIntended,
+    Strayed,
+)
 from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.runstate import UNREAD, RunState, Standing
@@ -174,12 +184,31 @@ def test_the_estimate_starts_at_the_plans_and_falls_to_nothing() -> None:
 PLANS = st.builds(plan, stages()) | st.builds(plan, stages(goal=State.STOPPED), stages())
 
 
+ANSWERS = st.lists(st.sampled_from([choice for choice in Choice if choice is not Choice.HOLD]), max_size=4)
+
+
+def answers(wanted: list[Choice]) -> Callable[[DecisionAsked], Decision]:
+    """What to answer to one decision after the other, where it is offered; in the end, abort."""
+    left = list(wanted)
+
+    def decide(asked: DecisionAsked) -> Decision:
+        choice = left.pop(0) if left else Choice.ABORT
+        return Decision(choice if choice in asked.choices else Choice.ABORT, after_s=1.5)
+
+    return decide
+
+
 @settings(max_examples=100, deadline=None)
-@given(data=st.data(), any_plan=PLANS, cancel_at_s=st.none() | st.sampled_from([0.0, 1.0, 4.0]))
+@given(
+    data=st.data(),
+    any_plan=PLANS,
+    cancel_at_s=st.none() | st.sampled_from([0.0, 1.0, 4.0]),
+    wanted=ANSWERS,
+)
 def test_the_timeline_of_any_run_tells_what_the_conductor_did(
-    data: st.DataObject, any_plan: Plan, cancel_at_s: float | None
+    data: st.DataObject, any_plan: Plan, cancel_at_s: float | None, wanted: list[Choice]
 ) -> None:
-    work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s)
+    work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s, decide=answers(wanted))
     state = run_virtual(conduct(any_plan, RunState.begin(any_plan), work.ports))
     timeline = Timeline()
     began = RunBegan(run="r", plan=any_plan, requester="", controller="")
@@ -194,7 +223,9 @@ def test_the_timeline_of_any_run_tells_what_the_conductor_did(
             assert all(count >= 0 for row in stage.rows.values() for count in row.counts.values())
     assert timeline.checking == 0
     assert not timeline.under_way(1)
-    assert bool(timeline.halted) == (state.halted is not None or bool(timeline.orders))
+    assert not timeline.decisions.open
+    assert timeline.touched() == list(state.touched) or state.rolling_back
+    assert (timeline.back_from is not None) == state.rolling_back
     if state.stage >= 0:
         for track in timeline.stages[state.stage].tracks.values():
             assert track.standing == state.standing(track.unit)
