@@ -7,7 +7,7 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import Stamped, Strayed
 from orchestrator.domain.plan import Plan, Unit
 from orchestrator.domain.planning.observed import questions_about
-from orchestrator.domain.runstate import RunState
+from orchestrator.domain.runstate import RunState, fold
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 from orchestrator.engine.jobs.resuming import began_of
@@ -45,9 +45,7 @@ async def plan_rollback(
         BadInput: there is no such run, or it has not ended.
     """
     began = began_of(run, facts)
-    state = RunState.begin(began.plan)
-    for stamped in facts:
-        state.apply(stamped.fact)
+    state = fold(stamped.fact for stamped in facts)
     if state.ended is None:
         raise BadInput(
             f"run {run} has not ended: its rollback is an answer to what it asks",
@@ -64,10 +62,9 @@ async def plan_rollback(
 
 def touched_hosts(run: str, facts: Sequence[Stamped]) -> tuple[str, ...]:
     """The hosts that a rollback of *run* has to reach, in plan order. Raises BadInput if there is no such run."""
-    state = RunState.begin(began_of(run, facts).plan)
-    for stamped in facts:
-        state.apply(stamped.fact)
-    return tuple(dict.fromkeys(unit.host for unit in touched_units(state) if unit.host is not None))
+    began_of(run, facts)
+    units = touched_units(fold(stamped.fact for stamped in facts))
+    return tuple(dict.fromkeys(unit.host for unit in units if unit.host is not None))
 
 
 def touched_units(state: RunState) -> list[Unit]:

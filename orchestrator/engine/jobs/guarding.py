@@ -66,5 +66,8 @@ class _GuardedServices:
     async def facts(self) -> HostFacts:
         return await self._services.facts()
 
+    def booted_at(self) -> float | None:
+        return self._services.booted_at()
+
     async def aclose(self) -> None:
         await self._services.aclose()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import RunBegan, RunEnded, RunResumed, Stamped
-from orchestrator.domain.runstate import EXIT_CODES, RunState, Verdict
+from orchestrator.domain.runstate import EXIT_CODES, Verdict, fold
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.journey import Audience, Ending, Journey, Watch
 from orchestrator.engine.jobs.world import Books, Header, World
@@ -58,13 +58,11 @@ async def close(run: str, books: Books, *, reason: str, header: Header) -> Endin
     """
     lease = await books.locks.take_over(run, header.owner)
     facts = await books.journal.read(run)
-    state = RunState.begin(began_of(run, facts).plan)
-    for stamped in facts:
-        state.apply(stamped.fact)
+    began_of(run, facts)
     ended = RunEnded(
-        verdict="closed",
-        exit_code=EXIT_CODES[Verdict.FAILED],
-        counts=state.verdict().counts,
+        verdict=Verdict.CLOSED.value,
+        exit_code=EXIT_CODES[Verdict.CLOSED],
+        counts=fold(stamped.fact for stamped in facts).verdict().counts,
         said=f"closed by {header.requester}: {reason}",
     )
     written = await books.journal.append(run, [ended], lease=lease)

@@ -60,6 +60,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurv
             return HostSurvey(
                 host=host,
                 readings=tuple(readings),
+                booted_at=hosts.services(host).booted_at(),
                 detour=hosts.detour(host),
                 transport=hosts.transport(host),
                 clustered=owned,

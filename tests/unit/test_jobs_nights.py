@@ -1,0 +1,369 @@
+"""Nights that go badly, through the use cases: questions, parking, kills, takeovers, full disks, the way back."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from bookkeeping import BEGAN_AT, UNITS, Shop, Told, books
+from virtual_time import in_virtual_time
+
+from orchestrator.adapters.memory.fleet import Fault
+from orchestrator.adapters.memory_journal import MemoryJournal
+from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.errors import BadInput, Locked, OrchError, Problem, ProblemKind
+from orchestrator.domain.facts import (
+    DecisionAnswered,
+    Fact,
+    OrderTaken,
+    RunBegan,
+    RunEnded,
+    RunParked,
+    RunResumed,
+    Stamped,
+)
+from orchestrator.domain.plan import Action
+from orchestrator.domain.policy import Approval, Notice, OnTimeout, Policy, Window
+from orchestrator.domain.service import Control, State
+from orchestrator.engine.jobs.answering import cancel
+from orchestrator.engine.jobs.going_back import plan_rollback
+from orchestrator.engine.jobs.resuming import close
+from orchestrator.engine.jobs.world import Books
+from orchestrator.engine.ports import LEASE_S, Lease, Order
+
+ALL_DOWN = dict.fromkeys(UNITS, "Stopped")
+REFUSED = Problem(ProblemKind.REFUSED, "Zugriff verweigert", code=5)
+
+
+def refusing(shop: Shop, *, host: str = "app-01") -> None:
+    """The orders of *host* refuse to be stopped."""
+    shop.fleet.service("orders", host).refuses[Control.STOP] = REFUSED
+
+
+def willing(shop: Shop, *, host: str = "app-01") -> None:
+    """They don't any more."""
+    shop.fleet.service("orders", host).refuses.clear()
+
+
+@in_virtual_time
+async def test_without_a_terminal_a_run_parks_keeps_its_locks_and_goes_on_after_the_answer() -> None:
+    shop = Shop(policy=Policy(notify=(Notice(url="mailto://a"),)))
+    refusing(shop)
+    ending = await shop.run(await shop.plan())
+    assert (ending.exit_code, ending.ended, ending.waiting) == (6, None, (1,))
+    assert isinstance(await shop.last(), RunParked)
+    assert [event["event"] for _, event in shop.told.events] == ["decision"]
+    with pytest.raises(Locked, match="r1"):
+        await shop.run(await shop.plan(), "r2")
+    await asyncio.sleep(3600.0)
+    willing(shop)
+    assert (await shop.says(Choice.RETRY)).choice is Choice.RETRY
+    with pytest.raises(BadInput, match="ben"):
+        await shop.says(Choice.ABORT, by="cleo")
+    ending = await shop.resume()
+    assert (ending.exit_code, shop.states) == (0, ALL_DOWN)
+    facts = await shop.facts()
+    assert ending.head == facts[-1].head
+    answers = [one.fact.answer for one in facts if isinstance(one.fact, DecisionAnswered)]
+    assert [(answer.by, answer.choice) for answer in answers] == [("ben", Choice.RETRY)]
+    assert answers[0].waited_s == pytest.approx(3600.0, abs=20.0)
+    assert not await shop.store.holdings()
+    assert [event["event"] for _, event in shop.told.events] == ["decision", "end"]
+    with pytest.raises(BadInput, match="ended"):
+        await shop.resume()
+
+
+@in_virtual_time
+async def test_a_parked_run_that_is_resumed_without_an_answer_waits_on() -> None:
+    shop = Shop()
+    refusing(shop)
+    await shop.run(await shop.plan())
+    ending = await shop.resume()
+    assert (ending.exit_code, ending.waiting) == (6, (1,))
+    assert len(await shop.asked()) == 1
+
+
+@in_virtual_time
+async def test_who_waits_goes_on_at_once_when_somebody_answers_elsewhere() -> None:
+    shop = Shop()
+    refusing(shop)
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(100.0)
+    with pytest.raises(Locked, match="lives"):
+        await shop.resume()
+    with pytest.raises(Locked, match="lives"):
+        await close("r1", books(shop.store), reason="it hangs", header=shop.header("r1"))
+    await shop.says(Choice.ROLLBACK)
+    ending = await going
+    assert (ending.exit_code, shop.states) == (3, {})
+    assert asyncio.get_running_loop().time() < 200.0
+
+
+@pytest.mark.parametrize(
+    ("wish", "exit_code", "states"),
+    [(OnTimeout.HOLD, 6, 1), (OnTimeout.ROLLBACK, 3, 0), (OnTimeout.ABORT, 1, 1)],
+)
+@in_virtual_time
+async def test_a_timeout_of_a_parked_run_takes_effect_when_somebody_comes(
+    wish: OnTimeout, exit_code: int, states: int
+) -> None:
+    shop = Shop(policy=Policy(approval=Approval(timeout_s=900.0, on_timeout=wish)))
+    refusing(shop)
+    await shop.run(await shop.plan())
+    await asyncio.sleep(5000.0)
+    ending = await shop.resume()
+    assert (ending.exit_code, len(shop.states)) == (exit_code, states)
+
+
+@in_virtual_time
+async def test_a_run_that_was_killed_at_any_write_and_resumed_ends_like_the_uninterrupted_one() -> None:
+    whole = Shop()
+    await whole.run(await whole.plan())
+    writes = len({one.at for one in await whole.facts()}) + 3
+    ended = await whole.last()
+    killed = 0
+    for number in range(1, writes + 1):
+        for before in (True, False):
+            shop = Shop(store=Deadly(number, before=before))
+            going = asyncio.create_task(shop.run(await shop.plan()))
+            shop.store.victim = going  # type: ignore[attr-defined] # it is a Deadly
+            try:
+                await going
+            except asyncio.CancelledError:
+                killed += 1
+                if not await shop.facts():
+                    assert shop.fleet.asked == []
+                    continue
+                await asyncio.sleep(LEASE_S + 1.0)
+                if not isinstance(await shop.last(), RunEnded):
+                    await shop.resume()
+            assert shop.states == ALL_DOWN
+            assert await shop.last() == ended
+            assert not await shop.asked()
+            assert sorted(shop.fleet.asked) == sorted(whole.fleet.asked), f"killed at write {number}"
+    assert killed >= 8
+
+
+class Deadly(MemoryJournal):
+    """A store at whose write number *at* the controller dies, just before it or just after."""
+
+    victim: "asyncio.Task[object]"
+
+    def __init__(self, at: int, *, before: bool) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._at = at
+        self._before = before
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        self._at -= 1
+        if self._at == 0 and self._before:
+            await self._die()
+        written = await super().append(run, facts, lease=lease)
+        if self._at == 0:
+            await self._die()
+        return written
+
+    async def _die(self) -> None:
+        self.victim.cancel()
+        await asyncio.sleep(0)
+
+
+class Frozen(MemoryJournal):
+    """The store as a frozen process sees it: no heartbeat goes out, and nothing comes back before it wakes."""
+
+    def __init__(self, store: MemoryJournal) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self.__dict__.update(vars(store))
+        self.sleeps_s = 0.0
+
+    async def renew(self, lease: Lease) -> None:
+        await asyncio.sleep(self.sleeps_s)
+        await super().renew(lease)
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        written = await super().append(run, facts, lease=lease)
+        await asyncio.sleep(self.sleeps_s)
+        return written
+
+
+@in_virtual_time
+async def test_a_process_that_wakes_after_a_takeover_acts_no_more_and_writes_nothing() -> None:
+    shop = Shop()
+    frozen = Frozen(shop.store)
+    through = Books(journal=frozen, locks=frozen, decisions=frozen, snapshots=frozen, clock=books(shop.store).clock)
+    plan = await shop.plan()
+    old = asyncio.create_task(shop.run(plan, through=through))
+    await asyncio.sleep(5.0)
+    frozen.sleeps_s = 500.0  # it wrote its intents, and slept before it could send a thing
+    await asyncio.sleep(10.0 + LEASE_S)
+    ending = await shop.resume()
+    assert (ending.exit_code, shop.states) == (0, ALL_DOWN)
+    asked = list(shop.fleet.asked)
+    with pytest.raises(Locked, match="taken over"):
+        await old
+    assert shop.fleet.asked == asked
+    assert len(set(asked)) == len(asked)
+    facts = [one.fact for one in await shop.facts()]
+    assert sum(isinstance(fact, RunResumed) for fact in facts) == 1
+    assert isinstance(facts[-1], RunEnded)
+
+
+class Full(MemoryJournal):
+    """A store whose disk is full from write number *at* on, until there is `room`."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._at = at
+        self.room = False
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        self._at -= 1
+        if self._at <= 0 and not self.room:
+            raise OrchError("the disk is full")
+        return await super().append(run, facts, lease=lease)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@in_virtual_time
+async def test_on_a_full_disk_nothing_further_is_asked_of_a_host_and_resume_goes_on(at: int) -> None:
+    store = Full(at)
+    shop = Shop(store=store)
+    with pytest.raises(OrchError, match="full"):
+        await shop.run(await shop.plan())
+    asked = list(shop.fleet.asked)
+    await asyncio.sleep(2 * LEASE_S)
+    assert shop.fleet.asked == asked
+    store.room = True
+    if at == 1:
+        assert asked == []
+        assert not await store.holdings()
+        return
+    assert (await shop.resume()).exit_code == 0
+    assert shop.states == ALL_DOWN
+    assert len(set(shop.fleet.asked)) == len(shop.fleet.asked) == 3
+
+
+@in_virtual_time
+async def test_a_cancel_from_elsewhere_settles_and_asks_and_what_is_kept_ends_with_5() -> None:
+    shop = Shop()
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(5.0)
+    assert (await cancel("r1", books(shop.store), by="cleo")) is not None
+    await asyncio.sleep(30.0)
+    assert [asked.cause.kind for asked in await shop.asked()] == [CauseKind.CANCELLED]
+    assert shop.states == {"orders@app-01": "Stopped", "orders@app-02": "Stopped"}
+    await shop.says(Choice.ABORT)
+    ending = await going
+    assert (ending.exit_code, len(shop.states)) == (5, 2)
+    assert OrderTaken("cancel", "cleo") in [one.fact for one in await shop.facts()]
+    with pytest.raises(BadInput, match="ended"):
+        await cancel("r1", books(shop.store), by="cleo")
+
+
+@in_virtual_time
+async def test_a_terminal_that_goes_away_leaves_a_parked_run() -> None:
+    shop = Shop()
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(5.0)
+    shop.orders.put_nowait(Order.CANCEL)
+    shop.orders.put_nowait(Order.PARK)
+    ending = await going
+    assert (ending.exit_code, ending.waiting) == (6, (1,))
+    await shop.says(Choice.CONTINUE)
+    assert (await shop.resume()).exit_code == 0
+    assert shop.states == ALL_DOWN
+
+
+@in_virtual_time
+async def test_past_the_window_no_new_stop_begins_and_the_way_back_is_open() -> None:
+    shop = Shop()
+    shop.policy = Policy(window=Window(until="05:00", tz="UTC"))
+    plan = await shop.plan()
+    clock = books(shop.store).clock
+    five = 1_795_000_000 // 86400 * 86400 + 5 * 3600.0
+    await asyncio.sleep((five - 5.0 - clock()) % 86400.0)
+    going = asyncio.create_task(shop.run(plan, patient=True))
+    await asyncio.sleep(100.0)
+    assert [asked.cause.kind for asked in await shop.asked()] == [CauseKind.WINDOW]
+    assert "sql@db-01" not in shop.states
+    with pytest.raises(BadInput, match="continue"):
+        await shop.says(Choice.CONTINUE)
+    await shop.says(Choice.ROLLBACK)
+    assert (await going).exit_code == 3
+    assert shop.states == {}
+    with pytest.raises(BadInput, match="05:00"):
+        await shop.run(await shop.plan(), "r2")
+
+
+@in_virtual_time
+async def test_closing_a_parked_run_frees_its_units_and_says_who_and_why() -> None:
+    shop = Shop()
+    refusing(shop)
+    await shop.run(await shop.plan())
+    asked = list(shop.fleet.asked)
+    ending = await close("r1", books(shop.store), reason="done by hand", header=shop.header("r1"))
+    assert ending.ended is not None
+    assert (ending.ended.verdict, ending.ended.said) == ("closed", "closed by anna: done by hand")
+    assert shop.fleet.asked == asked
+    willing(shop)
+    assert (await shop.run(await shop.plan(), "r2")).exit_code == 0
+    with pytest.raises(BadInput, match="ended|closed"):
+        await shop.says(Choice.RETRY)
+
+
+@in_virtual_time
+async def test_notices_that_fail_change_nothing_and_are_told() -> None:
+    shop = Shop(told=Told(wrong="mail: refused"), policy=Policy(notify=(Notice(url="mailto://a", remind_s=60.0),)))
+    refusing(shop)
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(150.0)
+    await shop.says(Choice.ABORT)
+    ending = await going
+    assert (ending.exit_code, ending.unsent) == (1, ("mail: refused",))
+    events = [event for _, event in shop.told.events]
+    assert [event["event"] for event in events] == ["decision"] * 3 + ["end"]
+    assert events[0]["units"] == ["orders@app-01"]
+    assert events[2]["waited"]
+    assert (events[3]["verdict"], events[3]["head"]) == ("failed", ending.head)
+
+
+@in_virtual_time
+async def test_days_later_a_rollback_acts_where_the_run_left_things_and_nowhere_else() -> None:
+    shop = Shop()
+    await shop.run(await shop.plan())
+    await asyncio.sleep(3 * 86400.0)
+    shop.fleet.enter("app-02", shop.fleet.service("orders", "app-02"), State.RUNNING)
+    facts = await shop.facts()
+    found = await plan_rollback("r1", facts, shop.world)
+    assert found.plan.action is Action.ROLLBACK
+    assert shop.fleet.asked == ["stop orders@app-01", "stop orders@app-02", "stop sql@db-01"]
+    ending = await shop.run(found.plan, "r2", of="r1")
+    assert shop.states == {}
+    began = (await shop.facts("r2"))[0].fact
+    assert isinstance(began, RunBegan)
+    assert began.of == "r1"
+    assert ending.ended is not None
+    again = await plan_rollback("r1", facts, shop.world)
+    assert again.plan.stages == ()
+
+
+@in_virtual_time
+async def test_a_run_that_has_not_ended_is_not_rolled_back_beside_itself() -> None:
+    shop = Shop()
+    refusing(shop)
+    await shop.run(await shop.plan())
+    with pytest.raises(BadInput, match="not ended") as told:
+        await plan_rollback("r1", await shop.facts(), shop.world)
+    assert "orch decide r1 rollback --resume" in told.value.hint
+
+
+@in_virtual_time
+async def test_a_rollback_that_cannot_reach_a_host_ends_with_4_and_names_it() -> None:
+    shop = Shop(policy=Policy(rollback_timeout_s=300.0))
+    refusing(shop, host="app-02")
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(100.0)
+    shop.fleet.fault("app-01", Fault.UNREACHABLE, times=None)
+    await shop.says(Choice.ROLLBACK)
+    ending = await going
+    assert ending.exit_code == 4
+    assert shop.states == {"orders@app-01": "Stopped"}
