@@ -15,7 +15,7 @@ from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
 from orchestrator.domain.track import Track
-from orchestrator.engine.ports import RunSummary
+from orchestrator.engine.ports import Holding, RunSummary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.theme import (
@@ -29,30 +29,31 @@ from orchestrator.interfaces.theme import (
     below,
     clock,
     moment,
+    plural,
     safe,
 )
 
-OPEN = "open"
-"""The verdict of a run without an end: it goes on in another process, or its process was killed."""
-
 
 def runs_table(runs: Sequence[RunSummary], marks: Marks = UNICODE_MARKS) -> RenderableType:
-    """The runs, as they come, one a row."""
+    """The runs, as they come, one a row; of one without an end, whether it is running, parked or crashed."""
     if not runs:
         return Text("no runs yet")
-    head = [Text(name, style="bold") for name in ("run", "began", "took", "verdict", "what")]
+    head = [Text(name, style="bold") for name in ("run", "began", "took", "stands", "what")]
     return Group(*aligned([head, *(_run_cells(run, marks) for run in runs)]))
 
 
 def _run_cells(run: RunSummary, marks: Marks) -> list[Text]:
-    verdict = run.verdict or OPEN
+    stands = run.verdict or str(run.standing)
+    asks = f"asks {plural(len(run.asks), 'decision')}" if run.asks else ""
+    of = f"of {run.of}" if run.of else ""
     counts = ", ".join(f"{count} {what}" for what, count in run.counts.items() if count)
-    what = filter(None, (f"{run.action} {run.plan}", counts, f"by {run.requester}" if run.requester else ""))
+    by = f"by {run.requester}" if run.requester else ""
+    what = filter(None, (f"{run.action} {run.plan}", of, asks, counts, by))
     return [
         Text(run.run),
         Text(moment(run.began_at)),
         Text("" if run.ended_at is None else spoken(max(0.0, run.ended_at - run.began_at))),
-        Text(verdict, style=VERDICT_STYLES.get(verdict, "bold")),
+        Text(stands, style=VERDICT_STYLES.get(stands, "bold")),
         safe(marks.dot.join(what)),
     ]
 
@@ -69,6 +70,10 @@ def runs_json(runs: Sequence[RunSummary]) -> str:
                     "requester": run.requester,
                     "began_at": _utc(run.began_at),
                     "ended_at": None if run.ended_at is None else _utc(run.ended_at),
+                    "standing": run.standing,
+                    "asks": list(run.asks),
+                    "of": run.of or None,
+                    "head": run.head,
                     "verdict": run.verdict,
                     "counts": dict(run.counts),
                 }
@@ -86,16 +91,18 @@ def timeline_of(facts: Sequence[Stamped]) -> Timeline:
     return timeline
 
 
-def show(facts: Sequence[Stamped], marks: Marks = UNICODE_MARKS) -> RenderableType:
-    """One run: who, when, what; every unit with its states, times, attempts and error; the report."""
+def show(facts: Sequence[Stamped], holding: Holding | None = None, marks: Marks = UNICODE_MARKS) -> RenderableType:
+    """One run: who, when, what; every unit with its states, times, attempts and error; the report. *holding* is who
+    holds it, if it has not ended."""
     timeline = timeline_of(facts)
-    return Group(_header(timeline), Text(), *_units(timeline, marks), Text(), report(timeline, marks))
+    return Group(_header(timeline, holding), Text(), *_units(timeline, marks), Text(), report(timeline, marks))
 
 
-def show_json(facts: Sequence[Stamped]) -> str:
-    """One run as one JSON object: `timeline_json`, times in ISO 8601, UTC."""
+def show_json(facts: Sequence[Stamped], holding: Holding | None = None) -> str:
+    """One run as one JSON object: `timeline_json`, and where it stands; times in ISO 8601, UTC."""
     timeline = timeline_of(facts)
     data = as_json(timeline, timeline.last_s)
+    data["standing"] = STANDINGS[holding.alive] if holding else "ended" if timeline.ended else None
     for holder in (data, *data["units"], *data["decisions"], *data["resumes"]):
         for key in ("began_at", "asked_at", "ended_at", "at"):
             if holder.get(key) is not None:
@@ -107,7 +114,7 @@ def _utc(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _header(timeline: Timeline) -> Table:
+def _header(timeline: Timeline, holding: Holding | None) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True, style=QUIET_STYLE)
     table.add_column(overflow="fold")
@@ -117,22 +124,41 @@ def _header(timeline: Timeline) -> Table:
         return table
     table.add_row("run", Text(began.run))
     table.add_row("what", safe(f"{began.plan.action} {began.plan.name}"))
+    if began.of:
+        table.add_row("of", safe(began.of))
     table.add_row("by", safe(f"{began.requester} on {began.controller}"))
     if began.command:
         table.add_row("command", safe(began.command))
     table.add_row("began", moment(timeline.began_at))
-    end = f"{moment(timeline.last_at)}, {ended.verdict}, exit code {ended.exit_code}" if ended else _open(timeline)
+    end = (
+        f"{moment(timeline.last_at)}, {ended.verdict}, exit code {ended.exit_code}"
+        if ended
+        else _open(timeline, holding)
+    )
     table.add_row("ended", end)
+    if ended and ended.said:
+        table.add_row("because", safe(ended.said))
     for order in timeline.orders:
         table.add_row("ordered", safe(f"{order.order} by {order.by}" if order.by else order.order))
     return table
 
 
-def _open(timeline: Timeline) -> str:
-    return (
-        f"no end is recorded; the last fact is of {moment(timeline.last_at)}: the run goes on in another process, "
-        "or its process was ended. `orch status --plan FILE` reads the hosts"
-    )
+STANDINGS = {True: "running", None: "parked", False: "crashed"}
+"""In a word, what `Holding.alive` says."""
+
+
+def _open(timeline: Timeline, holding: Holding | None) -> Text:
+    """Why there is no end, and what to type."""
+    last = f"the last fact is of {moment(timeline.last_at)}"
+    if holding is None:
+        return Text(f"no end is recorded; {last}. `orch status --plan FILE` reads the hosts")
+    owner = f"{holding.owner.requester} on {holding.owner.controller}, process {holding.owner.pid}"
+    if holding.alive:
+        return safe(f"not yet: it runs ({owner}); {last}")
+    if holding.alive is None:
+        return safe(f"not yet: it is parked; {last}. `orch decisions {holding.run}`, `orch resume {holding.run}`")
+    close = f"`orch close {holding.run} --reason WHY` ends it as it is"
+    return safe(f"no: its process is gone ({owner}); {last}. `orch resume {holding.run}` goes on with it, {close}")
 
 
 def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:

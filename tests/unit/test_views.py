@@ -27,6 +27,7 @@ from orchestrator.domain.policy import Approval, Policy
 from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.ports import RunSummary
+from orchestrator.engine.ports import Standing as PortStanding
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.frame import Canvas, frame
@@ -422,10 +423,15 @@ def test_show_and_runs_as_json() -> None:
         ended_at=None,
         verdict=None,
         counts={},
+        standing=PortStanding.PARKED,
+        asks=(1, 2),
+        of="r-0",
     )
-    assert json.loads(runs_json([summary]))["runs"][0]["ended_at"] is None
+    [told] = json.loads(runs_json([summary]))["runs"]
+    assert (told["ended_at"], told["standing"], told["asks"]) == (None, "parked", [1, 2])
     table = drawn(runs_table([summary]))
-    assert "open" in table
+    assert "parked" in table
+    assert "stop shop · of r-0 · asks 2 decisions" in table
     assert "[b]ada" in table
     assert "no runs yet" in drawn(runs_table([]))
 

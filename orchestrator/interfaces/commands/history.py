@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 from orchestrator import state_wiring, wiring
-from orchestrator.domain.facts import Stamped
 from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.found import Found, find
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show_json
 from orchestrator.interfaces.runs_view import show as show_tables
 from orchestrator.interfaces.terminal import out, print_json
@@ -29,12 +29,12 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
     """Print one run."""
     state = wiring.state_folder(state_dir)
     with boundary(state):
-        facts = asyncio.run(_facts(state, run))
+        found = asyncio.run(_found(state, run))
         console = out()
         if json:
-            print_json(show_json(facts))
+            print_json(show_json(found.facts, found.holding))
         else:
-            console.print(show_tables(facts, marks_of(console)))
+            console.print(show_tables(found.facts, found.holding, marks_of(console)))
 
 
 async def _runs(state: Path, limit: int) -> list[RunSummary]:
@@ -42,6 +42,6 @@ async def _runs(state: Path, limit: int) -> list[RunSummary]:
         return list(await books.journal.runs(limit))
 
 
-async def _facts(state: Path, name: str) -> list[Stamped]:
+async def _found(state: Path, name: str) -> Found:
     async with state_wiring.books(state) as books:
-        return list(await books.journal.read(await books.journal.resolve(name)))
+        return await find(books, name)
