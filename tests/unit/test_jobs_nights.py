@@ -323,6 +323,7 @@ async def test_notices_that_fail_change_nothing_and_are_told() -> None:
     assert [event["event"] for event in events] == ["decision"] * 3 + ["end"]
     assert events[0]["units"] == ["orders@app-01"]
     assert events[2]["waited"]
+    assert "rollback: puts " in events[0]["preview"]
     assert (events[3]["verdict"], events[3]["head"]) == ("failed", ending.head)
 
 

@@ -26,7 +26,7 @@ from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.jobs.asking import Asking, People
 from orchestrator.engine.jobs.guarding import GuardedHosts
 from orchestrator.engine.jobs.holding import Held
-from orchestrator.engine.jobs.notifying import Notices
+from orchestrator.engine.jobs.notifying import Notices, previewed
 from orchestrator.engine.jobs.orders import Inbox
 from orchestrator.engine.jobs.world import Books, World
 from orchestrator.engine.ports import ConductorPorts, Lease, NoteTaker, Notifier, Order
@@ -196,4 +196,5 @@ class Journey:
     def _waits(self, decision: int) -> Mapping[str, Any]:
         """What is told of a decision that waits."""
         asked, waited_s = self._asking.asked(decision), self._asking.waited_s(decision)
-        return decision_event(self._of, asked, self._began.plan.policy.approval, waited_s=waited_s)
+        preview = previewed(self._state, decision)
+        return decision_event(self._of, asked, self._began.plan.policy.approval, waited_s=waited_s, preview=preview)

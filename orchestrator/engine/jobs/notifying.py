@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from orchestrator.domain.consequences import consequences
 from orchestrator.domain.policy import Notice
+from orchestrator.domain.runstate import RunState
 from orchestrator.engine.ports import Notifier
 
 LAST_WAIT_S = 15.0
 """How long the end of a process may wait for notices that are being sent."""
+PREVIEWED = 500
+"""A preview plays what is left of a run for each answer, while the run waits: a second for a few thousand units. In
+larger plans a notice says where it is shown instead."""
 _Event = Callable[[], Mapping[str, Any]]
 _DECISION, _END = "decision", "end"
 
@@ -86,3 +91,13 @@ class Notices:
         wrong = await self._notifier.send(notice, event)
         if wrong:
             self._unsent[wrong] = None
+
+
+def previewed(state: RunState, decision: int) -> str:
+    """What each answer to an open *decision* would mean, a line each; "" if it is not open any more."""
+    if decision not in state.asking:
+        return ""
+    if sum(len(stage.nodes) for stage in state.stages) > PREVIEWED:
+        return f"What each answer would mean: orch decisions {state.run}"
+    means = consequences(state, decision)
+    return "\n".join(f"{one.choice}: {one.said}" + (f"; {one.warning}" if one.warning else "") for one in means)
