@@ -83,6 +83,45 @@ async def test_a_parked_run_that_is_resumed_without_an_answer_waits_on() -> None
 
 
 @in_virtual_time
+async def test_of_two_decisions_the_answered_one_is_taken_and_the_run_parks_again_for_the_other() -> None:
+    shop = Shop()
+    refusing(shop, host="app-01")
+    shop.fleet.service("orders", "app-02").hangs = frozenset({Control.STOP})
+    ending = await shop.run(await shop.plan())
+    assert (ending.exit_code, ending.waiting) == (6, (1, 2))
+    willing(shop, host="app-01")
+    with pytest.raises(BadInput, match="2 decisions"):
+        await shop.says(Choice.RETRY)
+    await shop.says(Choice.RETRY, decision=1)
+    ending = await shop.resume()
+    assert (ending.exit_code, ending.waiting) == (6, (2,))
+    assert shop.states == {"orders@app-01": "Stopped", "orders@app-02": "StopPending"}
+    await shop.says(Choice.ABORT)
+    assert (await shop.resume()).exit_code == 1
+    assert "stop sql@db-01" not in shop.fleet.asked
+
+
+@in_virtual_time
+async def test_an_answer_that_comes_late_to_other_states_is_not_applied() -> None:
+    shop = Shop()
+    refusing(shop, host="app-01")
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(3600.0)
+    shop.fleet.enter("app-02", shop.fleet.service("orders", "app-02"), State.RUNNING)
+    willing(shop, host="app-01")
+    await shop.says(Choice.RETRY)
+    await asyncio.sleep(60.0)
+    asked = await shop.asked()
+    assert [one.cause.kind for one in asked] == [CauseKind.FAILURE, CauseKind.CHANGED]
+    assert asked[1].cause.units == ("orders@app-02",)
+    assert shop.fleet.asked == ["stop orders@app-01", "stop orders@app-02"]
+    await shop.says(Choice.ROLLBACK, decision=2)
+    assert (await going).exit_code == 3
+    assert shop.states == {}
+    assert not [one for one in shop.fleet.asked if one.startswith("start")]
+
+
+@in_virtual_time
 async def test_who_waits_goes_on_at_once_when_somebody_answers_elsewhere() -> None:
     shop = Shop()
     refusing(shop)
@@ -292,6 +331,46 @@ async def test_past_the_window_no_new_stop_begins_and_the_way_back_is_open() -> 
     assert shop.states == {}
     with pytest.raises(BadInput, match="05:00"):
         await shop.run(await shop.plan(), "r2")
+
+
+@in_virtual_time
+async def test_a_run_that_is_resumed_after_its_window_stops_nothing_more() -> None:
+    shop = Shop()
+    shop.policy = Policy(window=Window(until="05:00", tz="UTC"))
+    clock = books(shop.store).clock
+    four = 1_795_000_000 // 86400 * 86400 + 4 * 3600.0
+    await asyncio.sleep((four - clock()) % 86400.0)
+    refusing(shop)
+    await shop.run(await shop.plan())
+    await asyncio.sleep(2 * 3600.0)
+    willing(shop)
+    await shop.says(Choice.RETRY)
+    asked = list(shop.fleet.asked)
+    for _ in range(2):
+        assert (await shop.resume()).waiting == (2,)
+    assert shop.fleet.asked == asked
+    assert [one.cause.kind for one in await shop.asked()] == [CauseKind.FAILURE, CauseKind.WINDOW]
+    assert [one.fact for one in await shop.facts()].count(OrderTaken("window closed")) == 1
+
+
+@pytest.mark.parametrize("cancelled", [True, False])
+@in_virtual_time
+async def test_what_was_ordered_while_nobody_held_the_run_is_known_before_anything_begins(cancelled: bool) -> None:
+    shop = Shop()
+    shop.policy = Policy(approve_before=True, window=None if cancelled else Window(until="05:00", tz="UTC"))
+    clock = books(shop.store).clock
+    four = 1_795_000_000 // 86400 * 86400 + 4 * 3600.0
+    await asyncio.sleep((four - clock()) % 86400.0)
+    assert (await shop.run(await shop.plan())).exit_code == 6
+    await asyncio.sleep(2 * 3600.0)
+    await shop.says(Choice.CONTINUE)
+    if cancelled:
+        holding = await cancel("r1", books(shop.store), by="cleo")
+        assert holding is not None
+        assert holding.alive is None
+    ending = await shop.resume()
+    assert shop.fleet.asked == []
+    assert ending.exit_code == (5 if cancelled else 6)
 
 
 @in_virtual_time

@@ -113,17 +113,21 @@ class Journey:
         self._asking.recall(facts, now)
         self._inbox.recall(facts)
         self._began_at = facts[0].at
-        return await self._travel(resumed)
+        return await self._travel(resumed, *await self._inbox.missed(self._closes_at()))
 
-    async def _travel(self, first: Fact) -> Ending:
+    def _closes_at(self) -> float | None:
+        """When the window of this run closes; None: it has none."""
         window = self._began.plan.policy.window
+        return closes_at(window, self._began_at) if window else None
+
+    async def _travel(self, *first: Fact) -> Ending:
         async with self._notices.sending():
-            await self._append([first])
-            self._state.apply(first)
+            await self._append(first)
+            for fact in first:
+                self._state.apply(fact)
             for decision in self._state.asking:
                 self._notices.waits(decision, partial(self._waits, decision), told=True)
-            closes = closes_at(window, self._began_at) if window else None
-            async with self._held.beating(), self._inbox.listening(self._people.orders, closes):
+            async with self._held.beating(), self._inbox.listening(self._people.orders, self._closes_at()):
                 await self._conduct()
                 ended = await self._close()
             if ended is None:

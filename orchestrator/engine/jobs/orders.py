@@ -32,6 +32,17 @@ class Inbox:
                 self._taken += bool(stamped.fact.by)
                 self._window_closed |= stamped.fact.order == Order.WINDOW_CLOSED
 
+    async def missed(self, closes_at: float | None) -> list[OrderTaken]:
+        """What was ordered while no process held the run: it has to be known before anything new begins.
+
+        Raises OrchError.
+        """
+        orders = await self._left()
+        if self._closed(closes_at):
+            self._window_closed = True
+            orders.append(OrderTaken(Order.WINDOW_CLOSED.value))
+        return orders
+
     async def next(self) -> OrderTaken:
         """The next order; waits for ever if none comes."""
         return await self._queue.get()
@@ -65,16 +76,23 @@ class Inbox:
             self.put(await signals())
 
     async def _from_the_store(self) -> None:
-        decisions = self._books.decisions
         try:
             while True:
-                left = await decisions.orders(self._run)
-                for order, by in left[self._taken :]:
-                    self._queue.put_nowait(OrderTaken(order.value, by))
-                self._taken = max(self._taken, len(left))
-                await decisions.changed(self._run)
+                for order in await self._left():
+                    self._queue.put_nowait(order)
+                await self._books.decisions.changed(self._run)
         except OrchError as error:
             self.fail(error)
+
+    async def _left(self) -> list[OrderTaken]:
+        """The orders of the store that were not taken yet."""
+        orders = await self._books.decisions.orders(self._run)
+        new = [OrderTaken(order.value, by) for order, by in orders[self._taken :]]
+        self._taken += len(new)
+        return new
+
+    def _closed(self, closes_at: float | None) -> bool:
+        return closes_at is not None and not self._window_closed and self._books.clock() >= closes_at
 
     async def _from_the_window(self, closes_at: float) -> None:
         while True:
