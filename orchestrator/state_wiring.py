@@ -3,6 +3,7 @@
 Beside `wiring`, and like it: an adapter is imported by the function that chooses it.
 """
 
+import os
 import shlex
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -10,11 +11,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from platformdirs import user_state_path
+
 if TYPE_CHECKING:
     from orchestrator.domain.facts import MadeFrom
     from orchestrator.domain.plan import Plan
     from orchestrator.domain.saved_plan import SavedPlan
     from orchestrator.engine.jobs.world import Books, Header
+
+
+def state_folder(typed: Path | None) -> Path:
+    """Where runs are recorded: as typed (or ORCH_STATE_DIR), or the platform's state folder."""
+    return typed or Path(os.environ.get("ORCH_STATE_DIR") or user_state_path("orch", appauthor=False))
 
 
 @asynccontextmanager

@@ -3,15 +3,12 @@
 An adapter is imported by the function that chooses it: `orch validate` pays for no wire and no journal.
 """
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from platformdirs import user_state_path
 
 from orchestrator.adapters.documents.project_files import load_both, load_inventory
 from orchestrator.adapters.secrets import SecretStore
@@ -49,11 +46,6 @@ class Project(Ways):
     """A playbook and its inventory, loaded without a mistake; `connections` has each host that the playbook names."""
 
     draft: Draft
-
-
-def state_folder(typed: Path | None) -> Path:
-    """Where runs are recorded: as typed (or ORCH_STATE_DIR), or the platform's state folder."""
-    return typed or Path(os.environ.get("ORCH_STATE_DIR") or user_state_path("orch", appauthor=False))
 
 
 def load(

@@ -39,7 +39,7 @@ HOMES = {
     "ansible": {"adapters/vault"},
     "jinja2": {"adapters/templates"},
     "markupsafe": {"adapters/templates"},
-    "platformdirs": {"wiring"},
+    "platformdirs": {"state_wiring"},
     "typer": {"interfaces"},
     "click": {"interfaces"},
     "rich": {"interfaces"},

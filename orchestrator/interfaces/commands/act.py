@@ -57,7 +57,7 @@ class Options:
 
 def act(action_name: str, options: Options) -> None:
     """Carry the command out; ends the process with its exit code."""
-    state = wiring.state_folder(options.state_dir)
+    state = state_wiring.state_folder(options.state_dir)
     with boundary(state):
         if not (options.yes or options.dry_run or options.save or interactive()):
             raise BadInput(

@@ -28,7 +28,7 @@ from orchestrator.interfaces.theme import moment, plural
 
 def apply(*, file: Path, dry_run: bool, going: GoOn) -> None:
     """Refuse drift that matters, or run the plan; ends the process with its exit code."""
-    state = wiring.state_folder(going.state_dir)
+    state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
         if not dry_run:
             going.check("apply")

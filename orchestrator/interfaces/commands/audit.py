@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from orchestrator import state_wiring, wiring
+from orchestrator import state_wiring
 from orchestrator.domain.chain import Verified
 from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.interfaces.boundary import boundary
@@ -18,7 +18,7 @@ from orchestrator.interfaces.theme import aligned, plural, safe
 
 def verify(*, run: str | None, head: str | None, json: bool, state_dir: Path | None) -> None:
     """Walk the chain of one run or of all. Exit 1 if one is not as it was written."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         found = asyncio.run(_verified(state, run, (head or "").strip().lower()))
         if json:
@@ -30,7 +30,7 @@ def verify(*, run: str | None, head: str | None, json: bool, state_dir: Path | N
 
 def head(*, run: str, state_dir: Path | None) -> None:
     """Print one head, and nothing else."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         [found] = asyncio.run(_verified(state, run, ""))
         if found.wrong:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import RenderableType
 from rich.text import Text
 
-from orchestrator import state_wiring, wiring
+from orchestrator import state_wiring
 from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined
@@ -27,7 +27,7 @@ from orchestrator.interfaces.terminal import confirm, err, out, print_json, say
 
 def decisions(*, run: str | None, json: bool, state_dir: Path | None) -> None:
     """Print what waits; of one run, what each answer would do."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         found = asyncio.run(look(state, run)) if run is not None else None
         waiting, now = (found.open, found.now) if found else asyncio.run(_open(state))
@@ -46,7 +46,7 @@ async def _open(state: Path) -> tuple[Sequence[OpenDecision], float]:
 
 def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: bool, going: GoOn) -> None:
     """Answer, after the consequence was shown; tell what comes of it. With *resume*, go on here if nobody else does."""
-    state = wiring.state_folder(going.state_dir)
+    state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
         wanted = _choice(choice)
         going.check("decide")

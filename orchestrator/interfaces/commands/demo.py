@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator import lab_wiring, wiring
+from orchestrator import lab_wiring, state_wiring, wiring
 from orchestrator.domain.errors import OrchError
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import say
@@ -27,7 +27,7 @@ LONGEST_S = 60.0
 
 def demo() -> None:
     """Dry run, stop, status, start on a lab of its own; exit 0 only if every unit ended as it should."""
-    with boundary(wiring.state_folder(None)), tempfile.TemporaryDirectory(prefix="orch-demo-") as folder:
+    with boundary(state_wiring.state_folder(None)), tempfile.TemporaryDirectory(prefix="orch-demo-") as folder:
         os.environ["ORCH_LAB_PASSWORD"] = secrets.token_urlsafe(12)
         os.environ["ORCH_STATE_DIR"] = folder
         playbook = wiring.shipped("playbooks/shop.yaml")

@@ -4,7 +4,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from orchestrator import state_wiring, wiring
+from orchestrator import state_wiring
 from orchestrator.engine.jobs import answering, resuming
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import find
@@ -14,7 +14,7 @@ from orchestrator.interfaces.terminal import say
 
 def cancel(*, run: str, reason: str, state_dir: Path | None) -> None:
     """Leave the order for whoever carries the run, now or later."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         say(asyncio.run(_cancel(state, run, reason)))
 
@@ -39,7 +39,7 @@ async def _cancel(state: Path, name: str, reason: str) -> str:
 
 def close(*, run: str, reason: str, state_dir: Path | None) -> None:
     """End the run as it is."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         say(asyncio.run(_close(state, run, reason)))
 

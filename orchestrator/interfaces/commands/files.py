@@ -4,7 +4,7 @@ import json as json_module
 import sys
 from pathlib import Path
 
-from orchestrator import wiring
+from orchestrator import state_wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load, load_hosts
@@ -13,7 +13,7 @@ from orchestrator.interfaces.options import Sources
 
 def validate(*, plan: Path, inventory: Sources, json: bool) -> None:
     """Load everything; mistakes end the command."""
-    with boundary(wiring.state_folder(None)):
+    with boundary(state_wiring.state_folder(None)):
         draft = load(plan, inventory).draft
         instances = sum(len(entry.instances) for entry in draft.entries if not entry.external)
         services, hosts = len(draft.entries), len(draft.hosts)
@@ -26,7 +26,7 @@ def validate(*, plan: Path, inventory: Sources, json: bool) -> None:
 
 def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool) -> None:
     """Show the hosts that *pattern* names, and how each would be reached."""
-    with boundary(wiring.state_folder(None)):
+    with boundary(state_wiring.state_folder(None)):
         if not inventory.files and plan is None:
             hint = "orch inventory --inventory FILE, or --plan FILE for the one that a playbook names"
             raise BadInput("no inventory is named", hint=hint)
@@ -44,7 +44,7 @@ def inventory(*, pattern: str, inventory: Sources, plan: Path | None, json: bool
 
 def schema() -> None:
     """Print what editors check playbooks by."""
-    with boundary(wiring.state_folder(None)):
+    with boundary(state_wiring.state_folder(None)):
         from orchestrator.domain.playbook.schema import playbook_schema  # noqa: PLC0415 - for this command alone
 
         sys.stdout.write(json_module.dumps(playbook_schema(), indent=2) + "\n")

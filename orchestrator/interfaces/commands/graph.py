@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator import wiring
+from orchestrator import state_wiring, wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.choice import Choice, questions
@@ -44,7 +44,7 @@ def graph(  # noqa: PLR0913 - one parameter an option
     state_dir: Path | None,
 ) -> None:
     """Draw the graph. Exit 1 if a live state was wanted and not all could be read."""
-    with boundary(wiring.state_folder(state_dir)):
+    with boundary(state_wiring.state_folder(state_dir)):
         if format not in ("text", *MARKUP):
             raise BadInput(f"--format {format}: choose text, mermaid or dot")
         if action not in list(GOALS):

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from orchestrator import state_wiring, wiring
+from orchestrator import state_wiring
 from orchestrator.engine.ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import Found, find
@@ -15,7 +15,7 @@ from orchestrator.interfaces.theme import marks_of
 
 def runs(*, limit: int, json: bool, state_dir: Path | None) -> None:
     """Print the newest runs."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         found = asyncio.run(_runs(state, limit))
         console = out()
@@ -27,7 +27,7 @@ def runs(*, limit: int, json: bool, state_dir: Path | None) -> None:
 
 def show(*, run: str, json: bool, state_dir: Path | None) -> None:
     """Print one run."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         found = asyncio.run(_found(state, run))
         console = out()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from orchestrator import wiring
+from orchestrator import state_wiring, wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.choice import Choice, questions
@@ -40,7 +40,7 @@ def status(  # noqa: PLR0913 - one parameter an option
     state_dir: Path | None,
 ) -> None:
     """Read every chosen unit. Exit 1 if one is not as expected, or could not be read."""
-    with boundary(wiring.state_folder(state_dir)):
+    with boundary(state_wiring.state_folder(state_dir)):
         if expect is not None and expect not in EXPECTED:
             raise BadInput(f"--expect {expect}: choose running or stopped")
         project = load(plan, inventory, ask_pass=ask_pass, limit=limit, exclude=exclude)
@@ -75,7 +75,7 @@ def check(
     state_dir: Path | None,
 ) -> None:
     """Ask everything that can be asked beforehand. Exit 1 if something would hurt the night."""
-    with boundary(wiring.state_folder(state_dir)):
+    with boundary(state_wiring.state_folder(state_dir)):
         project = load(plan, inventory, ask_pass=ask_pass, limit=limit, exclude=exclude)
         choice = Choice(hosts=project.select(limit), exclude=project.select(exclude) or frozenset())
         asked = questions(project.draft, choice, Action.STATUS)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator import lab_wiring, wiring
+from orchestrator import lab_wiring, state_wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.loading import load
@@ -19,7 +19,7 @@ from orchestrator.interfaces.theme import plural
 
 def up(*, plan: Path, inventory: Sources, state_dir: Path | None) -> None:
     """Start the lab of a playbook in the foreground; returns when it has ended."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         project = load(plan, inventory)
         with lab_wiring.served(project, state) as lab, suppress(KeyboardInterrupt):  # which is how one ends it
@@ -35,7 +35,7 @@ def up(*, plan: Path, inventory: Sources, state_dir: Path | None) -> None:
 
 def ps(*, json: bool, state_dir: Path | None) -> None:
     """Show hosts, services and faults of the lab that runs on this state folder."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         answer = lab_wiring.order(state, {"op": "ps"})
         if json:
@@ -52,7 +52,7 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
 
 def down(*, state_dir: Path | None) -> None:
     """End the lab that runs on this state folder."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         lab_wiring.order(state, {"op": "down"})
         say("lab ended")
@@ -60,7 +60,7 @@ def down(*, state_dir: Path | None) -> None:
 
 def fault(*, target: str, kind: str, value: str | None, state_dir: Path | None) -> None:
     """Give a unit or a host a fault."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         order = {"op": "fault", **_target(target, state), "kind": kind, "value": _number(value)}
         lab_wiring.order(state, order)
@@ -69,7 +69,7 @@ def fault(*, target: str, kind: str, value: str | None, state_dir: Path | None) 
 
 def clear(*, target: str | None, state_dir: Path | None) -> None:
     """Take the faults of a target, or all of them, back."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         lab_wiring.order(state, {"op": "clear", **(_target(target, state) if target else {})})
         say(f"{target or 'everything'}: no faults")

@@ -44,7 +44,7 @@ class GoOn:
 
 def resume(*, run: str, going: GoOn) -> None:
     """Tell what is found, ask, and go on; ends the process with the run's exit code."""
-    state = wiring.state_folder(going.state_dir)
+    state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
         going.check("resume")
         found = asyncio.run(look(state, run))

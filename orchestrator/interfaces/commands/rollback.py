@@ -28,7 +28,7 @@ from orchestrator.interfaces.terminal import confirm, say
 
 def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
     """Of a run that has ended, a run of its own; of an open one, the answer to what it asks, and going on with it."""
-    state = wiring.state_folder(going.state_dir)
+    state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
         found = asyncio.run(look(state, run))
         if not dry_run:

@@ -34,7 +34,7 @@ def take(
     *, plan: Path, tag: str, inventory: Sources, unreachable: str | None, ask_pass: bool, state_dir: Path | None
 ) -> None:
     """Read every unit and keep what was seen under *tag*."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         check_tag(tag)
         project = load(plan, inventory, ask_pass=ask_pass)
@@ -65,7 +65,7 @@ def _lacking(unread: Sequence[Unread]) -> str:
 
 def list_(*, json: bool, state_dir: Path | None) -> None:
     """Print the snapshots."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         found = asyncio.run(_all(state))
         if json:
@@ -81,7 +81,7 @@ async def _all(state: Path) -> Sequence[Snapshot]:
 
 def diff(*, tag: str, json: bool, state_dir: Path | None) -> None:
     """Read the snapshot's units again and print what is not as it was. Exit 1 if something is not."""
-    state = wiring.state_folder(state_dir)
+    state = state_wiring.state_folder(state_dir)
     with boundary(state):
         snapshot = asyncio.run(_load(state, tag))
         asked = questions_about(snapshot.units)
