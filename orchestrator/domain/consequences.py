@@ -96,12 +96,15 @@ class _Twin:
                 if isinstance(fact, RollbackBegan):
                     self.not_back = fact.changed_since
             steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
+            if any(map(self._is_last_reading, steps)):
+                return  # nothing is moved any more
             self._note(steps)
             self._issue(steps)
             if not self._ends:
                 return
-            self.now_s, _, step = heappop(self._ends)
-            self.state.apply(StepEnded(self._result(step)))
+            self.now_s = self._ends[0][0]
+            while self._ends and self._ends[0][0] == self.now_s:
+                self.state.apply(StepEnded(self._result(heappop(self._ends)[2])))
 
     def _issue(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -122,16 +125,18 @@ class _Twin:
         return self._node(step).expected_s if moves else 0.0
 
     def _result(self, step: Step) -> Result:
-        """A look, and the reading at the end, find a unit where it was left; all else brings it to its goal."""
+        """A look finds a unit where it was left; all else finds it at its goal, or brings it there."""
         left = self.state.left.get(step.unit, "")
-        last = step.phase is Phase.READ and self._node(step).role is Role.ACT
-        if step.phase is Phase.LOOK or last:
+        if step.phase is Phase.LOOK:
             return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
         if step.phase is Phase.GATE:
             return Result(step=step, outcome=Outcome.OK)
         goal = self._goal(step)
         acted = Acted.YES if step.phase in _MOVES and left != goal else Acted.NO
         return Result(step=step, outcome=Outcome.OK, acted=acted, before=left, after=goal)
+
+    def _is_last_reading(self, step: Step) -> bool:
+        return step.phase is Phase.READ and self._node(step).role is Role.ACT
 
     def _goal(self, step: Step) -> State:
         goal: State = self.state.stages[step.stage].goal

@@ -59,8 +59,14 @@ def as_before(unit: Unit, state: str) -> bool:
 
 
 def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
-    """The stages that would put back every unit that *plan* acts on."""
-    return plan.back or (plan.stages[1:] if plan.action is Action.RESTART else ())
+    """The stages that would put back every unit that *plan* acts on, its snapshot in them. Cost: O(nodes)."""
+    if plan.action is Action.RESTART:
+        return plan.stages[1:]
+    seen = {unit.id: unit for unit in _units(plan)}
+    return tuple(
+        replace(stage, nodes=tuple(replace(node, unit=seen.get(node.unit.id, node.unit)) for node in stage.nodes))
+        for stage in plan.back
+    )
 
 
 def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) -> WayBack:
@@ -86,7 +92,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
         why = _held_words(unit)
         if touch.live != goal:
             if goals.get(unit.id) is not goal:
-                why = why or f"it was {goal} when the plan was made and not when the run came to it: others moved it"
+                why = why or f"it was {goal} before the run came to it, and its plan has no way back there for it"
             elif changed:
                 probed.add(unit.id)
             else:

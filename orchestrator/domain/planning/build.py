@@ -165,12 +165,12 @@ class _Work:
         if started:
             acting = to_be.hosts_of(self.graph, started)
             members = to_be.stopping(self.graph, started, acting)
-            yield stage(draft, self.graph, State.STOPPED, members, first=False, ranked=False)
+            yield stage(draft, self.graph, State.STOPPED, members, first=False, bare=True)
         if stopped:
             acting = to_be.hosts_of(self.graph, stopped)
             known = {host for here in self.picked.values() for host in here}
             members = to_be.starting(self.graph, stopped, acting, partial(self._as_needed_again, known))
-            yield stage(draft, self.graph, State.RUNNING, members, first=False, ranked=False)
+            yield stage(draft, self.graph, State.RUNNING, members, first=False, bare=True)
 
     def left_alone(self) -> Iterable[LeftAlone]:
         """The chosen units that nobody touches, by unit where the units are known."""

@@ -4,7 +4,7 @@ A dependency of M units on N is one barrier, shared by all that wait for the sam
 graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.domain import estimate
@@ -28,12 +28,12 @@ def stage(
     members: Mapping[str, Mapping[str, Member]],
     *,
     first: bool,
-    ranked: bool = True,
+    bare: bool = False,
 ) -> Stage:
     """The stage that brings every ACT member (entry key -> instance id -> member) to *goal*.
 
-    *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time. Without
-    *ranked* it holds no ranks, critical path and duration: `estimate.complete` adds them when they are needed.
+    *first* says that the units are still where the survey saw them, so that one seen at the goal costs no time. A
+    *bare* one holds no ranks, critical path, duration and sights of units: whoever uses it adds them.
     Cost: O(nodes + edges).
     """
     build = _Building(graph, goal, first)
@@ -49,18 +49,24 @@ def stage(
     )
     limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host, services=services)
     barriers = tuple(build.barriers)
-    if not ranked:
-        return Stage(goal=goal, nodes=_nodes(rows, [0.0] * len(rows)), barriers=barriers, limits=limits)
+    if bare:
+        return Stage(goal=goal, nodes=_nodes(rows, [0.0] * len(rows), _unseen), barriers=barriers, limits=limits)
     arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], barriers)
     nodes = _nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows]))
     return estimate.foretold(Stage(goal=goal, nodes=nodes, barriers=barriers, limits=limits), arrows)
 
 
-def _nodes(rows: Sequence[_Row], ranks_s: Sequence[float]) -> tuple[Node, ...]:
+def _unseen(unit: Unit) -> Unit:
+    return Unit(id=unit.id, service=unit.service, host=unit.host, scm_name=unit.scm_name, instance=unit.instance)
+
+
+def _nodes(
+    rows: Sequence[_Row], ranks_s: Sequence[float], of: Callable[[Unit], Unit] = lambda unit: unit
+) -> tuple[Node, ...]:
     """The nodes, made once and with their ranks: to copy ten thousand of them later is dear."""
     return tuple(
         Node(
-            unit=unit,
+            unit=of(unit),
             role=role,
             gates=gates,
             timeout_s=timeout_s,
