@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decision_log import answerer, headline
 from orchestrator.domain.durations import spoken
 from orchestrator.engine.ports import OpenDecision, Vote
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import MEANS, who_may
 from orchestrator.interfaces.theme import QUIET_STYLE, aligned, below, moment, plural, safe
+
+if TYPE_CHECKING:
+    from orchestrator.domain.consequences import Consequence
 
 
 def waiting(found: Sequence[OpenDecision], now: float) -> RenderableType:
@@ -74,7 +77,7 @@ def _choices(one: OpenDecision) -> list[Text]:
     return aligned(rows)
 
 
-def foretold(one: Consequence) -> RenderableType:
+def foretold(one: "Consequence") -> RenderableType:
     """What an answer would do, whole: every unit in its order, how long, what stays down, what to beware of."""
     lines: list[RenderableType] = [Text.assemble((f"{one.choice}  ", "bold"), clean(one.said))]
     if one.units:
@@ -87,17 +90,17 @@ def foretold(one: Consequence) -> RenderableType:
     return Group(*lines)
 
 
-NOTHING_FORESEEN: Mapping[int, Sequence[Consequence]] = MappingProxyType({})
+NOTHING_FORESEEN: "Mapping[int, Sequence[Consequence]]" = MappingProxyType({})
 
 
 def waiting_json(
-    found: Sequence[OpenDecision], now: float, foreseen: Mapping[int, Sequence[Consequence]] = NOTHING_FORESEEN
+    found: Sequence[OpenDecision], now: float, foreseen: "Mapping[int, Sequence[Consequence]]" = NOTHING_FORESEEN
 ) -> str:
     """The same as `{"decisions": [...]}`, times in ISO 8601, UTC; *foreseen*: by decision, what answers would do."""
     return json.dumps({"decisions": [_as_json(one, now, foreseen.get(one.asked.decision)) for one in found]})
 
 
-def _as_json(one: OpenDecision, now: float, foreseen: Sequence[Consequence] | None) -> dict[str, object]:
+def _as_json(one: OpenDecision, now: float, foreseen: "Sequence[Consequence] | None") -> dict[str, object]:
     cause, settled = one.asked.cause, one.settled
     at = datetime.fromtimestamp(one.asked_at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {

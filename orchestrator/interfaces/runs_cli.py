@@ -61,7 +61,7 @@ def decide(
     state_dir: options.StateDir = None,
 ) -> None:
     """Answer a decision of RUN, from anywhere that shares the state folder; the first answer counts."""
-    from orchestrator.interfaces.commands.decisions import decide as command
+    from orchestrator.interfaces.commands.decide import decide as command
     from orchestrator.interfaces.commands.resume import GoOn
 
     going = GoOn(accept_drift=accept_drift, wait=wait, yes=yes, json=json, state_dir=state_dir)

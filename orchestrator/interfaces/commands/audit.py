@@ -10,7 +10,7 @@ from rich.text import Text
 
 from orchestrator import state_wiring
 from orchestrator.domain.chain import Verified
-from orchestrator.domain.errors import BadInput, OrchError
+from orchestrator.domain.errors import OrchError
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import out, print_json
 from orchestrator.interfaces.theme import aligned, plural, safe
@@ -41,13 +41,12 @@ def head(*, run: str, state_dir: Path | None) -> None:
 async def _verified(state: Path, name: str | None, head: str) -> Sequence[Verified]:
     async with state_wiring.books(state) as books:
         run = None if name is None else await books.journal.resolve(name)
-        found = await books.journal.verify(run, head=head)
-    if not found:
-        raise BadInput("there are no runs yet: nothing is on record", hint="--state-dir names another state folder")
-    return found
+        return await books.journal.verify(run, head=head)
 
 
 def _rows(found: Sequence[Verified]) -> list[Text]:
+    if not found:
+        return [Text("no runs yet")]
     rows = [[Text(name, style="bold") for name in ("run", "facts", "head", "record")]]
     for one in found:
         word = safe(one.wrong, "bold red") if one.wrong else Text("as written", style="green")

@@ -1,40 +1,33 @@
-"""`orch decisions | decide`: what waits for an answer, and answering it from anywhere that shares the state folder."""
+"""`orch decisions`: what waits for an answer."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from rich.console import RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from orchestrator import state_wiring
-from orchestrator.domain.consequences import Consequence, consequences
-from orchestrator.domain.decisions import Choice
-from orchestrator.domain.errors import BadInput, Declined
-from orchestrator.domain.facts import StepEnded
-from orchestrator.domain.results import Outcome
-from orchestrator.engine.jobs import answering
-from orchestrator.engine.jobs.asking import still_missing
-from orchestrator.engine.ports import OpenDecision, Tally, Vote
+from orchestrator.engine.ports import OpenDecision
 from orchestrator.interfaces import decisions_view
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.found import Found, find
-from orchestrator.interfaces.commands.opening import to_write
-from orchestrator.interfaces.commands.resume import GoOn, go_on, look
-from orchestrator.interfaces.question_view import Asked, in_short, question
-from orchestrator.interfaces.terminal import confirm, err, out, print_json, say
+from orchestrator.interfaces.terminal import out, print_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.domain.consequences import Consequence
+    from orchestrator.interfaces.commands.found import Found
 
 
 def decisions(*, run: str | None, json: bool, state_dir: Path | None) -> None:
     """Print what waits; of one run, what each answer would do."""
     state = state_wiring.state_folder(state_dir)
     with boundary(state):
-        found = asyncio.run(look(state, run)) if run is not None else None
-        waiting, now = (found.open, found.now) if found else asyncio.run(_open(state))
+        if run is not None:
+            _of_run(state, run, json=json)
+            return
+        waiting, now = asyncio.run(_open(state))
         if json:
-            print_json(decisions_view.waiting_json(waiting, now, _foreseen(found) if found else {}))
-        elif found is not None and found.open:
-            out().print(*_in_full(found), sep="\n")
+            print_json(decisions_view.waiting_json(waiting, now))
         else:
             out().print(decisions_view.waiting(waiting, now))
 
@@ -44,73 +37,33 @@ async def _open(state: Path) -> tuple[Sequence[OpenDecision], float]:
         return await books.decisions.open(), books.clock()
 
 
-def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: bool, going: GoOn) -> None:
-    """Answer, after the consequence was shown; tell what comes of it. With *resume*, go on here if nobody else does."""
-    state = state_wiring.state_folder(going.state_dir)
-    with boundary(state):
-        wanted = _choice(choice)
-        going.check("decide")
-        found = asyncio.run(look(state, run))
-        answer(state, found, wanted, decision=decision, reason=reason, resume=resume, going=going)
+def _of_run(state: Path, run: str, *, json: bool) -> None:
+    from orchestrator.interfaces.commands.found import look  # noqa: PLC0415 - the table reads no plan
 
-
-def answer(
-    state: Path, found: Found, choice: Choice, *, decision: int | None, reason: str, resume: bool, going: GoOn
-) -> None:
-    """The same, of a run that was looked up."""
-    shown = _shown(found, choice, decision, going)
-    vote = Vote(choice=choice, by=state_wiring.requester(), reason=reason, shown=shown)
-    tally, found = asyncio.run(_vote(state, found.run, decision, vote))
-    if tally.choice is None:
-        say(f"run {found.run}: {still_missing(tally.missing, choice)}\ntry: orch decisions {found.run}")
-        return
-    say(f"run {found.run}: {tally.choice} is decided{_by_all(tally)}")
-    if found.alive and found.holding is not None:
-        owner = found.holding.owner
-        say(f"the process that carries it (of {owner.requester} on {owner.controller}) goes on at once")
-        say(f"try: orch show {found.run}")
-    elif not resume:
-        say(f"nobody carries the run: it goes on when somebody resumes it\ntry: orch resume {found.run}")
-    elif tally.choice is Choice.HOLD:
-        say("hold leaves all as it is: there is nothing to go on with")
+    found = asyncio.run(look(state, run))
+    if json:
+        print_json(decisions_view.waiting_json(found.open, found.now, _foreseen(found)))
+    elif found.open:
+        out().print(*_in_full(found), sep="\n")
     else:
-        go_on(state, found, going)
+        out().print(decisions_view.waiting(found.open, found.now))
 
 
-def _choice(typed: str) -> Choice:
-    try:
-        return Choice(typed.lower())
-    except ValueError:
-        raise BadInput(f"{typed!r} is no answer", hint=f"choose {', '.join(Choice)}; orch decisions") from None
+def _foreseen(found: "Found") -> "dict[int, Sequence[Consequence]]":
+    from orchestrator.domain.consequences import consequences  # noqa: PLC0415 - as above
 
-
-def _shown(found: Found, choice: Choice, decision: int | None, going: GoOn) -> str:
-    """What the answer would do, shown to the person, who agrees; in words, for the record. Raises Declined."""
-    left = [one for one in found.open if one.settled is None]
-    asked = next((one for one in left if decision in (None, one.asked.decision)), None)
-    if asked is None or choice not in asked.asked.choices or (decision is None and len(left) > 1):
-        return ""  # the store refuses it, and says why
-    err().print(decisions_view.heading(asked, found.now))
-    shown = show_meant(found, choice, asked.asked.decision)
-    if not going.yes and not confirm(f"{str(choice).capitalize()}?"):
-        raise Declined("nothing was decided", hint=f"orch decisions {found.run} shows what each answer would do")
-    return shown
-
-
-def show_meant(found: Found, choice: Choice, decision: int) -> str:
-    """Show on stderr what *choice* would do as things are: all units in their order. Returns it in short."""
-    meant = next(one for one in consequences(found.state(), decision) if one.choice is choice)
-    err().print(decisions_view.foretold(meant))
-    return in_short(meant, choice)
-
-
-def _foreseen(found: Found) -> dict[int, Sequence[Consequence]]:
     state = found.state()
     return {one.asked.decision: consequences(state, one.asked.decision) for one in found.open}
 
 
-def _in_full(found: Found) -> Iterator[RenderableType]:
+def _in_full(found: "Found") -> "Iterator[RenderableType]":
     """Each open decision as the run's own terminal asks it, who said what, and what to type."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from orchestrator.domain.facts import StepEnded  # noqa: PLC0415 - as above
+    from orchestrator.domain.results import Outcome  # noqa: PLC0415 - as above
+    from orchestrator.interfaces.question_view import Asked, question  # noqa: PLC0415 - as above
+
     ends = {
         stamped.fact.result.step.unit: stamped.fact.result
         for stamped in found.facts
@@ -132,14 +85,3 @@ def _in_full(found: Found) -> Iterator[RenderableType]:
         yield from decisions_view.said_so_far(one)
         typed = f" --decision {number}" if len(found.open) > 1 else ""
         yield Text(f"orch decide {found.run} ANSWER{typed}", style="bold")
-
-
-async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tuple[Tally, Found]:
-    async with to_write(state) as books:
-        tally = await answering.decide(run, decision, vote, books)
-        return tally, await find(books, run)
-
-
-def _by_all(tally: Tally) -> str:
-    people = [vote.by for vote in tally.votes if vote.choice is tally.choice]
-    return f" by {', '.join(people)}" if len(people) > 1 else ""

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from orchestrator import state_wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import RunBegan, Stamped
 from orchestrator.domain.locks import InTheWay, holds_nothing, still_held
@@ -84,3 +86,9 @@ async def find(books: Books, name: str) -> Found:
         open=[one for one in await books.decisions.open() if one.run == run],
         now=books.clock(),
     )
+
+
+async def look(state: Path, name: str) -> Found:
+    """What is on record of a run. Raises BadInput if there is none."""
+    async with state_wiring.books(state) as books:
+        return await find(books, name)

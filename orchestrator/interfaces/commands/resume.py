@@ -15,7 +15,7 @@ from orchestrator.engine.jobs.journey import Ending
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.carrying import Terminal, Way, addresses, carried
-from orchestrator.interfaces.commands.found import Found, find
+from orchestrator.interfaces.commands.found import Found, look
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.loading import load_again
 from orchestrator.interfaces.resume_view import what_is_found
@@ -55,12 +55,6 @@ def resume(*, run: str, going: GoOn) -> None:
         if not going.yes and not confirm("Go on? The hosts are read first."):
             raise Declined("nothing was touched; the run keeps its locks", hint=f"orch decisions {found.run}")
         go_on(state, found, going)
-
-
-async def look(state: Path, name: str) -> Found:
-    """What is on record of a run. Raises BadInput if there is none."""
-    async with state_wiring.books(state) as books:
-        return await find(books, name)
 
 
 def go_on(state: Path, found: Found, going: GoOn) -> None:

@@ -12,16 +12,16 @@ from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined, Drifted
 from orchestrator.domain.facts import Strayed
 from orchestrator.domain.preview import preview
-from orchestrator.domain.way_back import in_words, stops_running
+from orchestrator.domain.way_back import in_words, stops_running, whole_way_back
 from orchestrator.engine.jobs.going_back import Rollback, plan_rollback, touched_hosts
 from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.carrying import Way, addresses, carry
-from orchestrator.interfaces.commands.decisions import answer, show_meant
-from orchestrator.interfaces.commands.found import Found
+from orchestrator.interfaces.commands.decide import answer, show_meant
+from orchestrator.interfaces.commands.found import Found, look
 from orchestrator.interfaces.commands.opening import to_write
-from orchestrator.interfaces.commands.resume import GoOn, look
+from orchestrator.interfaces.commands.resume import GoOn
 from orchestrator.interfaces.loading import load_again
 from orchestrator.interfaces.terminal import confirm, say
 
@@ -36,6 +36,11 @@ def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
         if found.holding is not None:
             _of_open(state, found, going, dry_run=dry_run)
             return
+        if not whole_way_back(found.began.plan):
+            raise BadInput(
+                f"run {found.run} is a rollback itself, and has no way back of its own",
+                hint=f"orch start --from {found.run}, or orch snapshot restore TAG, go to what was before it",
+            )
         hosts = touched_hosts(found.run, found.facts)
         if not hosts:
             raise BadInput(f"run {found.run} changed nothing: there is nothing to put back")

@@ -1,0 +1,99 @@
+"""`orch decide`: answering a decision from anywhere that shares the state folder."""
+
+import asyncio
+import json as json_module
+from pathlib import Path
+
+from orchestrator import state_wiring
+from orchestrator.domain.consequences import consequences
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.engine.jobs import answering
+from orchestrator.engine.jobs.asking import still_missing
+from orchestrator.engine.ports import Tally, Vote
+from orchestrator.interfaces import decisions_view
+from orchestrator.interfaces.boundary import boundary
+from orchestrator.interfaces.commands.found import Found, find, look
+from orchestrator.interfaces.commands.opening import to_write
+from orchestrator.interfaces.commands.resume import GoOn, go_on
+from orchestrator.interfaces.question_view import in_short
+from orchestrator.interfaces.terminal import confirm, err, print_json, say
+
+
+def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: bool, going: GoOn) -> None:
+    """Answer, after the consequence was shown; tell what comes of it. With *resume*, go on here if nobody else does."""
+    state = state_wiring.state_folder(going.state_dir)
+    with boundary(state):
+        wanted = _choice(choice)
+        going.check("decide")
+        found = asyncio.run(look(state, run))
+        answer(state, found, wanted, decision=decision, reason=reason, resume=resume, going=going)
+
+
+def answer(
+    state: Path, found: Found, choice: Choice, *, decision: int | None, reason: str, resume: bool, going: GoOn
+) -> None:
+    """The same, of a run that was looked up."""
+    shown = _shown(found, choice, decision, going)
+    vote = Vote(choice=choice, by=state_wiring.requester(), reason=reason, shown=shown)
+    tally, found = asyncio.run(_vote(state, found.run, decision, vote))
+    if going.json and not resume:
+        print_json(_as_json(found, tally))
+    if tally.choice is None:
+        say(f"run {found.run}: {still_missing(tally.missing, choice)}\ntry: orch decisions {found.run}")
+        return
+    say(f"run {found.run}: {tally.choice} is decided{_by_all(tally)}")
+    if found.alive and found.holding is not None:
+        owner = found.holding.owner
+        say(f"the process that carries it (of {owner.requester} on {owner.controller}) goes on at once")
+        say(f"try: orch show {found.run}")
+    elif not resume:
+        say(f"nobody carries the run: it goes on when somebody resumes it\ntry: orch resume {found.run}")
+    elif tally.choice is Choice.HOLD:
+        say("hold leaves all as it is: there is nothing to go on with")
+    else:
+        go_on(state, found, going)
+
+
+def _choice(typed: str) -> Choice:
+    try:
+        return Choice(typed.lower())
+    except ValueError:
+        raise BadInput(f"{typed!r} is no answer", hint=f"choose {', '.join(Choice)}; orch decisions") from None
+
+
+def _shown(found: Found, choice: Choice, decision: int | None, going: GoOn) -> str:
+    """What the answer would do, shown to the person, who agrees; in words, for the record. Raises Declined."""
+    left = [one for one in found.open if one.settled is None]
+    asked = next((one for one in left if decision in (None, one.asked.decision)), None)
+    if asked is None or choice not in asked.asked.choices or (decision is None and len(left) > 1):
+        return ""  # the store refuses it, and says why
+    err().print(decisions_view.heading(asked, found.now))
+    shown = show_meant(found, choice, asked.asked.decision)
+    if not going.yes and not confirm(f"{str(choice).capitalize()}?"):
+        raise Declined("nothing was decided", hint=f"orch decisions {found.run} shows what each answer would do")
+    return shown
+
+
+def show_meant(found: Found, choice: Choice, decision: int) -> str:
+    """Show on stderr what *choice* would do as things are: all units in their order. Returns it in short."""
+    meant = next(one for one in consequences(found.state(), decision) if one.choice is choice)
+    err().print(decisions_view.foretold(meant))
+    return in_short(meant, choice)
+
+
+async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tuple[Tally, Found]:
+    async with to_write(state) as books:
+        tally = await answering.decide(run, decision, vote, books)
+        return tally, await find(books, run)
+
+
+def _as_json(found: Found, tally: Tally) -> str:
+    votes = [{"choice": vote.choice, "by": vote.by, "reason": vote.reason} for vote in tally.votes]
+    told = {"run": found.run, "choice": tally.choice, "missing": tally.missing, "carried": found.alive, "votes": votes}
+    return json_module.dumps(told)
+
+
+def _by_all(tally: Tally) -> str:
+    people = [vote.by for vote in tally.votes if vote.choice is tally.choice]
+    return f" by {', '.join(people)}" if len(people) > 1 else ""
