@@ -155,5 +155,5 @@ def in_words(question: PasswordQuestion) -> str:
 
 def _prompt(text: str) -> None:
     with suppress(OSError, ValueError):
-        sys.stderr.write(clean(text))
+        sys.stderr.write(f"{clean(text)} ")
         sys.stderr.flush()

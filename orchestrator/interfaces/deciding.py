@@ -38,6 +38,9 @@ from orchestrator.interfaces.theme import plural
 CONFIRMED = {Choice.ROLLBACK: "Roll back?", Choice.EXCLUDE: "Go on without these hosts?"}
 """Answers that are shown whole, and asked for once more, before they are given."""
 
+SETTLE_S = 3.0
+"""How long an answer may take to go on record before the next question is asked all the same."""
+
 
 class Decider:
     """Asks for decisions through *asker*; *by* is who sits there. `hear` has to be told every fact of the run,
@@ -56,6 +59,8 @@ class Decider:
         self._asking = 0
         self._shown: set[int] = set()
         self._ended = False
+        self._voted = 0
+        self._settled = asyncio.Event()
 
     def hear(self, stamped: Stamped) -> None:
         """Take one fact in; say what it means for the question that stands in the terminal."""
@@ -86,18 +91,23 @@ class Decider:
 
     def _tell(self, number: int, mine: bool) -> None:
         """What became of a question that stood in this terminal and was answered by others."""
+        self._settled.set()
         if number in self._shown and not mine:
-            say(f"decision {number}: {answered(self._log.all[number])}")
+            say(("\n" if number == self._asking else "") + f"decision {number}: {answered(self._log.all[number])}")
 
     async def ask(self, query: Query) -> Vote | None:
         """`People.ask`: what is answered here; None once the input has ended. May be cancelled."""
         async with self._asker.turn():
+            await self._until_settled()
             if self._ended:
                 return None
             self._asking = query.decision
             self._shown.add(query.decision)
             try:
-                return await self._answer(query)
+                vote = await self._answer(query)
+                self._voted = query.decision
+                self._settled.clear()
+                return vote
             except EOFError:
                 self._ended = True
                 say(f"the input has ended: nobody is asked here any more; orch decide {query.state.run} CHOICE answers")
@@ -105,6 +115,13 @@ class Decider:
                 return None
             finally:
                 self._asking = 0
+
+    async def _until_settled(self) -> None:
+        """The answer that was given here last may take other questions away: they are not asked before that is seen."""
+        last = self._log.all.get(self._voted)
+        if last is not None and last.open:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), SETTLE_S)
 
     async def _answer(self, query: Query) -> Vote:
         if query.said:

@@ -99,13 +99,13 @@ def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Ca
     waits = timeline.waits(canvas.height, held_by=2 if canvas.width >= WIDEST else 1)
     under_way = timeline.under_way(canvas.height)
     ready = [Text(_ready(stage))] if stage.ready and not timeline.halted else []
-    failures = timeline.failures
+    failures = _failed(timeline)
     open_ones = timeline.decisions.open
     changed = timeline.changed_since
     return [
         _Section(_rows_of(open_ones), 2, lambda lines: _decision(timeline, open_ones, lines, now_s, canvas)),
         _Section(len(changed), 2, lambda lines: _changed(changed, lines, canvas)),
-        _Section(len(failures), 4, lambda lines: _failures(timeline, lines, canvas)),
+        _Section(len(failures), 4, lambda lines: _failures(timeline, failures, lines, canvas)),
         _Section(len(rows), 6, lambda lines: _services(rows, lines, canvas)),
         _Section(len(under_way), 4, lambda lines: _under_way(under_way, stage, lines, now_s, canvas)),
         _Section(len(waits) + len(ready), 3, lambda lines: _waits(waits, ready, lines, now_s, canvas)),
@@ -265,8 +265,12 @@ def _changed(changed: Sequence[Strayed], lines: int, canvas: Canvas) -> Group:
     return _titled(f"not put back ({len(changed)})", "", table, canvas.marks)
 
 
-def _failures(timeline: Timeline, lines: int, canvas: Canvas) -> Group:
-    failures = timeline.failures
+def _failed(timeline: Timeline) -> list[Track]:
+    """What failed: on the way back, what failed there."""
+    return [track for track in timeline.failures if track.stage >= (timeline.back_from or 0)]
+
+
+def _failures(timeline: Timeline, failures: Sequence[Track], lines: int, canvas: Canvas) -> Group:
     shown = failures[: lines if len(failures) <= lines else max(1, lines - 1)]
     table = _grid("left", "left", "left", widest=2, marks=canvas.marks)
     for track in shown:

@@ -88,8 +88,8 @@ def _evidence(asked: Asked) -> list[Text]:
 
 def _last_words(result: Result, told: str) -> Text:
     problem = result.problem
-    words = "" if problem is None or problem.text in (told, "") else problem.text
-    if result.said and result.said != told:
+    words = "" if problem is None or problem.text in told else problem.text
+    if result.said and result.said not in told:
         words = f"{result.said}: {words}" if words and words not in result.said else result.said
     if not words:
         return Text()
