@@ -107,14 +107,18 @@ def clustered(unit: Unit, role: str, action: Action) -> Reason:
 def would_pull_from_under(units: Sequence[Unit], stopped: Sequence[str], choice: Choice, action: Action) -> Reason:
     """A stop of what running units outside the choice need."""
     states = sorted({str(unit.seen.state) for unit in units if unit.seen})
-    widen = f"add --with-dependents to {action} them too"
-    if choice.with_dependents:
-        widen = "drop the --exclude that names their hosts"
+    if action is Action.RESTORE:
+        where, right = "not to be stopped by the snapshot", f"stop first: orch stop --service {units[0].service}"
+    else:
+        widen = f"add --with-dependents to {action} them too"
+        if choice.with_dependents:
+            widen = "drop the --exclude that names their hosts"
+        where, right = "outside the choice", f"{widen}, or --ignore-dependents to leave them as they are"
     return Reason(
         tuple(unit.id for unit in units),
-        f"outside the choice and {' or '.join(states)}; {'they need' if len(units) > 1 else 'it needs'} "
+        f"{where} and {' or '.join(states)}; {'they need' if len(units) > 1 else 'it needs'} "
         f"{', '.join(stopped)}, which would be stopped",
-        f"{widen}, or --ignore-dependents to leave them as they are",
+        right,
     )
 
 
