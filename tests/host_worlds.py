@@ -80,11 +80,13 @@ class Says:
     """Display names, and which services of the host depend on one."""
     clock: bool = True
     """The host's clock, and a version."""
+    start: bool = True
+    """When the host started."""
 
 
-BY_SC = Says(waits=False, details=False, clock=False)
+BY_SC = Says(waits=False, details=False, clock=False, start=False)
 """sc.exe tells numbers in positions alone."""
-BY_SC_OVER_WINRM = Says(waits=False, details=False)
+BY_SC_OVER_WINRM = Says(waits=False, details=False, start=False)
 
 
 class World(Protocol):

@@ -146,6 +146,10 @@ class _Either:
         """See HostServices."""
         return await self._exchange(lambda way: self._ways[way].services.facts())
 
+    def booted_at(self) -> float | None:
+        """See HostServices: as the way that answered last has it."""
+        return self._ways[self._kept].services.booted_at()
+
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         """See HostCommand. Each way that is tried has *timeout_s*."""
         return await self._exchange(lambda way: self._ways[way].command.run(exe, args, timeout_s=timeout_s))

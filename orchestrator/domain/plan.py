@@ -42,7 +42,8 @@ class Unit:
 
     `id` is `orders@app-03`; an entry with several SCM names gives `orders:Orders.Api@app-03`; an external entry
     without hosts gives its key alone, with host and scm_name None. `instance` (`orders@app-03`) is what limits count:
-    the SCM names of one entry on one host move together. `seen` is the live state frozen into the plan.
+    the SCM names of one entry on one host move together. `seen` is the live state frozen into the plan. `booted_at` is
+    when its host had started by then (UTC, seconds since 1970; None: not known): after another start a PID is another.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Unit:
     scm_name: str | None
     instance: str
     seen: ServiceStatus | None = None
+    booted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +123,9 @@ class Plan:
     """What a run will do, frozen. `poll_s` is the period at which pending services are read.
 
     `back` is the whole way back: the stages that would put every ACT unit that may have to move where it was seen,
-    without ranks and durations. A rollback is that, narrowed to what the run changed and completed (`way_back`). It is
-    empty for a restart, whose second stage is its way back (it acts on what ran, and on nothing else), and for a plan
-    that is a way back itself.
+    without ranks, durations and what was seen (that is in `stages`). A rollback is that, narrowed to what the run
+    changed and completed (`way_back`). It is empty for a restart, whose second stage is its way back (it acts on what
+    ran, and on nothing else), and for a plan that is a way back itself.
     """
 
     name: str

@@ -14,7 +14,7 @@ class HostSurvey:
 
     `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None:
     several, or not known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as
-    what; `cluster_unread` says why a node does not tell that.
+    what; `cluster_unread` says why a node does not tell that. `booted_at` is when the host started, by its own clock.
     """
 
     host: str
@@ -24,6 +24,7 @@ class HostSurvey:
     transport: Transport | None = None
     clustered: Mapping[str, str] = field(default_factory=dict)
     cluster_unread: str = ""
+    booted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,10 @@ class HostServices(Protocol):
     async def facts(self) -> HostFacts:
         """Who and what answers. Read-only."""
 
+    def booted_at(self) -> float | None:
+        """When the host started, by its own clock (UTC, seconds since 1970, a second more or less), as a read before
+        this told; None: it does not say. O(1)."""
+
     async def aclose(self) -> None:
         """Free what is held on the host. Never raises; bounded in time; safe to call twice."""
 

@@ -57,6 +57,27 @@ def date(value: datetime.datetime) -> str:
     )
 
 
+def operating_system(booted: datetime.datetime) -> str:
+    """What Get-CimInstance gives of Win32_OperatingSystem when it was asked for LastBootUpTime: the other properties
+    are empty."""
+    stamp = booted.isoformat(timespec="microseconds")
+    kinds = (
+        "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/Win32_OperatingSystem",
+        "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/CIM_OperatingSystem",
+        "Microsoft.Management.Infrastructure.CimInstance#Win32_OperatingSystem",
+        "Microsoft.Management.Infrastructure.CimInstance#CIM_OperatingSystem",
+        "Microsoft.Management.Infrastructure.CimInstance",
+        "System.Object",
+    )
+    empty = ("Caption", "Description", "InstallDate", "Name", "Status", "CSName", "CurrentTimeZone", "LocalDateTime")
+    types = "".join(f"<T>{kind}</T>" for kind in kinds)
+    nothing = "".join(f'<Nil N="{name}" />' for name in empty)
+    return (
+        f'<Obj RefId="0"><TN RefId="0">{types}</TN><ToString>Win32_OperatingSystem</ToString><Props>{nothing}'
+        f'<DT N="LastBootUpTime">{stamp[:26]}0{stamp[26:]}</DT></Props></Obj>'
+    )
+
+
 def service(shown: Services) -> str:
     """A ServiceController. StartType of a delayed one is Automatic, for .NET knows no other."""
     of = shown.service

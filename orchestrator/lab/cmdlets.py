@@ -34,6 +34,26 @@ async def get_date(call: Call, remote: Remote) -> None:
     remote.pipeline.output(clixml.date(now))
 
 
+async def get_cim_instance(call: Call, remote: Remote) -> None:
+    """Get-CimInstance Win32_OperatingSystem, for LastBootUpTime alone: no other class is there."""
+    wanted = str(call.parameters.get("classname") or call.parameters.get("name") or "")
+    if wanted.casefold() == "win32_operatingsystem":
+        booted = datetime.datetime.fromtimestamp(call.host.booted_at, tz=datetime.UTC)
+        remote.pipeline.output(clixml.operating_system(booted))
+        return
+    call.fail(
+        Error(
+            text=call.say("no class"),
+            id="HRESULT 0x80041010,Microsoft.Management.Infrastructure.CimCmdlets.GetCimInstanceCommand",
+            exception="Microsoft.Management.Infrastructure.CimException",
+            category=(23, "MetadataError"),
+            activity=call.cmdlet,
+            target=f"root\\cimv2:{wanted}",
+            target_type="String",
+        )
+    )
+
+
 async def get_variable(call: Call, remote: Remote) -> None:
     """Get-Variable -ValueOnly, of LASTEXITCODE alone: that is all this endpoint has."""
     name = call.names[0] if call.names else ""
@@ -62,6 +82,11 @@ CMDLETS: dict[str, tuple[str, Callable[[Call, Remote], Awaitable[None]], frozens
         name.casefold(): (name, _with_services(run), parameters | COMMON_PARAMETERS)
         for name, run, parameters in SERVICE_CMDLETS
     },
+    "get-ciminstance": (
+        "Get-CimInstance",
+        get_cim_instance,
+        COMMON_PARAMETERS | {"name", "classname", "property", "operationtimeoutsec"},
+    ),
     "get-date": ("Get-Date", get_date, COMMON_PARAMETERS),
     "get-variable": ("Get-Variable", get_variable, COMMON_PARAMETERS | {"name", "valueonly"}),
 }

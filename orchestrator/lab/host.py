@@ -12,6 +12,9 @@ from orchestrator.lab.ports import ServicePort
 from orchestrator.lab.record import Record
 from orchestrator.lab.scm import Scm, Service, State
 
+UP_S = 3 * 86400.0
+"""How long every host has been up when the lab starts."""
+
 
 class Host:
     """A host of the fleet. *addresses* are those of all its hosts, by lower case name.
@@ -33,6 +36,8 @@ class Host:
         self._record = record
         self._ports: dict[tuple[str, int], ServicePort] = {}
         self._closed = True
+        self.booted_at = self.now() - UP_S
+        """By the host's own clock, seconds since 1970."""
         self.scm = Scm(self._loop, spec.services, self._changed)
 
     def log(self, kind: str, **fields: Any) -> None:

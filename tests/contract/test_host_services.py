@@ -4,10 +4,11 @@ Where ways differ in what they tell, the world says so (`Says`). What goes wrong
 """
 
 import asyncio
+import time
 
 import host_suite
 import pytest
-from host_worlds import ODD_NAMES, PORT, Enter
+from host_worlds import ODD_NAMES, PORT, Enter, LabWorld
 from ssh_server import run
 
 from orchestrator.adapters.memory.fleet import ANYONE_MAY_CONTROL
@@ -55,6 +56,25 @@ def test_one_missing_name_leaves_the_others_whole(enter: Enter) -> None:
             assert missing.found == ()
             assert missing.problem is not None
             assert missing.problem.code == 1060
+
+    run(main())
+
+
+def test_a_read_tells_when_the_host_started(enter: Enter) -> None:
+    async def main() -> None:
+        async with enter() as site:
+            for number in (1, 2):
+                await site.status("Web")
+                booted_at = site.services.booted_at()
+                assert site.world.reads(site.name) == number
+                if not site.world.says.start:
+                    assert booted_at is None
+                elif isinstance(site.world, LabWorld):
+                    assert booted_at is not None
+                    # Three days ago when the lab began.
+                    assert -5 < time.time() - booted_at - 3 * 86400 < 3600
+                else:
+                    assert booted_at == 1_767_225_600.0
 
     run(main())
 

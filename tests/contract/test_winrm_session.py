@@ -90,6 +90,7 @@ def test_no_script_is_ever_sent(source: LabSource) -> None:
     commands = source.lab.log(kind="command", host=asyncio.run(main()))
     assert {line["name"] for line in commands} == {
         "Get-Service",
+        "Get-CimInstance",
         "Get-Date",
         "Get-Variable",
         "hostname.exe",
@@ -398,6 +399,32 @@ def test_garbage_and_half_answers_are_a_protocol_error(source: LabSource, verb: 
             with contextlib.suppress(ProtocolError):
                 await site.status("Web")
             assert (await site.status("Web")).state is State.RUNNING
+
+    run(main())
+
+
+def test_the_hosts_start_is_asked_once_in_a_session_and_given_up_where_it_breaks_the_read(source: LabSource) -> None:
+    def asked(host: str) -> int:
+        return len(source.lab.log(kind="command", host=host, name="Get-CimInstance"))
+
+    async def main() -> None:
+        async with lab_site(source, "en") as site:
+            for _ in range(3):
+                await site.status("Web")
+            assert (asked(site.name), site.services.booted_at() is not None) == (1, True)
+            source.lab.order(op="fault", host=site.name, kind="drops", value={"verb": "Get-Service", "count": 1})
+            with pytest.raises(HostError):
+                await site.status("Web")
+            await site.status("Web")
+            assert asked(site.name) == 2, "the host may have started anew since"
+        async with lab_site(source, "en") as site:
+            source.lab.order(
+                op="fault", host=site.name, kind="drops", value={"when": "during", "verb": "Get-CimInstance"}
+            )
+            with pytest.raises(HostError):
+                await site.status("Web")
+            assert (await site.status("Web")).state is State.RUNNING
+            assert site.services.booted_at() is None
 
     run(main())
 

@@ -290,7 +290,7 @@ def test_kinds_of_secrets_are_listed() -> None:
 def asked_of_hosts() -> Mapping[str, set[str]]:
     """Every command that is ever sent, with the parameters that it is given."""
     pipelines = [
-        statements.states([Asked("a")], with_sc=True),
+        statements.states([Asked("a")], with_sc=True, with_start=True),
         *(statements.control("a", wanted) for wanted in Control),
         statements.descriptors(["a"]),
         *statements.facts(),
@@ -309,7 +309,7 @@ def test_the_constrained_endpoint_offers_what_is_asked_and_nothing_more() -> Non
     cmdlets, _, programs = block.partition("VisibleExternalCommands")
     offered: dict[str, set[str]] = {
         name: set(re.findall(r"@\{ Name = '(\w+)'", parameters))
-        for name, parameters in re.findall(r"@\{ Name = '(\w+-\w+)'; +Parameters = (.*)", cmdlets)
+        for name, parameters in re.findall(r"@\{ Name = '(\w+-\w+)'; +Parameters = (.*(?:\n {8}.*)*)", cmdlets)
     }
     offered |= {name: set() for name in re.findall(r"(?m)^    '(\w+-\w+)'", cmdlets)}
     offered |= {path.rpartition("\\")[2]: set() for path in re.findall(r"'([^']+)'", programs)}

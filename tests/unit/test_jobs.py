@@ -78,6 +78,9 @@ async def test_a_survey_asks_every_host_once_and_side_by_side() -> None:
     assert sorted(told) == ["app-01", "app-02", "db-01"]
     assert dict(fleet.exchanges) == {(host, "read"): 1 for host in fleet.hosts}
     assert [said.readings[0].found[0].state for said in found.hosts.values()] == [State.RUNNING] * 3
+    assert {said.booted_at for said in found.hosts.values()} == {fleet.hosts["db-01"].booted_at}
+    units = [node.unit for node in build(SHOP, EVERYWHERE, Action.STOP, found).stages[0].nodes]
+    assert {unit.booted_at for unit in units} == {fleet.hosts["db-01"].booted_at}
 
 
 @in_virtual_time

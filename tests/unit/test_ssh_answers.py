@@ -176,3 +176,20 @@ def test_a_control_was_taken_or_refused(control: Control, said: str, outcome: in
 def test_neither_yes_nor_no_is_garbled(said: str) -> None:
     with pytest.raises(Garbled):
         answers.taken(Control.STOP, said.split("|"))
+
+
+START = {"now": 638_976_672_000_000_000, "up": 36_000_000, "per": 1_000_000}
+
+
+def test_when_the_host_started_stands_beside_the_services() -> None:
+    rows = answers.framed(framed(START, service()), NONCE)
+    assert rows is not None
+    assert answers.booted_at(rows) == 1_762_070_400.0 - 36
+    assert len(answers.readings([Asked("Web")], rows)) == 1
+    assert answers.booted_at(rows[1:]) is None
+
+
+@pytest.mark.parametrize("row", [{**START, "per": 0}, {**START, "up": -1}, {**START, "now": "soon"}, {"up": 1}])
+def test_a_start_that_can_t_be_read_is_garbled(row: dict[str, object]) -> None:
+    with pytest.raises(Garbled):
+        answers.booted_at([row])

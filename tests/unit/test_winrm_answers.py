@@ -7,6 +7,7 @@ from orchestrator.adapters.winrm.answers import (
     Failure,
     Item,
     Output,
+    booted_at,
     complete,
     descriptors,
     for_sc,
@@ -31,6 +32,10 @@ SERVICE_NAME: MSSQLSERVER
 """
 
 
+def controller(name: str, number: int, **changed: object) -> Item:
+    return Item(name, properties={"Name": name, "Status": Item("?", number), "StartType": Item("?", 2), **changed})
+
+
 @pytest.mark.parametrize(
     ("name", "fine"),
     [("Web", True), ("two words", True), ('a"b', False), ("state=", False), ("\\\\host", False), ("", False)],
@@ -52,16 +57,33 @@ def test_a_read_is_one_pipeline() -> None:
     assert statements.states([Asked("A")], with_sc=False) == [statements.Statement("Get-Service", (("Name", ("A",)),))]
 
 
+def test_when_the_host_started_is_asked_last_and_bounded() -> None:
+    *first, last = statements.states([Asked("A")], with_sc=True, with_start=True)
+    assert first == statements.states([Asked("A")], with_sc=True)
+    assert (last.command, dict(last.parameters)["OperationTimeoutSec"]) == ("Get-CimInstance", 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ([], None),
+        ([controller("A", 4)], None),
+        ([Item("Win32_OperatingSystem", properties={"LastBootUpTime": None})], None),
+        ([Item("Win32_OperatingSystem", properties={"LastBootUpTime": "2026-01-01T02:00:00.5+01:00"})], 1767229200.5),
+        ([Item("os", properties={"LastBootUpTime": Item("2026-01-01T01:00:00.1234567+00:00")})], 1767229200.123456),
+        ([Item("os", properties={"LastBootUpTime": "gestern"})], None),
+    ],
+)
+def test_when_the_host_started_is_read_by_its_property(said: list[object], wanted: float | None) -> None:
+    assert booted_at(Output(values=said, ended=True)) == wanted
+
+
 @pytest.mark.parametrize(
     ("argument", "handed_on"),
     [("plain", "plain"), ("", '""'), ('say "hi"', r"say \"hi\""), (r"C:\x\"y", r"C:\x\\\"y"), (r"C:\x y", r"C:\x y")],
 )
 def test_arguments_survive_windows_powershell(argument: str, handed_on: str) -> None:
     assert statements.program("x.exe", [argument])[0].arguments == (handed_on,)
-
-
-def controller(name: str, number: int, **changed: object) -> Item:
-    return Item(name, properties={"Name": name, "Status": Item("?", number), "StartType": Item("?", 2), **changed})
 
 
 def test_the_later_word_wins() -> None:

@@ -87,6 +87,9 @@ class Anything:
     async def facts(self) -> HostFacts:
         raise AssertionError("never asked")
 
+    def booted_at(self) -> float | None:
+        return None
+
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         raise AssertionError("never asked")
 

@@ -90,7 +90,8 @@ class HostFault:
 
 @dataclass(slots=True, kw_only=True)
 class MemoryHost:
-    """One host. `latency_s` is what an exchange takes; `silence_s` how long a silent host is waited for."""
+    """One host. `latency_s` is what an exchange takes; `silence_s` how long a silent host is waited for. `booted_at` is
+    when it started, UTC in seconds since 1970, None if it does not tell."""
 
     name: str
     address: str
@@ -100,6 +101,7 @@ class MemoryHost:
     faults: list[HostFault] = field(default_factory=list)
     latency_s: float = 0.0
     silence_s: float = 30.0
+    booted_at: float | None = 1_767_225_600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class MemoryLink:
         self._lost: set[str] = set()
         self._rejected = False
         self._reading = False
+        self._booted_at: float | None = None
 
     async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
         """See HostServices."""
@@ -72,7 +73,7 @@ class MemoryLink:
             raise RuntimeError(f"two reads at once on {self._host.name}")
         self._reading = True
         try:
-            return await self._exchange("read", lambda: [self._reading_of(question) for question in asked])
+            return await self._exchange("read", lambda: self._readings(asked))
         finally:
             self._reading = False
 
@@ -111,6 +112,10 @@ class MemoryLink:
         """See HostServices."""
         return await self._exchange("facts", lambda: self._host.facts)
 
+    def booted_at(self) -> float | None:
+        """See HostServices."""
+        return self._booted_at
+
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         """See HostCommand. `netstat.exe` and `curl.exe` answer from the fleet unless the host's table has them."""
         try:
@@ -146,6 +151,10 @@ class MemoryLink:
             self._lost.update(self._controls)
             self._controls.clear()
         raise _ERRORS[fault](host.name)
+
+    def _readings(self, asked: Sequence[Asked]) -> list[Reading]:
+        self._booted_at = self._host.booted_at
+        return [self._reading_of(question) for question in asked]
 
     def _reading_of(self, question: Asked) -> Reading:
         services = self._host.services

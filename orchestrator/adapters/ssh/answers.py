@@ -12,6 +12,8 @@ from orchestrator.domain.powershell_words import code_of, start_type
 from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus
 
 Row = Mapping[str, Any]
+_TICKS_1970 = 621_355_968_000_000_000
+_TICKS_PER_S = 10_000_000
 
 
 class Garbled(Exception):
@@ -72,12 +74,29 @@ def failure(row: Row) -> Outcome:
 def readings(asked: Sequence[Asked], rows: Sequence[Row]) -> list[Reading]:
     """Each question with the rows that answer it. Raises Garbled."""
     answers: list[list[Row]] = [[] for _ in asked]
-    for row in rows:
+    for row in (row for row in rows if "up" not in row):
         at = _typed(row, "q", int)
         if not 0 <= at < len(asked):
             raise Garbled("an answer to another question")
         answers[at].append(row)
     return [_reading(question, rows) for question, rows in zip(asked, answers, strict=True)]
+
+
+def moment(ticks: int) -> float:
+    """.NET's ticks of UTC as seconds since 1970."""
+    return (ticks - _TICKS_1970) / _TICKS_PER_S
+
+
+def booted_at(rows: Sequence[Row]) -> float | None:
+    """When the host started: its clock less what its counter, which runs since then, shows; None if it tells neither.
+    Raises Garbled."""
+    row = next((row for row in rows if "up" in row), None)
+    if row is None or row["up"] is None:
+        return None
+    now, up, per_s = (int(_typed(row, key, int)) for key in ("now", "up", "per"))
+    if up < 0 or per_s < 1:
+        raise Garbled(f"a counter of {up} at {per_s} a second")
+    return moment(now) - up / per_s
 
 
 def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:

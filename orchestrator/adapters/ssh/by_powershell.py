@@ -12,9 +12,6 @@ from orchestrator.domain.errors import Problem, ProblemKind, ProtocolError
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import HostFacts
 
-_TICKS_1970 = 621_355_968_000_000_000
-_TICKS_PER_S = 10_000_000
-
 
 class ByPowershell:
     """Implements Talk: everything but a control is a line to one PowerShell that lives on."""
@@ -22,12 +19,14 @@ class ByPowershell:
     def __init__(self, host: str, line: SshLine, limit_s: float) -> None:
         self._host = host
         self._reader = Reader(host, line, limit_s)
+        self._booted_at: float | None = None
 
     async def read(self, asked: Sequence[Asked]) -> list[Reading]:
         """See HostServices. PID, checkpoint and exit codes are `sc.exe queryex`'s; it can't be asked where a quote or
         an equals sign stands in a name: then they stay unknown."""
         rows = await self._reader.ask(lambda nonce: powershell.reading(nonce, asked))
         try:
+            self._booted_at = answers.booted_at(rows)
             return answers.readings(asked, rows)
         except answers.Garbled as exc:
             raise self._garbled(exc) from exc
@@ -55,9 +54,13 @@ class ByPowershell:
             transport="SSH, powershell",
             computer_name=str(row.get("name") or ""),
             version=str(row.get("version") or ""),
-            clock_skew_s=_skew_s(ticks, began_at, ended_at) if isinstance(ticks, int) else None,
+            clock_skew_s=answers.moment(ticks) - (began_at + ended_at) / 2 if isinstance(ticks, int) else None,
             sids=sc_output.sids(answers.lines(str(row.get("sids") or ""))),
         )
+
+    def booted_at(self) -> float | None:
+        """See HostServices. From the counter that runs since the start, as Get-Uptime has it."""
+        return self._booted_at
 
     def control(self, nonce: str, name: str, wanted: Control) -> Sentence:
         """See Talk. The cmdlet waits until the service is there."""
@@ -83,8 +86,3 @@ class ByPowershell:
 def _descriptor(row: answers.Row) -> str | Problem:
     told = sc_output.descriptors(answers.lines(str(row.get("sc") or "")))
     return told[0] if told else Problem(ProblemKind.PROTOCOL, "sc.exe sdshow gave no answer that can be read")
-
-
-def _skew_s(ticks: int, began_at: float, ended_at: float) -> float:
-    """The host's clock, in .NET's ticks of UTC, against the middle of the exchange."""
-    return (ticks - _TICKS_1970) / _TICKS_PER_S - (began_at + ended_at) / 2

@@ -85,6 +85,10 @@ class BySc:
         name = next((line.strip() for line in hostname if line.strip()), "")
         return HostFacts(transport="SSH, sc", computer_name=name, sids=sc_output.sids(whoami))
 
+    def booted_at(self) -> float | None:
+        """See HostServices. No program tells it in a form that is the same in every language."""
+        return None
+
     def control(self, nonce: str, name: str, wanted: Control) -> Sentence:
         """See Talk. sc.exe does not wait for the service to get there."""
         if not sc_output.for_sc(name):

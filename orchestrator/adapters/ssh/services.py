@@ -112,6 +112,10 @@ class SshServices:
         """See HostServices."""
         return await self._talk.facts()
 
+    def booted_at(self) -> float | None:
+        """See HostServices."""
+        return self._talk.booted_at()
+
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         """See HostCommand and Programs."""
         return await self._programs.run(exe, args, timeout_s=timeout_s)

@@ -34,6 +34,9 @@ class Talk(Protocol):
     async def facts(self) -> HostFacts:
         """See HostServices."""
 
+    def booted_at(self) -> float | None:
+        """See HostServices."""
+
     def control(self, nonce: str, name: str, wanted: Control) -> Sentence:
         """How *wanted* is asked of the service. Raises Refused if it can't be."""
 

@@ -177,6 +177,16 @@ def descriptors(names: Sequence[str], output: Output) -> list[str | Problem]:
     return [Problem(kind, said)] * len(names)
 
 
+def booted_at(output: Output) -> float | None:
+    """When the host started, if Win32_OperatingSystem is among what it said."""
+    said = (item.properties.get("LastBootUpTime") for item in output.items)
+    return next((moment(_text(value)) for value in said if value is not None), None)
+
+
+def _text(value: object) -> str:
+    return value.text if isinstance(value, Item) else str(value)
+
+
 def moment(text: str) -> float | None:
     """The UTC time of a CLIXML date and time, in seconds since 1970; None without an offset in it."""
     cut = re.sub(r"(\.\d{6})\d+", r"\1", text.strip())

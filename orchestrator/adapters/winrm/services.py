@@ -70,6 +70,9 @@ class WinrmServices:
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
         self._has_sc = True
+        self._has_cim = True
+        self._booted_at: float | None = None
+        self._start_told_in: Session | None = None
         self._by_sc = connection.control is ControlBy.SC
 
     async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
@@ -87,9 +90,18 @@ class WinrmServices:
         return readings
 
     async def _read_by_cmdlets(self, asked: Sequence[Asked]) -> list[Reading]:
-        output = await self._run(statements.states(asked, with_sc=self._has_sc))
+        with_start = self._has_cim and (self._lane.session is None or self._lane.session is not self._start_told_in)
+        try:
+            output = await self._run(statements.states(asked, with_sc=self._has_sc, with_start=with_start))
+        except HostError as exc:
+            # What was asked beside the states may be what hangs: they are worth more.
+            self._has_cim = self._has_cim and not (with_start and exc.sent)
+            raise
         if output.lacks(statements.SC):
             self._has_sc = False
+        elif with_start:
+            self._has_cim = not output.lacks(statements.GET_CIM)
+            self._booted_at, self._start_told_in = answers.booted_at(output), self._lane.session
         if output.failed and not output.items:
             raise Refused(self._host, output.failures[-1].problem())
         return answers.readings(asked, output)
@@ -172,6 +184,10 @@ class WinrmServices:
             clock_skew_s=None if when is None else when - (began_at + ended_at) / 2,
             sids=sc_output.sids(whoami.lines),
         )
+
+    def booted_at(self) -> float | None:
+        """See HostServices. Asked with the first read of each session, where services are driven by cmdlets."""
+        return self._booted_at
 
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
         """See HostCommand. Its output is fetched in slices, between which states are read; past the time it is

@@ -7,7 +7,9 @@ from orchestrator.adapters.winrm.answers import for_sc
 from orchestrator.domain.powershell_words import wildcard
 from orchestrator.domain.service import Asked, Control
 
-SC, GET_SERVICE = "sc.exe", "Get-Service"
+SC, GET_SERVICE, GET_CIM = "sc.exe", "Get-Service", "Get-CimInstance"
+_CIM_S = 5
+"""How long Windows' management service may take: it may be broken while all else is well."""
 _CONTROLS = {Control.START: "Start-Service", Control.STOP: "Stop-Service", Control.RESUME: "Resume-Service"}
 
 
@@ -20,12 +22,20 @@ class Statement:
     arguments: tuple[str, ...] = ()
 
 
-def states(asked: Sequence[Asked], *, with_sc: bool) -> list[Statement]:
-    """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name."""
+_START = Statement(
+    GET_CIM,
+    (("ClassName", "Win32_OperatingSystem"), ("Property", "LastBootUpTime"), ("OperationTimeoutSec", _CIM_S)),
+)
+
+
+def states(asked: Sequence[Asked], *, with_sc: bool, with_start: bool = False) -> list[Statement]:
+    """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name, and last when
+    the host started."""
     names = tuple(dict.fromkeys(wildcard(question) for question in asked))
     get = Statement(GET_SERVICE, (("Name", names),))
     literal = dict.fromkeys(question.name for question in asked if not question.pattern and for_sc(question.name))
-    return [get, *(Statement(SC, arguments=("queryex", name)) for name in literal if with_sc)]
+    rows = [Statement(SC, arguments=("queryex", name)) for name in literal if with_sc]
+    return [get, *rows, *([_START] if with_start else [])]
 
 
 def control(name: str, wanted: Control) -> list[Statement]:

@@ -62,7 +62,7 @@ class Census:
         asked = instance.asked
         if len(asked) == 1 and not asked[0].pattern:
             status = self._literal(instance, asked[0], readings)
-            return (_unit(instance, instance.id, status),) if status else ()
+            return (self._unit(instance, instance.id, status),) if status else ()
         found: dict[str, ServiceStatus] = {}
         for question in asked:
             if question.pattern:
@@ -72,7 +72,7 @@ class Census:
                 statuses = (status,) if status else ()
             for status in statuses:
                 found.setdefault(status.name.lower(), status)
-        return tuple(_unit(instance, named(instance, status.name), status) for status in found.values())
+        return tuple(self._unit(instance, named(instance, status.name), status) for status in found.values())
 
     def _of_host(self, host: str) -> Readings | Problem:
         survey = self._survey.hosts.get(host)
@@ -104,6 +104,18 @@ class Census:
             self._trouble(instance, _missing(instance, instance.id, asked))
         return found
 
+    def _unit(self, instance: Instance, name: str, status: ServiceStatus) -> Unit:
+        assert instance.host is not None
+        return Unit(
+            id=name,
+            service=instance.service,
+            host=instance.host,
+            scm_name=status.name,
+            instance=instance.id,
+            seen=status,
+            booted_at=self._survey.hosts[instance.host].booted_at,
+        )
+
     def _trouble(self, instance: Instance, trouble: Trouble) -> None:
         self._troubles.setdefault(instance.id, []).append(trouble)
 
@@ -127,17 +139,6 @@ def unread_in_words(instance: Instance, reading: Reading) -> str:
         reason = _missing(instance, instance.id, asked).reason
         return f"{reason.wrong}; {reason.right}"
     return _unreadable(instance, instance.id, asked, problem).reason.wrong
-
-
-def _unit(instance: Instance, name: str, status: ServiceStatus) -> Unit:
-    return Unit(
-        id=name,
-        service=instance.service,
-        host=instance.host,
-        scm_name=status.name,
-        instance=instance.id,
-        seen=status,
-    )
 
 
 def _silent(instance: Instance, host: str, problem: Problem) -> Trouble:

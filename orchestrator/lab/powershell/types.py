@@ -84,6 +84,7 @@ _KNOWN = (
     "System.Enum",
     "System.ValueType",
     "System.Diagnostics.Process",
+    "System.Diagnostics.Stopwatch",
     "System.Diagnostics.ProcessStartInfo",
     "System.Text.StringBuilder",
     "System.StringSplitOptions",
