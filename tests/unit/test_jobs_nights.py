@@ -169,10 +169,13 @@ async def test_a_run_that_was_killed_at_any_write_and_resumed_ends_like_the_unin
                 await going
             except asyncio.CancelledError:
                 killed += 1
-                if not await shop.facts():
-                    assert shop.fleet.asked == []
-                    continue
                 await asyncio.sleep(LEASE_S + 1.0)
+                if not await shop.facts():
+                    with pytest.raises(BadInput, match="no run r1"):
+                        await shop.resume()
+                    assert shop.fleet.asked == []
+                    assert not await shop.store.holdings()
+                    continue
                 if not isinstance(await shop.last(), RunEnded):
                     await shop.resume()
             assert shop.states == ALL_DOWN

@@ -8,7 +8,7 @@ from orchestrator.domain.runstate import EXIT_CODES, Verdict, fold
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.journey import Audience, Ending, Journey, Watch
 from orchestrator.engine.jobs.world import Books, Header, World
-from orchestrator.engine.ports import NoteTaker, Notifier
+from orchestrator.engine.ports import Lease, NoteTaker, Notifier
 
 
 async def resume(  # noqa: PLR0913 - what `run` is given, and how to take what others changed
@@ -33,11 +33,8 @@ async def resume(  # noqa: PLR0913 - what `run` is given, and how to take what o
         OrchError: as `running.run`.
     Cancellation: as if the process had died there.
     """
-    lease = await books.locks.take_over(run, header.owner)
-    facts = await books.journal.read(run)  # only now: the process before this one may have written until it lost it
-    journey = Journey(
-        began_of(run, facts), world, books, lease, people, Audience(watch=watch, note=note, notifier=notifier)
-    )
+    lease, began, facts = await _taken_over(run, books, header)
+    journey = Journey(began, world, books, lease, people, Audience(watch=watch, note=note, notifier=notifier))
     resumed = RunResumed(
         requester=header.requester,
         controller=header.controller,
@@ -56,9 +53,7 @@ async def close(run: str, books: Books, *, reason: str, header: Header) -> Endin
         Locked: a living process holds it.
         OrchError: the store can't be read or written.
     """
-    lease = await books.locks.take_over(run, header.owner)
-    facts = await books.journal.read(run)
-    began_of(run, facts)
+    lease, _, facts = await _taken_over(run, books, header)
     ended = RunEnded(
         verdict=Verdict.CLOSED.value,
         exit_code=EXIT_CODES[Verdict.CLOSED],
@@ -68,6 +63,18 @@ async def close(run: str, books: Books, *, reason: str, header: Header) -> Endin
     written = await books.journal.append(run, [ended], lease=lease)
     await books.locks.release(lease)
     return Ending(run=run, ended=ended, head=written[-1].head)
+
+
+async def _taken_over(run: str, books: Books, header: Header) -> tuple[Lease, RunBegan, Sequence[Stamped]]:
+    """The lease, and all that is on record under it: the process before this one may have written until it lost it.
+
+    A run that took its units and died before its first fact is no run: its units are free then.
+    """
+    lease = await books.locks.take_over(run, header.owner)
+    facts = await books.journal.read(run)
+    if not facts:
+        await books.locks.release(lease)
+    return lease, began_of(run, facts), facts
 
 
 def began_of(run: str, facts: Sequence[Stamped]) -> RunBegan:
