@@ -299,8 +299,9 @@ def finish(process: "subprocess.Popen[str]") -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def in_terminal(site: Site, *words: str, answers: Mapping[str, str]) -> tuple[int, str]:
-    """Type a command in a pseudo-terminal: when what is said ends with a key of *answers*, its value is typed.
+def in_terminal(site: Site, *words: str, answers: Mapping[str, str | Callable[[], object]]) -> tuple[int, str]:
+    """Type a command in a pseudo-terminal: when what is said ends with a key of *answers*, its value is typed, or
+    called (and nothing typed); each once.
 
     Returns the exit code and all that was on the terminal.
     """
@@ -322,7 +323,11 @@ def in_terminal(site: Site, *words: str, answers: Mapping[str, str]) -> tuple[in
                 break
             seen += part.decode("utf-8", "replace")
             for question in [question for question in left if seen.rstrip().endswith(question)]:
-                os.write(ours, left.pop(question).encode() + b"\n")
+                typed = left.pop(question)
+                if callable(typed):
+                    typed()
+                else:
+                    os.write(ours, typed.encode() + b"\n")
         return process.wait(LIMIT_S), seen
     finally:
         os.close(ours)

@@ -108,7 +108,10 @@ def what_next(timeline: Timeline) -> Iterator[RenderableType]:
     done = ended.verdict == "done"
     if not done or timeline.strayed:
         yield from _typed("next: ", f"orch show {began.run}", "every unit with its states, times and errors")
-    if timeline.back_from is None and not done:
+    if ended.exit_code == INCOMPLETE:
+        of = began.of if began.plan.action is Action.ROLLBACK else began.run
+        yield from _typed("or:   ", f"orch rollback {of}", "once what failed is mended: puts back what is not back yet")
+    elif timeline.back_from is None and not done:
         yield from _again(timeline)
     if began.plan.action is Action.STOP and timeline.back_from is None and timeline.touched():
         yield from _typed("back: ", f"orch start --from {began.run}", "")
