@@ -3,10 +3,13 @@
 Shares nothing with the product. A barrier is judged by looking at all its nodes again.
 """
 
+from collections import defaultdict
 from typing import Any
 
 Json = dict[str, Any]
 ACTS = ("start", "stop")
+PASSING = ("unreachable", "quota", "protocol")
+"""Problems that the way back tries again, until its time is over."""
 
 
 class Life:
@@ -54,7 +57,7 @@ class Stage:
         """Whether nothing but limits holds the node up."""
         node = self.nodes[place]
         before = node["begins_after"]
-        begun = before is None or self.lives[before].begun or self.lives[before].settled
+        begun = before is None or self.lives[before].begun or self.lives[before].settled or self.doomed(before)
         return begun and all(self.open(number) for number in node["waits_for"])
 
     def open(self, number: int) -> bool:
@@ -116,7 +119,11 @@ class Course:
         """Unit -> where this run left it, for those that it changed or may have changed."""
         self.left: dict[str, str] = {}
         self.units = {node["unit"]["id"]: node["unit"] for stage in self.stages for node in stage.nodes}
-        self.failures: list[str] = []
+        self.failed: dict[str, None] = {}
+        """Units that count against `max_failures`."""
+        self.excluded: set[str] = set()
+        self.spent_s: dict[str, float] = defaultdict(float)
+        """How long each unit was tried on the way back."""
         self.decisions: dict[int, Json] = {}
         self.orders: list[str] = []
         self.strayed: list[Json] = []
@@ -179,6 +186,8 @@ class Course:
                 self.touched[step["unit"]] = result["after"]
             self.left[step["unit"]] = result["after"]
         if self.of_life(step):
+            if step["stage"] >= self.forward:
+                self.spent_s[step["unit"]] += max(result["took_s"], step["delay_s"])
             self._live(step, result)
 
     def _live(self, step: Json, result: Json) -> None:
@@ -186,9 +195,31 @@ class Course:
         life = stage.lives[place]
         if result["outcome"] != "ok":
             life.standing = result["outcome"]
-            self.failures.append(step["unit"])
+            life.settled = stage.nodes[place]["unit"]["host"] in self.excluded
+            if stage.number >= self.forward:
+                passing = result["problem"] is not None and result["problem"]["kind"] in PASSING
+                life.settled = not passing or self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
+            if not self.spared(stage, place):
+                self.failed[step["unit"]] = None
         elif step["phase"] == stage.last_phase(place):
             life.standing = "ok"
+            self.failed.pop(step["unit"], None)
+
+    def spared(self, stage: Stage, place: int) -> bool:
+        """Whether a node was only looked at, and who counts on it can still have enough without it."""
+        hard = [one for one in stage.barriers if not one["soft"] and any(place in group for group in one["instances"])]
+        return (
+            stage.nodes[place]["role"] == "probe"
+            and bool(hard)
+            and all(
+                sum(
+                    not any(stage.lives[n].standing in ("failed", "unknown") for n in group)
+                    for group in one["instances"]
+                )
+                >= one["need"]
+                for one in hard
+            )
+        )
 
     def _order_taken(self, fact: Json, by: int, number: int) -> None:
         self.orders.append(fact["order"])
@@ -215,8 +246,14 @@ class Course:
             decision["pauses"] = decision["pauses"] or fact["pauses"]
 
     def _decision_withdrawn(self, fact: Json, by: int, number: int) -> None:
-        if fact["decision"] in self.decisions:
-            self.decisions[fact["decision"]]["open"] = False
+        decision = self.decisions.get(fact["decision"])
+        if decision is None:
+            return
+        decision["open"] = False
+        if decision["answer"] in ("skip", "exclude"):  # it came late, and met another world
+            for stage in self.stages:
+                for node, life in zip(stage.nodes, stage.lives, strict=True):
+                    life.settled = life.settled and node["unit"]["id"] not in decision["units"]
 
     def _decision_answered(self, fact: Json, by: int, number: int) -> None:
         decision = self.decisions.get(fact["decision"])
@@ -224,11 +261,17 @@ class Course:
             return
         decision["open"] = False
         choice = decision["answer"] = fact["answer"]["choice"]
-        if choice in ("skip", "exclude", "continue", "abort"):
+        if choice == "continue" and decision["cause"]["kind"] == "max_failures":
+            self.failed.clear()
+        if choice == "retry" and fact["answer"]["source"] == "policy":
+            for unit in decision["units"]:
+                self.failed.pop(unit, None)
+        if choice in ("skip", "exclude") or (choice == "continue" and decision["cause"]["kind"] == "failure"):
             self._settle(decision["units"], choice)
 
     def _settle(self, units: list[str], choice: str) -> None:
         hosts = {self.units[unit]["host"] for unit in units if unit in self.units} if choice == "exclude" else set()
+        self.excluded |= hosts
         for stage in self.stages[: self.forward] if choice == "exclude" else self.stages[self.stage : self.stage + 1]:
             for node, life in zip(stage.nodes, stage.lives, strict=True):
                 mine = node["unit"]["id"] in units or node["unit"]["host"] in hosts

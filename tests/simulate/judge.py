@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from checker import Violation, check
-from night import played
+from night import Broken, played
 from seeds import script
 from store import RUN
 from witness import Entry
@@ -42,6 +42,8 @@ def judged(seeds: Iterable[int]) -> Tally:
     for seed in seeds:
         try:
             violations = _judge(seed, tally)
+        except Broken as broken:
+            violations = [Violation("no bug", len(broken.entries), str(broken))]
         except Exception:  # noqa: BLE001 - whatever it is, it is told with the seed that shows it
             violations = [Violation("no bug", 0, traceback.format_exc(limit=-5))]
         tally.seeds += 1

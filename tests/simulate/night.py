@@ -1,6 +1,7 @@
 """One night, played: a script's fleet, the processes of orch that work on it, and the people around them."""
 
 import asyncio
+import traceback
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,8 @@ from orchestrator.engine.ports import Order, Vote
 LIVES = 25
 """How many processes carry one run at most; past that somebody would have to look into it."""
 LONGEST_S = 20_000.0
+TURNS = 60_000
+"""Turns of the loop: a long night takes a few thousand."""
 RIVAL = "ben"
 UNDO = "undo"
 
@@ -35,13 +38,13 @@ UNDO = "undo"
 class Night:
     """Plays one script to its end."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, log: Log) -> None:
         self.script = script
-        self.log = Log()
+        self.log = log
         self.fleet = Adversary(script, self.log).fleet
         self.store = NightStore(script, self.log, self._hear)
         self._loop = asyncio.get_running_loop()
-        self._ended = False
+        self._began = self._ended = False
         self._beside: set[asyncio.Future[Any]] = set()
         self._rivals = 0
 
@@ -54,7 +57,7 @@ class Night:
         process = self._process(RUN)
         await self._watched(process, self._run(process))
         for life in range(LIVES):
-            if self._ended or self._loop.time() > LONGEST_S:
+            if self._ended or not self._began or self._loop.time() > LONGEST_S:
                 break
             await asyncio.sleep(self.script.resume_after_s * (1 + life))
             process = self._process(RUN)
@@ -168,6 +171,7 @@ class Night:
         """Somebody reads what was committed just now."""
         if run_id != RUN:
             return
+        self._began = True
         if isinstance(fact, DecisionAsked):
             for reply in replies(self.script, fact.decision, fact.cause, fact.choices):
                 self._loop.call_later(reply.after_s, self._answer, fact.decision, reply)
@@ -211,36 +215,58 @@ def _nothing(_: object) -> None:
     """Nobody looks."""
 
 
-def played(script: Script) -> list[Entry]:
-    """The log of the night that *script* tells.
+class NightLoop(VirtualTimeLoop):
+    """A loop that gives up: a night that goes round in circles has failed."""
 
-    Raises:
-        RuntimeError: something went wrong that nobody was told of.
-    """
+    turns = 0
+
+    def _run_once(self) -> None:
+        self.turns += 1
+        if self.turns > TURNS:
+            raise RuntimeError(f"the night goes round in circles at {self.time():g} s")
+        super()._run_once()  # type: ignore[misc]  # typeshed does not tell of it
+
+
+class Broken(Exception):
+    """The night broke off, or something went wrong that nobody was told of. `entries` is the log up to there."""
+
+    def __init__(self, said: str, entries: list[Entry]) -> None:
+        super().__init__(said)
+        self.entries = entries
+
+
+def played(script: Script) -> list[Entry]:
+    """The log of the night that *script* tells. Raises Broken."""
+    log = Log()
     broken: list[str] = []
-    loop = VirtualTimeLoop()  # not by asyncio.Runner: its signal handlers cost more than a small night
+    loop = NightLoop()  # not by asyncio.Runner: its signal handlers cost more than a small night
+    loop.set_exception_handler(lambda _, told: broken.append(f"{told['message']}: {told.get('exception')!r}"))
     try:
-        entries = loop.run_until_complete(_played(script, broken))
+        loop.run_until_complete(_played(script, log))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told with the log
+        broken.append("".join(traceback.format_exception(error, limit=-6)))
     finally:
+        loop.turns = 0
+        loop.run_until_complete(_leave_nothing())
         loop.close()
     if broken:
-        raise RuntimeError("; ".join(broken))
-    return entries
+        raise Broken("; ".join(broken), log.entries)
+    return log.entries
 
 
-async def _played(script: Script, broken: list[str]) -> list[Entry]:
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _, told: broken.append(f"{told['message']}: {told.get('exception')!r}")
-    )
-    night = Night(script)
-    night.log.add("seed", seed=script.seed, profile=script.profile)
+async def _played(script: Script, log: Log) -> None:
+    night = Night(script, log)
+    log.add("seed", seed=script.seed, profile=script.profile)
     try:
         await night.play()
     finally:
         for process in night.store.processes:
             process.dead = True
-        left = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-    return night.log.entries
+
+
+async def _leave_nothing() -> None:
+    """End every task: one that the next night's garbage collection ends would act in that night."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

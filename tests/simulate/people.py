@@ -28,7 +28,8 @@ def replies(script: Script, number: int, cause: Cause, choices: Sequence[Choice]
     """Everything that is said to decision *number*, in order of time."""
     if script.profile == "killed":
         dice = Random(f"{script.seed} {cause.kind} {cause.service} {cause.problem}")
-        yield Reply(after_s=1.0, by=PEOPLE[1], choice=dice.choice([one for one in choices if one is not Choice.HOLD]))
+        ending = [one for one in choices if one not in (Choice.HOLD, Choice.RETRY)]
+        yield Reply(after_s=1.0, by=PEOPLE[1], choice=dice.choice(ending))
         return
     dice = Random(f"{script.seed} {number}")
     final = _choice(dice, choices, number)

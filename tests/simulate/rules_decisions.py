@@ -22,8 +22,6 @@ class Decisions(Rule):
         super().__init__(test, courses)
         self.votes: dict[tuple[str, int], list[Json]] = defaultdict(list)
         self.settled: dict[tuple[str, int], Json] = {}
-        self.spent: dict[str, int] = defaultdict(int)
-        """Run -> failures that somebody accepted by going on past `max_failures`."""
 
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
@@ -87,16 +85,9 @@ class Decisions(Rule):
             return
         most = policy["max_failures"]
         if most is not None:
-            failed = len(set(course.failures[self.spent[course.run] :]))
+            failed = len(course.failed)
             said = f"{step['unit']} begins after {failed} failures; {most} are allowed"
             self.test("budget", failed <= most, entry["n"], said)
-
-    def after(self, course: Course, fact: Json, entry: Json) -> None:
-        """See Rule."""
-        if fact["kind"] == "decision_answered" and fact["answer"]["choice"] == "continue":
-            decision = course.decisions.get(fact["decision"])
-            if decision is not None and decision["cause"]["kind"] == "max_failures":
-                self.spent[course.run] = len(course.failures)
 
     def see(self, entry: Json) -> None:
         """See Rule."""
@@ -114,7 +105,8 @@ class Decisions(Rule):
 def _cause(cause: Json) -> tuple[str, str, str]:
     """What makes two causes the same one."""
     problem = cause["problem"] or ""
-    return (cause["kind"], problem, "" if problem in ONE_FOR_THE_RUN else cause["service"])
+    kind = "failure" if cause["kind"] == "vanished" else cause["kind"]
+    return (kind, problem, "" if problem in ONE_FOR_THE_RUN else cause["service"])
 
 
 def _looked_since(course: Course, unit: str) -> bool:

@@ -14,15 +14,26 @@ class Ends(Rule):
     """explained: the verdict follows from the facts. last reading: what was touched is read before the end. one end:
     a run ends once, and nothing follows. exit code: it is the verdict's. rolled back: every touched unit was read
     where the snapshot had it. named: after a way back, what is not there is named. told: what the process says is
-    what its journal says. open: a process leaves its run ended or parked, unless it was killed or lost it."""
+    what its journal says. open: a process leaves its run ended or parked, unless it was killed or lost it. comes to an
+    end: with people who answer, every run ends."""
 
-    NAMES = ("explained", "last reading", "one end", "exit code", "rolled back", "named", "told", "open")
+    NAMES = (
+        "explained",
+        "last reading",
+        "one end",
+        "exit code",
+        "rolled back",
+        "named",
+        "told",
+        "open",
+        "comes to an end",
+    )
 
     def __init__(self, test: Test, courses: dict[str, Course]) -> None:
         super().__init__(test, courses)
         self.run_of: dict[int, str] = {}
-        self.last_told: dict[tuple[str, str, str], tuple[int, str]] = {}
-        """Run, host, service -> when the fleet last told this run of it, and what."""
+        self.told: dict[tuple[str, str, str], str] = {}
+        """Run, host, service -> what the fleet last told this run of it."""
 
     def see(self, entry: Json) -> None:
         """See Rule."""
@@ -31,6 +42,10 @@ class Ends(Rule):
                 self.run_of[entry["by"]] = entry["run"]
             elif entry["did"] == "ended":
                 self._left(entry)
+        elif entry["what"] == "call" and entry["verb"] == "read" and entry["told"] == "ok":
+            run = self.run_of[entry["by"]]
+            for service, state in entry["states"].items():
+                self.told[run, entry["host"], service] = state
 
     def _left(self, entry: Json) -> None:
         """A process is over that says how its run stands."""
@@ -70,7 +85,10 @@ class Ends(Rule):
         """Whether *course* put back what *before*, the same run or the one that it rolls back, had touched."""
         named = _named(course)
         for unit in [unit for unit in before.touched if unit in course.units]:
-            found = _last_found(course, unit)
+            of = course.units[unit]
+            acted = any(unit == node["unit"]["id"] for node in _back(course) if node["role"] != "pass")
+            told = self.told.get((course.run, of["host"], of["scm_name"]), "")
+            found = _last_found(course, unit) if acted or before is course else told
             home = _as_before(before.units[unit], found)
             if verdict == "rolled back":
                 self.test("rolled back", home, at, f"{unit} is {found or 'unread'}, and was another before")
@@ -79,6 +97,8 @@ class Ends(Rule):
 
     def close(self, entries: Sequence[Json]) -> None:
         """See Rule."""
+        for course in self.courses.values():
+            self.test("comes to an end", course.ended, len(entries), f"the night is over and {course.run} is open")
 
 
 def _explained(course: Course, verdict: str) -> bool:
@@ -142,12 +162,17 @@ def _as_before(unit: Json, state: str) -> bool:
     return state == ("Stopped" if before in DOWN else "Running")
 
 
+def _back(course: Course) -> list[Json]:
+    """The nodes of the way back."""
+    return [node for stage in course.stages[course.forward :] for node in stage.nodes]
+
+
 def _named(course: Course) -> set[str]:
     """The units of which the journal says that they are not where they were."""
     since = course.rollback["changed_since"] if course.rollback else []
-    named = {one["unit"] for one in (*since, *course.strayed)}
-    for known in course.steps.values():
-        result = known["result"]
-        if result is not None and known["step"]["stage"] >= course.forward and result["outcome"] != "ok":
-            named.add(known["step"]["unit"])
+    named = {one["unit"] for one in (*since, *course.strayed, *course.plan["left_alone"])}
+    for stage in course.stages[course.forward :]:
+        for node, life in zip(stage.nodes, stage.lives, strict=True):
+            if node["role"] == "act" and life.standing != "ok":
+                named.add(node["unit"]["id"])
     return named

@@ -370,7 +370,8 @@ def _blows(profile: str, dice: Random) -> list[Blow]:
         made = []
         for _ in range(count):
             at += dice.randint(1, 12)
-            made.append(Blow(at=at, kind=dice.choice(("kill before", "kill after"))))
+            kind = dice.choice(("kill before", "kill after")) if at > 1 else "kill after"  # else nothing has begun
+            made.append(Blow(at=at, kind=kind))
         return made
     if profile == "takeover":
         kind = dice.choice(("freeze before", "freeze after"))

@@ -3,7 +3,7 @@
 import sys
 
 from judge import judged
-from night import played
+from night import Broken, played
 from seeds import Script, script
 from witness import Entry
 
@@ -11,7 +11,11 @@ from witness import Entry
 def told(seed: int) -> int:
     """Print the night of *seed* and what is wrong with it; 1 if anything is."""
     made = script(seed)
-    lines = [*_beginning(made), *(line for entry in played(made) if (line := line_of(entry)))]
+    try:
+        entries = played(made)
+    except Broken as broken:
+        entries = broken.entries
+    lines = [*_beginning(made), *map(line_of, entries)]
     violations = judged([seed]).failed.get(seed, [])
     lines += [f"VIOLATED {one.invariant}, at {one.at}: {one.said}" for one in violations] or ["all invariants hold"]
     sys.stdout.write("\n".join(lines) + "\n")
@@ -48,7 +52,7 @@ def _beginning(made: Script) -> list[str]:
 
 
 def line_of(entry: Entry) -> str:
-    """One entry of the log in a line; "" for one that tells a person nothing."""
+    """One entry of the log in a line."""
     head = f"{entry['n']:5} {entry['t']:9.2f} s  "
     rest = {key: value for key, value in entry.items() if key not in ("n", "t", "what", "fact", "by")}
     by = f"[{entry['by']}] " if "by" in entry else ""
