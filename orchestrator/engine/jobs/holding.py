@@ -1,11 +1,12 @@
 """A run that this process holds: facts go on record under its lease, and a heartbeat says that it lives."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.engine.jobs.beside import beside
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import LEASE_S, Lease
 
@@ -55,16 +56,9 @@ class Held:
         if self.failed is not None:
             raise self.failed
 
-    @asynccontextmanager
-    async def beating(self) -> AsyncIterator[None]:
+    def beating(self) -> AbstractAsyncContextManager[None]:
         """Renew the lease for as long as the block lasts."""
-        task = asyncio.create_task(self._beat())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return beside(self._beat())
 
     def fail(self, error: OrchError) -> None:
         """The lease or the record is lost: the first *error* counts."""

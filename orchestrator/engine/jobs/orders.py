@@ -1,12 +1,13 @@
 """What comes in from outside while a run goes on, made one queue: signals, `orch cancel`, the window's end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import OrderTaken, Stamped
+from orchestrator.engine.jobs.beside import beside
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import Order
 
@@ -51,25 +52,14 @@ class Inbox:
         """Leave an order of this process's own."""
         self._queue.put_nowait(OrderTaken(order.value))
 
-    @asynccontextmanager
-    async def listening(
+    def listening(
         self, signals: Callable[[], Coroutine[Any, Any, Order]], closes_at: float | None
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """Take orders for as long as the block lasts. *closes_at* is the window's end (UTC, seconds since 1970)."""
         feeds = [self._from_signals(signals), self._from_the_store()]
         if closes_at is not None and not self._window_closed:
             feeds.append(self._from_the_window(closes_at))
-        tasks = [asyncio.create_task(feed) for feed in feeds]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            for task in tasks:
-                try:
-                    await task
-                except asyncio.CancelledError:
-                    continue
+        return beside(*feeds)
 
     async def _from_signals(self, signals: Callable[[], Coroutine[Any, Any, Order]]) -> None:
         while True:
