@@ -89,7 +89,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
             continue
         goal = home(unit)
         changed = touch.changed and not accept_drift
-        why = _held_words(unit)
+        why = held_words(unit)
         if touch.live != goal:
             if goals.get(unit.id) is not goal:
                 why = why or f"it was {goal} before the run came to it, and its plan has no way back there for it"
@@ -175,7 +175,8 @@ def _units(plan: Plan) -> Iterator[Unit]:
                 yield node.unit
 
 
-def _held_words(unit: Unit) -> str:
+def held_words(unit: Unit) -> str:
+    """Why a unit that was paused is not brought back to that; "" of any other."""
     if unit.seen is None or unit.seen.state not in _HELD:
         return ""
     return f"it was {unit.seen.state}, and nothing can pause it again from here: Running is the nearest"

@@ -194,8 +194,9 @@ def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iter
         text = f"left alone, on hosts without an answer: {plural(len(on_lost), 'unit')}: "
         yield Text("! ", style="bold yellow").append(text).append_text(_by_service(on_lost))
     others = [left for left in preview.left_alone if left.unit not in set(on_lost)]
+    label = "not as it was" if preview.action in (Action.ROLLBACK, Action.RESTORE) else "left alone"
     for why, units in by_reason(others).items():
-        yield Text("! ", style="bold yellow").append(f"left alone: {clean(named(units))}: {clean(why)}")
+        yield Text("! ", style="bold yellow").append(f"{label}: {clean(named(units))}: {clean(why)}")
 
 
 def _doubts(preview: Preview) -> Iterator[Text]:

@@ -110,3 +110,11 @@ def test_a_restore_that_finds_all_as_it_was_has_nothing_to_stop() -> None:
     assert acting(plan) == [["sql@db-01"]]
     assert plan.back == ()
     assert plan.stages[0].expected_s == 0
+
+
+def test_a_restore_names_what_was_paused() -> None:
+    shop = draft(entry("sql", "db-01"))
+    then, _ = observed(shop, survey(shop, State.PAUSED))
+    plan = build(shop, whole(then), Action.RESTORE, survey(shop, STOPPED), before=then)
+    assert acting(plan) == [["sql@db-01"]]
+    assert [(one.unit, one.why[:13]) for one in plan.left_alone] == [("sql@db-01", "it was Paused")]

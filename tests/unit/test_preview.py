@@ -180,7 +180,7 @@ def test_a_rollback_says_first_what_it_would_stop_and_knows_only_what_was_looked
     assert back.stops_running == 1
     text = drawn(back, 200)
     assert text.splitlines()[1] == "this STOPS 1 running unit"
-    assert "left alone: broker@mq-01: changed since: the run left it Running, and it is Paused" in text
+    assert "not as it was: broker@mq-01: changed since: the run left it Running, and it is Paused" in text
     assert preview_view.question(back) == "Put back 2 units on 2 hosts?"
 
 

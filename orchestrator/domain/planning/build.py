@@ -28,6 +28,7 @@ from orchestrator.domain.planning.refusals import PlanRefused, Reason
 from orchestrator.domain.planning.stages import Member, stage
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.survey import Survey
+from orchestrator.domain.way_back import held_words
 
 
 def build(
@@ -224,6 +225,11 @@ class _Work:
             case _:
                 before = {unit.id: self.before.get(unit.id) for unit in units}
                 self._leave((unit for unit in units if before[unit.id] is None), "is not in the snapshot")
+                self.untouched += [
+                    LeftAlone(unit=one, why=why)
+                    for one, was in before.items()
+                    if was is not None and (why := held_words(was))
+                ]
                 known = [(unit, ran(was)) for unit in units if (was := before[unit.id]) is not None and was.seen]
                 return tuple(u for u, up in known if not up and ran(u)), tuple(u for u, up in known if up)
 
