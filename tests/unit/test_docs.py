@@ -156,7 +156,7 @@ def test_every_command_is_documented() -> None:
 
 
 def test_every_option_of_a_run_is_explained() -> None:
-    told = "".join(PAGES[page] for page in ("running.md", "inventory.md"))
+    told = "".join(PAGES[page] for page in ("running.md", "inventory.md", "snapshots.md", "decisions.md"))
     options = {
         longest
         for name in ("stop", "start", "restart", "status")

@@ -43,7 +43,8 @@ def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
             )
         hosts = touched_hosts(found.run, found.facts)
         if not hosts:
-            raise BadInput(f"run {found.run} changed nothing: there is nothing to put back")
+            say(f"run {found.run} changed nothing: there is nothing to put back")
+            return
         ways = load_again(found.began.made_from, hosts)
         raise typer.Exit(asyncio.run(_rollback(state, found, ways, going, dry_run=dry_run)))
 
@@ -75,7 +76,9 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
             preview_view.show(preview(back.plan), back.live, json=going.json)
             _warn(back, shown=True)
             return 0
-        _check(found.run, back)
+        if not back.plan.stages:
+            _nothing(found.run, back)
+            return 0
         async with to_write(state) as books:
             if not going.yes:
                 preview_view.show(preview(back.plan), back.live.reached, json=False, to_person=True)
@@ -94,12 +97,11 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
             return await carry(back.plan, world, books, header, wiring.notifier(ways), way)
 
 
-def _check(run: str, back: Rollback) -> None:
-    """Raises what is to be said instead of a run that would do nothing."""
-    if back.plan.stages:
-        return
+def _nothing(run: str, back: Rollback) -> None:
+    """Say why there is nothing to do. Raises Drifted if that is so because somebody else moved what there was."""
     if not back.changed_since:
-        raise BadInput(f"all that run {run} changed is as it was before: there is nothing to put back")
+        say(f"all that run {run} changed is as it was before: there is nothing to put back")
+        return
     raise Drifted(
         f"nothing of what run {run} changed can be put back as things are:\n{_listed(back.changed_since)}\n"
         "nothing was touched",
