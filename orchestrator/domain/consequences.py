@@ -55,17 +55,14 @@ def consequences(state: RunState, decision: int) -> tuple[Consequence, ...]:
 
 
 def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -> Consequence:
-    if choice in _LEAVES_ALL:
-        down = _down(state.plan, state.left, choice)
-        return Consequence(choice=choice, said=_left_so(choice, cause), stays_down=down)
     twin = _Twin(state)
     twin.play(DecisionAnswered(decision=decision, answer=Answer(choice=choice, source=Source.PERSON, by="")))
     back = choice is Choice.ROLLBACK
     return Consequence(
         choice=choice,
-        said=_put_back(twin) if back else _gone_on(twin, cause, choice),
+        said=_in_words(twin, cause, choice),
         units=tuple(twin.moved),
-        expected_s=twin.now_s,
+        expected_s=0.0 if choice in _LEAVES_ALL else twin.now_s,
         stays_down=_down(state.plan, twin.state.left, choice),
         warning="; ".join(_warnings(twin)) if back else "",
     )
@@ -167,19 +164,6 @@ def _down(plan: Plan, left: Mapping[str, str], choice: Choice) -> tuple[str, ...
     )
 
 
-def _left_so(choice: Choice, cause: Cause) -> str:
-    if choice is Choice.HOLD:
-        return "leaves all as it is and parks the run, which keeps its locks and asks again when it is resumed"
-    ends = "cancelled, exit 5" if cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL) else "failed, exit 1"
-    return f"leaves all as it is and ends the run ({ends}); orch rollback can still put it back later"
-
-
-def _put_back(twin: _Twin) -> str:
-    if not twin.moved:
-        return "ends the run: nothing has to be put back"
-    return f"puts {_units(twin.moved)} back to the state before the run"
-
-
 def _warnings(twin: _Twin) -> Iterable[str]:
     if twin.stopped:
         yield f"this STOPS {twin.stopped} running unit{'s' * (twin.stopped != 1)}"
@@ -189,11 +173,26 @@ def _warnings(twin: _Twin) -> Iterable[str]:
         yield f"{strayed.unit} is not put back: {in_words(strayed)}"
 
 
-def _gone_on(twin: _Twin, cause: Cause, choice: Choice) -> str:
-    if choice is Choice.RETRY:
-        return f"does {_names(cause.units)} again, and then goes on with what waits for that"
-    if choice not in (Choice.SKIP, Choice.EXCLUDE):
-        return _GOES_ON[cause.kind]
+def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
+    match choice:
+        case Choice.HOLD:
+            return "leaves all as it is and parks the run, which keeps its locks and asks again when it is resumed"
+        case Choice.ABORT:
+            ended = twin.state.verdict()
+            later = "orch rollback can put it back later" if twin.state.touched else "nothing was touched"
+            return f"leaves all as it is and ends the run ({ended.verdict}, exit {ended.exit_code}); {later}"
+        case Choice.ROLLBACK:
+            moved = f"puts {_units(twin.moved)} back to the state before the run"
+            return moved if twin.moved else "ends the run: nothing has to be put back"
+        case Choice.RETRY:
+            return f"does {_names(cause.units)} again, and then goes on with what waits for that"
+        case Choice.CONTINUE:
+            return _GOES_ON[cause.kind]
+        case _:
+            return _without(twin, cause, choice)
+
+
+def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     what = f"leaves {_names(cause.units)} and all that waits for that"
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
