@@ -34,6 +34,7 @@ from orchestrator.domain.runstate import EXIT_CODES, Standing
 from orchestrator.domain.secrets import KINDS
 from orchestrator.domain.service import Asked, Control
 from orchestrator.domain.vital_services import ALWAYS, EVERYBODY, OF_WIRE
+from orchestrator.engine.jobs.journey import EXIT_PARKED
 from orchestrator.engine.work import curl
 from orchestrator.interfaces import boundary
 from orchestrator.interfaces.cli import app
@@ -326,7 +327,7 @@ def test_what_happens_without_a_command_is_told_of_each() -> None:
 
 def test_exit_codes_are_all_listed() -> None:
     kinds: list[type[OrchError]] = [OrchError, *OrchError.__subclasses__()]
-    codes = {*EXIT_CODES.values(), *(kind.exit_code for kind in kinds), boundary.BUG}
+    codes = {*EXIT_CODES.values(), *(kind.exit_code for kind in kinds), EXIT_PARKED, boundary.BUG}
     for text in (section("running.md", "Exit codes"), section("README.md", "When something goes wrong")):
         assert {int(row[0].strip("`")) for row in tables(text)[0]} == codes
     assert str(boundary.INTERRUPTED) in section("running.md", "Exit codes")
