@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from test_planning_properties import Case, cases, plan_or_reject
 
 from orchestrator.domain.consequences import Consequence, consequences
+from orchestrator.domain.decisions import Answer, Source
 from orchestrator.domain.decisions import Choice as Say
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.facts import OrderTaken, StepEnded, StepIntended
+from orchestrator.domain.facts import DecisionAnswered, OrderTaken, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
@@ -20,7 +21,7 @@ from orchestrator.domain.policy import Policy
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import CANCEL, RunState
 from orchestrator.domain.service import State
-from orchestrator.domain.way_back import Touch, way_back
+from orchestrator.domain.way_back import Touch, as_before, way_back
 
 SHOP = draft(
     entry("sql", "db-01", of_instance={"ready": (READY,), "start_expected_s": 30.0, "stop_expected_s": 20.0}),
@@ -36,7 +37,10 @@ def planned(action: Action, was: State, *, but: Mapping[str, State] | None = Non
 
 def until_it_asks(plan: Plan, failing: Mapping[str, str], *, cancel: bool = False) -> RunState:
     """The run of *plan* until nothing goes on: the steps of *failing* fail and leave their units in that state."""
-    state = RunState.begin(plan)
+    return played(RunState.begin(plan), failing, cancel=cancel)
+
+
+def played(state: RunState, failing: Mapping[str, str], *, cancel: bool = False) -> RunState:
     waiting: list[Step] = []
     while True:
         waiting += [fact.step for fact in state.decide() if isinstance(fact, StepIntended)]
@@ -47,7 +51,11 @@ def until_it_asks(plan: Plan, failing: Mapping[str, str], *, cancel: bool = Fals
             cancel = False
         step = waiting.pop(0)
         goal = state.stages[step.stage].goal
-        if step.unit in failing and step.phase is not Phase.GATE:
+        looks = step.phase in (Phase.LOOK, Phase.READ) and step.unit in state.touched
+        if looks and not failing:
+            left = state.left[step.unit]
+            result = Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, after=left)
+        elif step.unit in failing and step.phase is not Phase.GATE:
             gone = Problem(ProblemKind.TIMEOUT, "took too long")
             after = failing[step.unit]
             result = Result(step=step, outcome=Outcome.FAILED, acted=Acted.YES, after=after, problem=gone)
@@ -167,3 +175,13 @@ def test_the_way_back_that_is_shown_is_the_way_back(case: Case, data: st.DataObj
                 assert one.units == ()
             else:
                 assert one.expected_s >= 0
+    if state.open:
+        told_back = Answer(choice=Say.ROLLBACK, source=Source.PERSON, by="ada")
+        if Say.ROLLBACK not in state.open[min(state.open)].choices:
+            return
+        state.apply(DecisionAnswered(decision=min(state.open), answer=told_back))
+        played(state, {})
+        named = {one.unit for one in way.changed_since}
+        unlike = {unit for unit in state.touched if not as_before(units[unit], state.left[unit])}
+        assert unlike <= named, "what is not as before is named"
+        assert (state.verdict().exit_code == 3) == (not unlike)
