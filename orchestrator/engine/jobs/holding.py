@@ -13,7 +13,8 @@ from orchestrator.engine.ports import LEASE_S, Lease
 BEAT_S = LEASE_S / 6
 """Between two heartbeats: several may fail to come before anybody takes the run over."""
 DOUBT_S = LEASE_S / 2
-"""After so long without a word from the store the lease is asked for again before anything is sent to a host."""
+"""After so long without a renewal one is made before anything is sent to a host. Nobody can have taken the run over
+before that."""
 
 
 class Held:
@@ -29,19 +30,17 @@ class Held:
         self.failed: OrchError | None = None
         self._books = books
         self._lost = lost
-        self._known_at = books.clock()
+        self._renewed_at = books.clock()
 
     async def append(self, facts: Sequence[Fact]) -> Sequence[Stamped]:
         """Put *facts* on record. Raises OrchError: they are not, and nothing will be any more."""
         if self.failed is not None:
             raise self.failed
-        asked_at = self._books.clock()
         try:
             written = await self._books.journal.append(self.lease.run, facts, lease=self.lease)
         except OrchError as error:
             self.fail(error)
             raise
-        self._known_at = asked_at
         if written:
             self.head = written[-1].head
         return written
@@ -51,7 +50,7 @@ class Held:
 
         A machine that slept, or a process that was stopped, wakes up here first. Raises OrchError if it may not.
         """
-        if self.failed is None and abs(self._books.clock() - self._known_at) > DOUBT_S:
+        if self.failed is None and abs(self._books.clock() - self._renewed_at) > DOUBT_S:
             await self._renew()
         if self.failed is not None:
             raise self.failed
@@ -78,4 +77,4 @@ class Held:
         except OrchError as error:
             self.fail(error)
         else:
-            self._known_at = asked_at
+            self._renewed_at = asked_at
