@@ -29,7 +29,7 @@ from orchestrator.engine.jobs.answering import cancel
 from orchestrator.engine.jobs.going_back import plan_rollback
 from orchestrator.engine.jobs.resuming import close
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import LEASE_S, Lease, Order
+from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
 
 ALL_DOWN = dict.fromkeys(UNITS, "Stopped")
 REFUSED = Problem(ProblemKind.REFUSED, "Zugriff verweigert", code=5)
@@ -184,6 +184,23 @@ async def test_a_run_that_was_killed_at_any_write_and_resumed_ends_like_the_unin
             assert not await shop.asked()
             assert sorted(shop.fleet.asked) == sorted(whole.fleet.asked), f"killed at write {number}"
     assert killed >= 8
+
+
+class Hasty(MemoryJournal):
+    """A store in which somebody goes on with a run in the very moment in which it is parked."""
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        written = await super().append(run, facts, lease=lease)
+        if isinstance(facts[-1], RunParked):
+            await self.take_over(run, Owner(requester="ben", controller="desk", pid=9, pid_started=9.0))
+        return written
+
+
+@in_virtual_time
+async def test_a_run_that_is_taken_over_as_it_parks_has_parked() -> None:
+    shop = Shop(store=Hasty(began_at=BEGAN_AT))
+    refusing(shop)
+    assert (await shop.run(await shop.plan())).exit_code == 6
 
 
 class Deadly(MemoryJournal):

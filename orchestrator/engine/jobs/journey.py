@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from orchestrator.domain.errors import OrchError
+from orchestrator.domain.errors import LeaseLost, OrchError
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -131,7 +131,8 @@ class Journey:
                 await self._conduct()
                 ended = await self._close()
             if ended is None:
-                await self._books.locks.park(self._held.lease)
+                with suppress(LeaseLost):  # whoever waited for it goes on with it already
+                    await self._books.locks.park(self._held.lease)
             else:
                 await self._books.locks.release(self._held.lease)
                 self._notices.ended(self._end(ended))
