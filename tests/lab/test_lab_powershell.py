@@ -100,6 +100,10 @@ VALUES = [
         "(Get-Date).GetType().FullName; [DateTime]::UtcNow.ToString('o').Length; [DateTime]::UtcNow.Ticks -gt 6e17",
         "System.DateTime 28 True",
     ),
+    (
+        "$up = [Diagnostics.Stopwatch]::GetTimestamp() / [Diagnostics.Stopwatch]::Frequency; [Math]::Floor($up / 8e4)",
+        "3",
+    ),
     ("[Security.Principal.WindowsIdentity]::GetCurrent().Groups[1].Value", "S-1-5-32-544"),
     (
         "'abc'.GetType().FullName; (1.5).GetType().Name; @(1).GetType().Name; [int[]](1,'2') -is [int[]]",

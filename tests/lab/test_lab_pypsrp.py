@@ -272,6 +272,17 @@ def test_the_hosts_clock_is_its_own(tmp_path: Path) -> None:
         assert value.property_sets[0].startswith(hour[:-2]), value.property_sets
 
 
+def test_the_host_tells_when_it_started(pool: RunspacePool) -> None:
+    (told,) = run(pool, "Get-CimInstance", ClassName="Win32_OperatingSystem", Property="LastBootUpTime").output
+    booted = told.adapted_properties["LastBootUpTime"]
+    assert booted.startswith(
+        tuple(time.strftime("%Y-%m-%dT", time.gmtime(time.time() - up)) for up in (259_200, 262_800))
+    )
+    assert told.adapted_properties["Caption"] is None
+    (failed,) = run(pool, "Get-CimInstance", ClassName="Win32_Nothing").streams.error
+    assert failed.fq_error.startswith("HRESULT 0x80041010,")
+
+
 def test_server_limits_and_liveness_can_be_asked(pool: RunspacePool) -> None:
     pool.connection.update_max_payload_size()
     assert pool.connection.max_envelope_size == 500 * 1024

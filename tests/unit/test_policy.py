@@ -192,6 +192,11 @@ notify:
     ]
 
 
+def test_a_notices_url_may_be_a_secret_as_a_whole() -> None:
+    of = drafted("notify: { url: \"{{ secret('env:WHERE') }}\" }")
+    assert of.terms.notify == (Notice(url=embed(SecretRef("env", "WHERE"))),)
+
+
 def test_a_zone_is_text() -> None:
     fleet = b"all: { hosts: { db-01: { orch_zone: [a] }, db-02: { orch_zone: '{{ x }}' }, app-01: { orch_zone: } } }"
     with pytest.raises(Mistakes) as caught:
