@@ -1,7 +1,7 @@
 """A world that follows a script: answers steps as told, in the time told, and remembers what it was asked."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -24,6 +24,7 @@ class Answer:
     outcome: Outcome = Outcome.OK
     took_s: float = 1.0
     after: str | None = None
+    kind: ProblemKind = ProblemKind.TIMEOUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ UNKNOWN = Answer(Outcome.UNKNOWN, 1.0, "")
 class ScriptedWork:
     """The ports of the conductor over a script: step id -> answer; OK after a second where the script says nothing.
 
-    A READ finds the state that the last START or STOP of the unit left. `facts` holds what was appended, with the time,
+    Decisions are answered as `decide` says (None: never): to abort, at once, where nothing else is said. A READ or LOOK
+    finds the state that the last START or STOP of the unit left. `facts` holds what was appended, with the time,
     `appends` how many in each call, `asked` the steps in the order they came.
     """
 
@@ -56,8 +58,7 @@ class ScriptedWork:
     appends: list[int] = field(default_factory=list)
     asked: list[Step] = field(default_factory=list)
     answered: list[Result] = field(default_factory=list)
-    choices: Mapping[int, Decision] = field(default_factory=dict)
-    otherwise_decide: Decision | None = Decision()
+    decide: Callable[[DecisionAsked], Decision | None] = lambda asked: Decision()
     orders_at: Sequence[tuple[float, Order]] = ()
     patient: bool = True
     decided: list[tuple[int, Choice]] = field(default_factory=list)
@@ -94,7 +95,7 @@ class ScriptedWork:
         acted = Acted.NO
         if step.phase in (Phase.START, Phase.STOP):
             acted = Acted.MAYBE if answer.outcome is Outcome.UNKNOWN else Acted.YES
-        problem = None if answer.outcome is Outcome.OK else Problem(ProblemKind.TIMEOUT, "as the script says")
+        problem = None if answer.outcome is Outcome.OK else Problem(answer.kind, "as the script says")
         result = Result(
             step=step,
             outcome=answer.outcome,
@@ -118,7 +119,7 @@ class ScriptedWork:
     async def ask(self, decision: int) -> Decided:
         """Decide as told, or never."""
         asked = next(f for f in self.journal if isinstance(f, DecisionAsked) and f.decision == decision)
-        said = self.choices.get(decision, self.otherwise_decide)
+        said = self.decide(asked)
         if said is None:
             await asyncio.get_running_loop().create_future()
         assert said is not None

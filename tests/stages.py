@@ -1,11 +1,13 @@
 """Stages for tests: small ones written by hand, and any stage at all for hypothesis."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
 from orchestrator.domain.gates import Gate, Origin, TcpCheck
 from orchestrator.domain.plan import Action, Barrier, Limits, Node, Plan, Role, Stage, Unit
+from orchestrator.domain.policy import Policy
 from orchestrator.domain.service import ServiceStatus, State
 
 GATE = Gate(check=TcpCheck(host="127.0.0.1", port=1433), origin=Origin.CONTROLLER)
@@ -61,9 +63,22 @@ def stage(
     return Stage(goal=goal, nodes=tuple(nodes), barriers=tuple(barriers), limits=limits)
 
 
-def plan(*staged: Stage) -> Plan:
+def plan(*staged: Stage, policy: Policy | None = None, back: Stage | None = None) -> Plan:
     """A plan of one stage, or of two for a restart."""
-    return Plan(name="test", action=Action.START if len(staged) == 1 else Action.RESTART, stages=staged)
+    return Plan(
+        name="test",
+        action=Action.START if len(staged) == 1 else Action.RESTART,
+        stages=staged,
+        back=() if back is None else (back,),
+        policy=policy or Policy(),
+    )
+
+
+def way_back(*staged: Stage) -> Stage:
+    """The way back of starts: all that they act on is stopped, in any order."""
+    acting = {n.unit.id: n for one in staged for n in one.nodes if n.role is Role.ACT}
+    nodes = [replace(n, waits_for=(), begins_after=None, gates=()) for n in acting.values()]
+    return stage(nodes, limits=staged[0].limits, goal=State.STOPPED)
 
 
 @st.composite

@@ -215,9 +215,16 @@ class Folded:
             if self.rolling_back:
                 self._went_on_back(result, failed=failed)
             elif failed:
-                kind = result.problem.kind if result.problem else None
-                said = result.said or (result.problem.text if result.problem else "")
-                self.failures.add(step.unit, Failure(kind, said))
+                self._failed(result)
+
+    def _failed(self, result: Result) -> None:
+        unit = self.findings.units[result.step.unit]
+        kind = result.problem.kind if result.problem else None
+        said = result.said or (result.problem.text if result.problem else "")
+        self.failures.add(unit.id, Failure(kind, said))
+        if unit.host in self.failures.excluded:  # it was under way when its host was given up
+            self.now.settle(self.now.places[unit.id])
+            self.failures.forget(unit.id)
 
     def _went_on_back(self, result: Result, *, failed: bool) -> None:
         """On the way back nobody is asked: what may be gone in a minute is tried again, in bounds; else it failed."""
