@@ -57,8 +57,13 @@ class Stage:
         """Whether nothing but limits holds the node up."""
         node = self.nodes[place]
         before = node["begins_after"]
-        begun = before is None or self.lives[before].begun or self.lives[before].settled or self.doomed(before)
-        return begun and all(self.open(number) for number in node["waits_for"])
+        return (before is None or self.begun(before)) and all(self.open(number) for number in node["waits_for"])
+
+    def begun(self, place: int) -> bool:
+        """Whether those that begin after the node need not wait for it any more."""
+        life = self.lives[place]
+        passed = not self.last_phase(place) and self.free(place)
+        return life.begun or life.settled or passed or self.doomed(place)
 
     def open(self, number: int) -> bool:
         """Whether what waits at the barrier may go."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +17,7 @@ from witness import Entry, Log, Process, WatchedHosts, WatchedProbe
 
 from orchestrator.adapters.memory.probes import MemoryLocal
 from orchestrator.domain.errors import OrchError
-from orchestrator.domain.facts import DecisionAsked, Fact, RunEnded, RunParked
+from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionWithdrawn, Fact, RunEnded, RunParked
 from orchestrator.engine.jobs.answering import cancel, decide
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.going_back import plan_rollback
@@ -47,6 +48,9 @@ class Night:
         self._began = self._ended = False
         self._beside: set[asyncio.Future[Any]] = set()
         self._rivals = 0
+        self._closed: set[int] = set()
+        self._too_late: Counter[int] = Counter()
+        """How often somebody came too late to each decision: two are enough."""
 
     async def play(self) -> None:
         """Until the run ended, or nobody can end it."""
@@ -59,7 +63,7 @@ class Night:
         for life in range(LIVES):
             if self._ended or not self._began or self._loop.time() > LONGEST_S:
                 break
-            await asyncio.sleep(self.script.resume_after_s * (1 + life))
+            await asyncio.sleep(self.script.resume_after_s + life * 20.0)
             process = self._process(RUN)
             await self._watched(process, self._resume(process))
         if self._ended and self.script.undo_after_s is not None:
@@ -175,14 +179,18 @@ class Night:
         if isinstance(fact, DecisionAsked):
             for reply in replies(self.script, fact.decision, fact.cause, fact.choices):
                 self._loop.call_later(reply.after_s, self._answer, fact.decision, reply)
+        elif isinstance(fact, DecisionAnswered | DecisionWithdrawn):
+            self._closed.add(fact.decision)
         elif isinstance(fact, RunEnded):
             self._ended = True
         elif isinstance(fact, RunParked) and self.script.rivals_at_s:
             self._loop.call_later(0.5, self._compete)
 
     def _answer(self, decision: int, reply: Reply) -> None:
-        if not self._ended:
-            self._keep(self._vote(decision, reply))
+        if self._ended or self._too_late[decision] > 1:
+            return
+        self._too_late[decision] += decision in self._closed
+        self._keep(self._vote(decision, reply))
 
     async def _vote(self, decision: int, reply: Reply) -> None:
         vote = Vote(choice=reply.choice, by=reply.by, reason="because")

@@ -84,7 +84,7 @@ class Decisions(Rule):
         if step["phase"] == "gate" and stage.lives[place].standing == "under way":
             return
         most = policy["max_failures"]
-        if most is not None:
+        if most is not None and step["attempt"] == 1:  # what goes again, somebody has sent again
             failed = len(course.failed)
             said = f"{step['unit']} begins after {failed} failures; {most} are allowed"
             self.test("budget", failed <= most, entry["n"], said)

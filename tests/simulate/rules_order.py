@@ -49,9 +49,8 @@ class Order(Rule):
             self.test(name, stage.open(number), entry["n"], said)
         first = node["begins_after"]
         if first is not None:
-            life = stage.lives[first]
             said = f"{unit} begins before {stage.nodes[first]['unit']['id']}"
-            self.test("in order", life.begun or life.settled, entry["n"], said)
+            self.test("in order", stage.begun(first), entry["n"], said)
 
     def _limits(self, stage: Stage, place: int, entry: Json) -> None:
         limits = stage.limits

@@ -235,13 +235,17 @@ def _services(draft: Draft, action: Action, profile: str, dice: Random) -> list[
                     ports=(MemoryPort(port=_port(entry.key), warmup_s=dice.choice((0.0, 1.5))),),
                 )
                 if dice.random() < troubled:
-                    _trouble(service, dice)
+                    _trouble(service, dice, KINDS - 2 * (profile == "killed"))
                 made.append((str(instance.host), service))
     return made
 
 
-def _trouble(service: MemoryService, dice: Random) -> None:
-    throw = dice.randrange(7)
+KINDS = 7
+"""Of trouble with services. The last two depend on when things happen, which a kill changes."""
+
+
+def _trouble(service: MemoryService, dice: Random, kinds: int) -> None:
+    throw = dice.randrange(kinds)
     if throw == 0:
         service.fails_to_start = 1067
     elif throw == 1:
@@ -251,9 +255,9 @@ def _trouble(service: MemoryService, dice: Random) -> None:
     elif throw == 3:
         service.refuses = {dice.choice((Control.START, Control.STOP)): refused(5, "Access is denied.")}
     elif throw == 4:
-        service.start_s = service.stop_s = 45.0
-    elif throw == 5:
         service.can_stop = False
+    elif throw == 5:
+        service.start_s = service.stop_s = 45.0
     else:
         service.crashes_after_s = dice.uniform(0.5, 15.0)
 
