@@ -27,7 +27,8 @@ def print_json(text: str) -> None:
 
 def err() -> Console:
     """The console for what is said to the person who typed."""
-    return Console(stderr=True, markup=False, highlight=False)
+    width = None if sys.stderr.isatty() else PIPED_WIDTH
+    return Console(stderr=True, markup=False, highlight=False, width=width)
 
 
 def say(text: str) -> None:
