@@ -12,12 +12,13 @@ from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.memory.probes import MemoryLocal, MemoryProbe
 from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.decisions import Choice as Word
+from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, Stamped
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.policy import Notice, Policy
-from orchestrator.domain.service import State
+from orchestrator.domain.service import Control, State
 from orchestrator.engine.jobs import resuming, running
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.asking import People
@@ -29,6 +30,8 @@ from orchestrator.engine.ports import Order, Tally, Vote
 BEGAN_AT = 1_795_000_000.0
 SHOP = draft(entry("sql", "db-01"), entry("orders", "app-01 app-02", "sql"))
 UNITS = ("orders@app-01", "orders@app-02", "sql@db-01")
+ALL_DOWN = dict.fromkeys(UNITS, "Stopped")
+REFUSED = Problem(ProblemKind.REFUSED, "Zugriff verweigert", code=5)
 
 
 def books(store: MemoryJournal) -> Books:
@@ -80,6 +83,13 @@ class Shop:
         """Unit -> where it is, of those that are not Running."""
         units = ((unit, self.fleet.service(*unit.split("@")).state) for unit in UNITS)
         return {unit: str(state) for unit, state in units if state is not State.RUNNING}
+
+    def refuses(self, host: str = "app-01") -> None:
+        """The orders of *host* refuse to be stopped, until they are `willing`."""
+        self.fleet.service("orders", host).refuses[Control.STOP] = REFUSED
+
+    def willing(self, host: str = "app-01") -> None:
+        self.fleet.service("orders", host).refuses.clear()
 
     async def plan(self, action: Action = Action.STOP) -> Plan:
         live = await survey(questions(SHOP, Choice(), action), self.world.hosts)

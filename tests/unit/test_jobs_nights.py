@@ -1,26 +1,19 @@
-"""Nights that go badly, through the use cases: questions, parking, kills, takeovers, full disks, the way back."""
+"""Nights that go badly, through the use cases: questions, parking, windows, the way back."""
 
 import asyncio
-from collections.abc import Sequence
 
 import pytest
-from bookkeeping import BEGAN_AT, UNITS, Shop, Told, books
+from bookkeeping import ALL_DOWN, Shop, Told, books
 from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory.fleet import Fault
-from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.decisions import CauseKind, Choice
-from orchestrator.domain.errors import BadInput, Locked, OrchError, Problem, ProblemKind
+from orchestrator.domain.errors import BadInput, Locked
 from orchestrator.domain.facts import (
     DecisionAnswered,
-    Fact,
     OrderTaken,
     RunBegan,
-    RunEnded,
     RunParked,
-    RunResumed,
-    Stamped,
-    StepIntended,
 )
 from orchestrator.domain.plan import Action
 from orchestrator.domain.policy import Approval, Notice, OnTimeout, Policy, Window
@@ -28,27 +21,13 @@ from orchestrator.domain.service import Control, State
 from orchestrator.engine.jobs.answering import cancel
 from orchestrator.engine.jobs.going_back import plan_rollback
 from orchestrator.engine.jobs.resuming import close
-from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
-
-ALL_DOWN = dict.fromkeys(UNITS, "Stopped")
-REFUSED = Problem(ProblemKind.REFUSED, "Zugriff verweigert", code=5)
-
-
-def refusing(shop: Shop, *, host: str = "app-01") -> None:
-    """The orders of *host* refuse to be stopped."""
-    shop.fleet.service("orders", host).refuses[Control.STOP] = REFUSED
-
-
-def willing(shop: Shop, *, host: str = "app-01") -> None:
-    """They don't any more."""
-    shop.fleet.service("orders", host).refuses.clear()
+from orchestrator.engine.ports import Order
 
 
 @in_virtual_time
 async def test_without_a_terminal_a_run_parks_keeps_its_locks_and_goes_on_after_the_answer() -> None:
     shop = Shop(policy=Policy(notify=(Notice(url="mailto://a"),)))
-    refusing(shop)
+    shop.refuses()
     ending = await shop.run(await shop.plan())
     assert (ending.exit_code, ending.ended, ending.waiting) == (6, None, (1,))
     assert isinstance(await shop.last(), RunParked)
@@ -56,7 +35,7 @@ async def test_without_a_terminal_a_run_parks_keeps_its_locks_and_goes_on_after_
     with pytest.raises(Locked, match="r1"):
         await shop.run(await shop.plan(), "r2")
     await asyncio.sleep(3600.0)
-    willing(shop)
+    shop.willing()
     assert (await shop.says(Choice.RETRY)).choice is Choice.RETRY
     with pytest.raises(BadInput, match="ben"):
         await shop.says(Choice.ABORT, by="cleo")
@@ -76,7 +55,7 @@ async def test_without_a_terminal_a_run_parks_keeps_its_locks_and_goes_on_after_
 @in_virtual_time
 async def test_a_parked_run_that_is_resumed_without_an_answer_waits_on() -> None:
     shop = Shop()
-    refusing(shop)
+    shop.refuses()
     await shop.run(await shop.plan())
     ending = await shop.resume()
     assert (ending.exit_code, ending.waiting) == (6, (1,))
@@ -86,11 +65,11 @@ async def test_a_parked_run_that_is_resumed_without_an_answer_waits_on() -> None
 @in_virtual_time
 async def test_of_two_decisions_the_answered_one_is_taken_and_the_run_parks_again_for_the_other() -> None:
     shop = Shop()
-    refusing(shop, host="app-01")
+    shop.refuses("app-01")
     shop.fleet.service("orders", "app-02").hangs = frozenset({Control.STOP})
     ending = await shop.run(await shop.plan())
     assert (ending.exit_code, ending.waiting) == (6, (1, 2))
-    willing(shop, host="app-01")
+    shop.willing("app-01")
     with pytest.raises(BadInput, match="2 decisions"):
         await shop.says(Choice.RETRY)
     await shop.says(Choice.RETRY, decision=1)
@@ -105,11 +84,11 @@ async def test_of_two_decisions_the_answered_one_is_taken_and_the_run_parks_agai
 @in_virtual_time
 async def test_an_answer_that_comes_late_to_other_states_is_not_applied() -> None:
     shop = Shop()
-    refusing(shop, host="app-01")
+    shop.refuses("app-01")
     going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
     await asyncio.sleep(3600.0)
     shop.fleet.enter("app-02", shop.fleet.service("orders", "app-02"), State.RUNNING)
-    willing(shop, host="app-01")
+    shop.willing("app-01")
     await shop.says(Choice.RETRY)
     await asyncio.sleep(60.0)
     asked = await shop.asked()
@@ -125,7 +104,7 @@ async def test_an_answer_that_comes_late_to_other_states_is_not_applied() -> Non
 @in_virtual_time
 async def test_who_waits_goes_on_at_once_when_somebody_answers_elsewhere() -> None:
     shop = Shop()
-    refusing(shop)
+    shop.refuses()
     going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
     await asyncio.sleep(100.0)
     with pytest.raises(Locked, match="lives"):
@@ -147,165 +126,11 @@ async def test_a_timeout_of_a_parked_run_takes_effect_when_somebody_comes(
     wish: OnTimeout, exit_code: int, states: int
 ) -> None:
     shop = Shop(policy=Policy(approval=Approval(timeout_s=900.0, on_timeout=wish)))
-    refusing(shop)
+    shop.refuses()
     await shop.run(await shop.plan())
     await asyncio.sleep(5000.0)
     ending = await shop.resume()
     assert (ending.exit_code, len(shop.states)) == (exit_code, states)
-
-
-@in_virtual_time
-async def test_a_run_that_was_killed_at_any_write_and_resumed_ends_like_the_uninterrupted_one() -> None:
-    whole = Shop()
-    await whole.run(await whole.plan())
-    writes = len({one.at for one in await whole.facts()}) + 3
-    ended = await whole.last()
-    killed = 0
-    for number in range(1, writes + 1):
-        for before in (True, False):
-            shop = Shop(store=Deadly(number, before=before))
-            going = asyncio.create_task(shop.run(await shop.plan()))
-            shop.store.victim = going  # type: ignore[attr-defined] # it is a Deadly
-            try:
-                await going
-            except asyncio.CancelledError:
-                killed += 1
-                await asyncio.sleep(LEASE_S + 1.0)
-                if not await shop.facts():
-                    with pytest.raises(BadInput, match="no run r1"):
-                        await shop.resume()
-                    assert shop.fleet.asked == []
-                    assert not await shop.store.holdings()
-                    continue
-                if not isinstance(await shop.last(), RunEnded):
-                    await shop.resume()
-            assert shop.states == ALL_DOWN
-            assert await shop.last() == ended
-            assert not await shop.asked()
-            assert sorted(shop.fleet.asked) == sorted(whole.fleet.asked), f"killed at write {number}"
-    assert killed >= 8
-
-
-class Hasty(MemoryJournal):
-    """A store in which somebody goes on with a run in the very moment in which it is parked."""
-
-    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
-        written = await super().append(run, facts, lease=lease)
-        if isinstance(facts[-1], RunParked):
-            await self.take_over(run, Owner(requester="ben", controller="desk", pid=9, pid_started=9.0))
-        return written
-
-
-@in_virtual_time
-async def test_a_run_that_is_taken_over_as_it_parks_has_parked() -> None:
-    shop = Shop(store=Hasty(began_at=BEGAN_AT))
-    refusing(shop)
-    assert (await shop.run(await shop.plan())).exit_code == 6
-
-
-class Deadly(MemoryJournal):
-    """A store at whose write number *at* the controller dies, just before it or just after."""
-
-    victim: "asyncio.Task[object]"
-
-    def __init__(self, at: int, *, before: bool) -> None:
-        super().__init__(began_at=BEGAN_AT)
-        self._at = at
-        self._before = before
-
-    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
-        self._at -= 1
-        if self._at == 0 and self._before:
-            await self._die()
-        written = await super().append(run, facts, lease=lease)
-        if self._at == 0:
-            await self._die()
-        return written
-
-    async def _die(self) -> None:
-        self.victim.cancel()
-        await asyncio.sleep(0)
-
-
-class Frozen(MemoryJournal):
-    """The store as a frozen process sees it: no heartbeat goes out, and nothing comes back before it wakes."""
-
-    def __init__(self, store: MemoryJournal) -> None:
-        super().__init__(began_at=BEGAN_AT)
-        self.__dict__.update(vars(store))
-        self.sleeps_s = 0.0
-
-    async def renew(self, lease: Lease) -> None:
-        await asyncio.sleep(1.2 * self.sleeps_s)  # its heart is slower to wake than its hands
-        await super().renew(lease)
-
-    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
-        written = await super().append(run, facts, lease=lease)
-        if any(isinstance(fact, StepIntended) for fact in facts):
-            await asyncio.sleep(self.sleeps_s)
-        return written
-
-
-@pytest.mark.parametrize("closed", [True, False])
-@in_virtual_time
-async def test_a_process_that_wakes_after_a_takeover_acts_no_more_and_writes_nothing(closed: bool) -> None:
-    shop = Shop()
-    frozen = Frozen(shop.store)
-    through = Books(journal=frozen, locks=frozen, decisions=frozen, snapshots=frozen, clock=books(shop.store).clock)
-    plan = await shop.plan()
-    old = asyncio.create_task(shop.run(plan, through=through))
-    await asyncio.sleep(5.0)
-    frozen.sleeps_s = 500.0  # it will write what it is going to do next, and sleep before it can send a thing
-    await asyncio.sleep(10.0 + LEASE_S)
-    if closed:  # the intent to stop sql is on record, and the old process is about to send it
-        await close("r1", books(shop.store), reason="asleep", header=shop.header("r1"))
-        assert "sql@db-01" not in shop.states
-    else:
-        assert (await shop.resume()).exit_code == 0
-        assert shop.states == ALL_DOWN
-    asked = list(shop.fleet.asked)
-    with pytest.raises(Locked, match="taken over"):
-        await old
-    assert shop.fleet.asked == asked
-    assert len(set(asked)) == len(asked)
-    facts = [one.fact for one in await shop.facts()]
-    assert sum(isinstance(fact, RunResumed) for fact in facts) == (not closed)
-    assert isinstance(facts[-1], RunEnded)
-
-
-class Full(MemoryJournal):
-    """A store whose disk is full from write number *at* on, until there is `room`."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__(began_at=BEGAN_AT)
-        self._at = at
-        self.room = False
-
-    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
-        self._at -= 1
-        if self._at <= 0 and not self.room:
-            raise OrchError("the disk is full")
-        return await super().append(run, facts, lease=lease)
-
-
-@pytest.mark.parametrize("at", [1, 2, 3, 4])
-@in_virtual_time
-async def test_on_a_full_disk_nothing_further_is_asked_of_a_host_and_resume_goes_on(at: int) -> None:
-    store = Full(at)
-    shop = Shop(store=store)
-    with pytest.raises(OrchError, match="full"):
-        await shop.run(await shop.plan())
-    asked = list(shop.fleet.asked)
-    await asyncio.sleep(2 * LEASE_S)
-    assert shop.fleet.asked == asked
-    store.room = True
-    if at == 1:
-        assert asked == []
-        assert not await store.holdings()
-        return
-    assert (await shop.resume()).exit_code == 0
-    assert shop.states == ALL_DOWN
-    assert len(set(shop.fleet.asked)) == len(shop.fleet.asked) == 3
 
 
 @in_virtual_time
@@ -367,10 +192,10 @@ async def test_a_run_that_is_resumed_after_its_window_stops_nothing_more() -> No
     clock = books(shop.store).clock
     four = 1_795_000_000 // 86400 * 86400 + 4 * 3600.0
     await asyncio.sleep((four - clock()) % 86400.0)
-    refusing(shop)
+    shop.refuses()
     await shop.run(await shop.plan())
     await asyncio.sleep(2 * 3600.0)
-    willing(shop)
+    shop.willing()
     await shop.says(Choice.RETRY)
     asked = list(shop.fleet.asked)
     for _ in range(2):
@@ -403,14 +228,14 @@ async def test_what_was_ordered_while_nobody_held_the_run_is_known_before_anythi
 @in_virtual_time
 async def test_closing_a_parked_run_frees_its_units_and_says_who_and_why() -> None:
     shop = Shop()
-    refusing(shop)
+    shop.refuses()
     await shop.run(await shop.plan())
     asked = list(shop.fleet.asked)
     ending = await close("r1", books(shop.store), reason="done by hand", header=shop.header("r1"))
     assert ending.ended is not None
     assert (ending.ended.verdict, ending.ended.said) == ("closed", "closed by anna: done by hand")
     assert shop.fleet.asked == asked
-    willing(shop)
+    shop.willing()
     assert (await shop.run(await shop.plan(), "r2")).exit_code == 0
     with pytest.raises(BadInput, match="ended|closed"):
         await shop.says(Choice.RETRY)
@@ -419,7 +244,7 @@ async def test_closing_a_parked_run_frees_its_units_and_says_who_and_why() -> No
 @in_virtual_time
 async def test_notices_that_fail_change_nothing_and_are_told() -> None:
     shop = Shop(told=Told(wrong="mail: refused"), policy=Policy(notify=(Notice(url="mailto://a", remind_s=60.0),)))
-    refusing(shop)
+    shop.refuses()
     going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
     await asyncio.sleep(150.0)
     await shop.says(Choice.ABORT)
@@ -456,7 +281,7 @@ async def test_days_later_a_rollback_acts_where_the_run_left_things_and_nowhere_
 @in_virtual_time
 async def test_a_run_that_has_not_ended_is_not_rolled_back_beside_itself() -> None:
     shop = Shop()
-    refusing(shop)
+    shop.refuses()
     await shop.run(await shop.plan())
     with pytest.raises(BadInput, match="not ended") as told:
         await plan_rollback("r1", await shop.facts(), shop.world)
@@ -466,7 +291,7 @@ async def test_a_run_that_has_not_ended_is_not_rolled_back_beside_itself() -> No
 @in_virtual_time
 async def test_a_rollback_that_cannot_reach_a_host_ends_with_4_and_names_it() -> None:
     shop = Shop(policy=Policy(rollback_timeout_s=300.0))
-    refusing(shop, host="app-02")
+    shop.refuses("app-02")
     going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
     await asyncio.sleep(100.0)
     shop.fleet.fault("app-01", Fault.UNREACHABLE, times=None)

@@ -1,0 +1,176 @@
+"""Processes that die, freeze, or find the disk full, through the use cases: nothing is lost, nothing happens twice."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from bookkeeping import ALL_DOWN, BEGAN_AT, Shop, books
+from virtual_time import in_virtual_time
+
+from orchestrator.adapters.memory_journal import MemoryJournal
+from orchestrator.domain.errors import BadInput, Locked, OrchError
+from orchestrator.domain.facts import (
+    Fact,
+    RunEnded,
+    RunParked,
+    RunResumed,
+    Stamped,
+    StepIntended,
+)
+from orchestrator.engine.jobs.resuming import close
+from orchestrator.engine.jobs.world import Books
+from orchestrator.engine.ports import LEASE_S, Lease, Owner
+
+
+@in_virtual_time
+async def test_a_run_that_was_killed_at_any_write_and_resumed_ends_like_the_uninterrupted_one() -> None:
+    whole = Shop()
+    await whole.run(await whole.plan())
+    writes = len({one.at for one in await whole.facts()}) + 3
+    ended = await whole.last()
+    killed = 0
+    for number in range(1, writes + 1):
+        for before in (True, False):
+            shop = Shop(store=Deadly(number, before=before))
+            going = asyncio.create_task(shop.run(await shop.plan()))
+            shop.store.victim = going  # type: ignore[attr-defined] # it is a Deadly
+            try:
+                await going
+            except asyncio.CancelledError:
+                killed += 1
+                await asyncio.sleep(LEASE_S + 1.0)
+                if not await shop.facts():
+                    with pytest.raises(BadInput, match="no run r1"):
+                        await shop.resume()
+                    assert shop.fleet.asked == []
+                    assert not await shop.store.holdings()
+                    continue
+                if not isinstance(await shop.last(), RunEnded):
+                    await shop.resume()
+            assert shop.states == ALL_DOWN
+            assert await shop.last() == ended
+            assert not await shop.asked()
+            assert sorted(shop.fleet.asked) == sorted(whole.fleet.asked), f"killed at write {number}"
+    assert killed >= 8
+
+
+class Hasty(MemoryJournal):
+    """A store in which somebody goes on with a run in the very moment in which it is parked."""
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        written = await super().append(run, facts, lease=lease)
+        if isinstance(facts[-1], RunParked):
+            await self.take_over(run, Owner(requester="ben", controller="desk", pid=9, pid_started=9.0))
+        return written
+
+
+@in_virtual_time
+async def test_a_run_that_is_taken_over_as_it_parks_has_parked() -> None:
+    shop = Shop(store=Hasty(began_at=BEGAN_AT))
+    shop.refuses()
+    assert (await shop.run(await shop.plan())).exit_code == 6
+
+
+class Deadly(MemoryJournal):
+    """A store at whose write number *at* the controller dies, just before it or just after."""
+
+    victim: "asyncio.Task[object]"
+
+    def __init__(self, at: int, *, before: bool) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._at = at
+        self._before = before
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        self._at -= 1
+        if self._at == 0 and self._before:
+            await self._die()
+        written = await super().append(run, facts, lease=lease)
+        if self._at == 0:
+            await self._die()
+        return written
+
+    async def _die(self) -> None:
+        self.victim.cancel()
+        await asyncio.sleep(0)
+
+
+class Frozen(MemoryJournal):
+    """The store as a frozen process sees it: no heartbeat goes out, and nothing comes back before it wakes."""
+
+    def __init__(self, store: MemoryJournal) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self.__dict__.update(vars(store))
+        self.sleeps_s = 0.0
+
+    async def renew(self, lease: Lease) -> None:
+        await asyncio.sleep(1.2 * self.sleeps_s)  # its heart is slower to wake than its hands
+        await super().renew(lease)
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        written = await super().append(run, facts, lease=lease)
+        if any(isinstance(fact, StepIntended) for fact in facts):
+            await asyncio.sleep(self.sleeps_s)
+        return written
+
+
+@pytest.mark.parametrize("closed", [True, False])
+@in_virtual_time
+async def test_a_process_that_wakes_after_a_takeover_acts_no_more_and_writes_nothing(closed: bool) -> None:
+    shop = Shop()
+    frozen = Frozen(shop.store)
+    through = Books(journal=frozen, locks=frozen, decisions=frozen, snapshots=frozen, clock=books(shop.store).clock)
+    plan = await shop.plan()
+    old = asyncio.create_task(shop.run(plan, through=through))
+    await asyncio.sleep(5.0)
+    frozen.sleeps_s = 500.0  # it will write what it is going to do next, and sleep before it can send a thing
+    await asyncio.sleep(10.0 + LEASE_S)
+    if closed:  # the intent to stop sql is on record, and the old process is about to send it
+        await close("r1", books(shop.store), reason="asleep", header=shop.header("r1"))
+        assert "sql@db-01" not in shop.states
+    else:
+        assert (await shop.resume()).exit_code == 0
+        assert shop.states == ALL_DOWN
+    asked = list(shop.fleet.asked)
+    with pytest.raises(Locked, match="taken over"):
+        await old
+    assert shop.fleet.asked == asked
+    assert len(set(asked)) == len(asked)
+    facts = [one.fact for one in await shop.facts()]
+    assert sum(isinstance(fact, RunResumed) for fact in facts) == (not closed)
+    assert isinstance(facts[-1], RunEnded)
+
+
+class Full(MemoryJournal):
+    """A store whose disk is full from write number *at* on, until there is `room`."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._at = at
+        self.room = False
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        self._at -= 1
+        if self._at <= 0 and not self.room:
+            raise OrchError("the disk is full")
+        return await super().append(run, facts, lease=lease)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+@in_virtual_time
+async def test_on_a_full_disk_nothing_further_is_asked_of_a_host_and_resume_goes_on(at: int) -> None:
+    store = Full(at)
+    shop = Shop(store=store)
+    with pytest.raises(OrchError, match="full"):
+        await shop.run(await shop.plan())
+    asked = list(shop.fleet.asked)
+    await asyncio.sleep(2 * LEASE_S)
+    assert shop.fleet.asked == asked
+    store.room = True
+    if at == 1:
+        assert asked == []
+        assert not await store.holdings()
+        return
+    assert (await shop.resume()).exit_code == 0
+    assert shop.states == ALL_DOWN
+    assert len(set(shop.fleet.asked)) == len(shop.fleet.asked) == 3
