@@ -2,7 +2,7 @@
 
 A program of its own, so that a test can choose the PYTHONHASHSEED. Reads a recording from stdin:
 {"began": the RunBegan fact, "answers": {step id: [seconds, the StepEnded fact]}, "cancel_at_s": number or null,
-"decisions": {number: [seconds, the DecisionAnswered fact]}}.
+"decisions": {number: [seconds, the DecisionAnswered fact]}, "before": the facts that are on record already}.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from orchestrator.domain.decisions import Answer
 from orchestrator.domain.fact_codec import decode, encode
 from orchestrator.domain.facts import DecisionAnswered, Fact, OrderTaken, RunBegan, StepEnded
 from orchestrator.domain.results import Result, Step
-from orchestrator.domain.runstate import RunState
+from orchestrator.domain.runstate import RunState, fold
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import ConductorPorts
 
@@ -56,7 +56,8 @@ def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
         return fact.answer
 
     ports = ConductorPorts(run=run, append=append, orders=orders, ask=ask)
-    main: Coroutine[Any, Any, RunState] = conduct(began.plan, RunState.begin(began.plan), ports)
+    before = fold([began, *map(decode, recording["before"])])
+    main: Coroutine[Any, Any, RunState] = conduct(began.plan, before, ports)
     state: RunState = run_loop(main)
     return [*calls, encode(state.verdict())]
 
