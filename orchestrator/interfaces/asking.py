@@ -85,10 +85,10 @@ class Asker:
         if self._restore is not None:
             self._restore()
 
-    async def line(self, prompt: str, *, hidden: bool = False) -> str | None:
-        """What is typed up to Enter, unseen if *hidden*; None at the end of input. What was typed before is dropped.
+    async def line(self, prompt: str, *, hidden: bool = False, first: bool = True) -> str | None:
+        """What is typed up to Enter, unseen if *hidden*; None at the end of input. May be cancelled.
 
-        May be cancelled: the terminal is then as it was.
+        What was typed before the *first* question is dropped: it was meant for nobody.
         """
         terminal = sys.stdin.fileno()
         loop = asyncio.get_running_loop()
@@ -102,7 +102,7 @@ class Asker:
                 except OSError:  # the terminal is gone
                     typed.set_result(b"")
 
-        with self._by_lines(terminal, hidden=hidden):
+        with self._by_lines(terminal, hidden=hidden, first=first):
             _prompt(prompt)
             loop.add_reader(terminal, read)
             answered = False
@@ -124,7 +124,7 @@ class Asker:
             return await self.line(f"password of {question.user} (Enter alone: go on without): ", hidden=True) or None
 
     @contextmanager
-    def _by_lines(self, terminal: int, *, hidden: bool) -> Iterator[None]:
+    def _by_lines(self, terminal: int, *, hidden: bool, first: bool) -> Iterator[None]:
         """Lines, shown as they are typed or not. Ctrl-C stays Ctrl-C."""
         before = termios.tcgetattr(terminal)
         ours = [*before]
@@ -135,7 +135,7 @@ class Asker:
             with suppress(termios.error):
                 termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
-        termios.tcsetattr(terminal, termios.TCSAFLUSH, ours)
+        termios.tcsetattr(terminal, termios.TCSAFLUSH if first else termios.TCSADRAIN, ours)
         self._restore = restore
         try:
             yield

@@ -128,10 +128,12 @@ class Decider:
             say(query.said)
         else:
             await self._show(query)
+        first = True
         while True:
             choices = self._log.all[query.decision].choices
             letters = "/".join(letter for letter, choice in LETTERS.items() if choice in choices)
-            typed = await self._line(f"decision {query.decision}, your answer [{letters}; Enter: show it again]: ")
+            prompt = f"decision {query.decision}, your answer [{letters}; Enter: show it again]: "
+            typed, first = await self._line(prompt, first=first), False
             choice = understood(typed, choices)
             if not typed.strip():
                 await self._show(query)
@@ -155,9 +157,9 @@ class Decider:
                 return None
         return Vote(choice=choice, by=self._by, reason=reason.strip(), shown=in_short(one, choice))
 
-    async def _line(self, prompt: str) -> str:
+    async def _line(self, prompt: str, *, first: bool = False) -> str:
         """Raises EOFError at the end of input."""
-        line = await self._asker.line(prompt)
+        line = await self._asker.line(prompt, first=first)
         if line is None:
             raise EOFError
         return line

@@ -100,19 +100,21 @@ def test_a_stop_is_watched_resized_and_reported(pair: Site, terminal: Terminal) 
     assert set(pair.states().values()) == {"Stopped"}
 
 
-def test_a_failure_stays_in_sight_and_ctrl_c_is_answered(pair: Site, terminal: Terminal) -> None:
+def test_a_failure_is_asked_about_and_ctrl_c_at_the_question_is_a_cancel(pair: Site, terminal: Terminal) -> None:
     pair.fault(ONE, "hangs-on-stop")
     pair.fault(TWO, "refuses")
     terminal.run(typed(pair, "stop", "--yes"), pair.environment())
-    seen = terminal.until(lambda screen: "failures (1)" in screen)
-    assert "orders@app-02" in seen
-    assert "Cannot open Orders service" in seen or "cannot be stopped" in seen
+    seen = terminal.until(lambda screen: "show it again]:" in screen)
+    assert "DECISION 1   orders@app-02 failed (refused)" in seen
+    assert "cannot be stopped" in " ".join(seen.split())
+    assert "under way (" not in seen, "the picture makes room"
     terminal.tmux("send-keys", "C-c")
     seen = terminal.until(lambda screen: "Ctrl-C again leaves at once" in " ".join(screen.split()))
     terminal.tmux("send-keys", "C-c")
     seen = terminal.until(lambda screen: "exit code" in screen)
     assert "exit code 5" in seen
     assert "the journal is intact" in " ".join(seen.split())
+    assert "try: orch resume" in " ".join(seen.split())
     assert pair.controls().count(f"stop {ONE}") == 1
     assert terminal.tmux("display-message", "-p", "#{cursor_flag}").strip() == "1", "the cursor is back"
 
@@ -126,29 +128,34 @@ def reject(pair: Site) -> None:
     pair.fault("app-01", "rejects-credentials")
 
 
-def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal: Terminal) -> None:
+def until_a_password_is_asked_for(pair: Site, terminal: Terminal) -> str:
+    """One rejection fails a unit; somebody ends the run, and the last look at everybody meets the second."""
     pair.fault(ONE, "hangs-on-stop")
     terminal.run(typed(pair, "stop", "--yes"), pair.environment())
     terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
     reject(pair)
-    seen = terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
+    seen = terminal.until(lambda screen: "show it again]:" in screen)
+    assert "orders@app-01 failed (auth)" in seen
+    terminal.tmux("send-keys", "abort", "Enter", "Enter")
+    return terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
+
+
+def test_a_question_for_a_password_takes_the_pictures_place(pair: Site, terminal: Terminal) -> None:
+    seen = until_a_password_is_asked_for(pair, terminal)
     assert "rejected admin with {file:" in " ".join(seen.split())
-    assert "services" not in seen, "the picture made room"
+    assert "under way (" not in seen, "the picture made room"
     terminal.tmux("send-keys", "never shown", "Enter")
     seen = terminal.until(lambda screen: "exit code" in screen)
-    assert "FAILED  stop pair" in seen
+    assert "exit code 1" in seen
     assert "never shown" not in seen
     assert pair.controls().count(f"stop {ONE}") == 1
 
 
 def test_who_cancels_at_the_question_is_asked_no_more(pair: Site, terminal: Terminal) -> None:
-    pair.fault(ONE, "hangs-on-stop")
-    terminal.run(typed(pair, "stop", "--yes"), pair.environment())
-    terminal.until(lambda screen: "StopPending" in screen and "1/2" in screen)
-    reject(pair)
-    terminal.until(lambda screen: "(Enter alone: go on without):" in " ".join(screen.split()))
+    until_a_password_is_asked_for(pair, terminal)
     terminal.tmux("send-keys", "C-c")
     seen = terminal.until(lambda screen: "exit code" in screen)
-    assert "orders@app-01  unknown" in seen, "the stop was taken, and its end can't be read"
+    shown = pair.orch("show", "last").said
+    assert "orders@app-01 unknown" in shown, "the stop was taken, and its end can't be read"
     assert "left at once" not in seen
     assert pair.controls().count(f"stop {ONE}") == 1

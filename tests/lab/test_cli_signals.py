@@ -73,11 +73,12 @@ def test_a_cancel_reaches_the_run_though_nobody_listens(pair: Site) -> None:
     process.send_signal(signal.SIGINT)
     until_ordered(pair)
     pair.lab.order(op="clear")
-    assert process.wait(45) == 5
+    assert process.wait(45) == 6, "keep it or roll back is for somebody to decide, and nobody is here"
     assert pair.states()["MSSQLSERVER@db-01"] == "Running"
+    assert '"cause": "cancelled"' in pair.orch("decisions", "--json").out
 
 
-def test_a_window_that_closes_is_a_cancel_on_record(pair: Site) -> None:
+def test_a_window_that_closes_is_a_cancel_on_record_and_the_run_parks(pair: Site) -> None:
     pair.fault("MSSQLSERVER@db-01", "hangs-on-stop")
     process = pair.begin("stop", "--yes")
     pair.until("MSSQLSERVER@db-01", "StopPending")
@@ -85,7 +86,10 @@ def test_a_window_that_closes_is_a_cancel_on_record(pair: Site) -> None:
         process.send_signal(signal.SIGHUP)
     until_ordered(pair)
     pair.lab.order(op="clear")
-    assert finish(process).code == 5
+    ended = finish(process)
+    assert (ended.code, "PARKED  stop pair" in ended.out) == (6, True), ended.said
+    kept = pair.orch("decide", "last", "abort", "--yes", "--resume", "--reason", "as it is")
+    assert kept.code == 5, kept.said
     assert "cancelled, exit code 5" in pair.orch("show", "last").said
 
 

@@ -55,7 +55,7 @@ class Typing(Asker):
     async def turn(self) -> AsyncIterator[None]:
         yield
 
-    async def line(self, prompt: str, *, hidden: bool = False) -> str | None:
+    async def line(self, prompt: str, *, hidden: bool = False, first: bool = True) -> str | None:
         self.prompts.append(prompt)
         typed = self.lines.pop(0)
         if typed == NEVER:
