@@ -18,6 +18,7 @@ from orchestrator.adapters.templates import sandbox
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.adapters.winrm import statements
 from orchestrator.domain.connection import Connection
+from orchestrator.domain.decisions import Answer, Cause, CauseKind, Source
 from orchestrator.domain.durations import seconds
 from orchestrator.domain.errors import Mistakes, OrchError
 from orchestrator.domain.fact_codec import FACT_KINDS
@@ -29,8 +30,8 @@ from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.rendering import Rendered
 from orchestrator.domain.playbook.reading import read_playbook
 from orchestrator.domain.playbook.shapes import DEFAULT_PER_HOST, DEFAULT_TIMEOUT_S, ORIGINS_OF, SettingsShape
-from orchestrator.domain.results import Outcome, Result, Step
-from orchestrator.domain.runstate import EXIT_CODES, Standing
+from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import EXIT_CODES, Standing, Verdict
 from orchestrator.domain.secrets import KINDS
 from orchestrator.domain.service import Asked, Control
 from orchestrator.domain.vital_services import ALWAYS, EVERYBODY, OF_WIRE
@@ -342,13 +343,14 @@ def test_what_is_refused_is_listed() -> None:
 
 
 def test_kinds_of_facts_and_their_fields_are_listed() -> None:
-    table = {code(row[0])[0]: code(row[1]) for row in tables(section("running.md", "JSON"))[0]}
-    assert table == {kind: list(made.__dataclass_fields__) for kind, made in FACT_KINDS.items()} | {
-        "run_began": ["run", "plan", "requester", "controller", "command"]
+    table = {code(row[0])[0]: code(row[1]) for row in tables(section("json.md", "Facts"))[0]}
+    assert {kind: sorted(fields) for kind, fields in table.items()} == {
+        kind: sorted(made.__dataclass_fields__) for kind, made in FACT_KINDS.items()
     }
-    assert set(table["run_began"]) == set(FACT_KINDS["run_began"].__dataclass_fields__)
-    said = section("running.md", "JSON")
-    for made in (Step, Result):
+    said = section("json.md", "Facts")
+    words = {word for kind in (CauseKind, Source, Verdict, Phase) for word in kind}
+    assert {word for word in words if f"`{word}`" not in said} == set()
+    for made in (Step, Result, Cause, Answer):
         assert [name for name in made.__dataclass_fields__ if f"`{name}`" not in said] == []
 
 
