@@ -116,14 +116,15 @@ class _Work:
             if any(asked.pattern for asked in instance.asked):
                 self._refuse_claimed(units, owners)
             down, up = self._parted(units)
+            restart = self.action is Action.RESTART
             if down:
                 self.down.setdefault(entry.key, {})[instance.id] = (Role.ACT, down)
+                self._refuse_vital(down, Action.RESTART if restart else Action.STOP)
             if up:
                 self.up.setdefault(entry.key, {})[instance.id] = (Role.ACT, up)
-            restart = self.action is Action.RESTART
-            self._refuse_vital(down, Action.RESTART if restart else Action.STOP)
-            self._refuse_vital(() if restart else up, Action.START)
-            self._refuse_disabled(up)
+                if not restart:
+                    self._refuse_vital(up, Action.START)
+                self._refuse_disabled(up)
         whole = self.action in (Action.STOP, Action.START)
         if self.action in STOPPING:
             self.stops = acting if whole else to_be.hosts_of(self.graph, self.down)
