@@ -67,7 +67,7 @@ def _run(any_plan: Plan, work: ScriptedWork) -> RunState:
     return run_virtual(conduct(any_plan, RunState.begin(any_plan), work.ports))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data(), any_plan=PLANS, cancel_at_s=CANCELS)
 def test_any_run_keeps_its_promises(data: st.DataObject, any_plan: Plan, cancel_at_s: float | None) -> None:
     work = ScriptedWork(data.draw(scripts(any_plan)), cancel_at_s=cancel_at_s, decide=data.draw(deciders()))
@@ -99,7 +99,7 @@ def _none_is_lost(any_plan: Plan, state: RunState, judge: Judge) -> None:
     assert (ended.verdict == "done") == judge.done
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), any_plan=PLANS, cancel_at_s=CANCELS)
 def test_facts_fold_to_the_live_state_and_so_does_its_json(
     data: st.DataObject, any_plan: Plan, cancel_at_s: float | None
@@ -118,7 +118,7 @@ def test_facts_fold_to_the_live_state_and_so_does_its_json(
     assert folded.verdict() == live.verdict()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), any_plan=PLANS, cancel_at_s=CANCELS)
 def test_killed_anywhere_and_resumed_it_ends_and_asks_no_step_twice(
     data: st.DataObject, any_plan: Plan, cancel_at_s: float | None
