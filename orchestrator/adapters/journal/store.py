@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from orchestrator.adapters.journal.folder import make_file, make_folder, refuse_network
 from orchestrator.adapters.journal.queries import script
-from orchestrator.domain.errors import OrchError
+from orchestrator.domain.errors import BadInput, OrchError
 
 SCHEMA_VERSION = 2
 APPLICATION_ID = 0x6F726368
@@ -42,13 +42,14 @@ _MEANS = {
 
 
 class Unwritten(NamedTuple):
-    """What it means that something is not on disk, and what to type then."""
+    """What it means that something is not on disk, what to type then, and as which error that is said."""
 
     said: str
     then: str = "type the command again"
+    error: type[OrchError] = OrchError
 
 
-NOTHING_TOUCHED = Unwritten("no run was begun and nothing was touched")
+NOTHING_TOUCHED = Unwritten("no run was begun and nothing was touched", error=BadInput)
 NOTHING_CHANGED = Unwritten("nothing was changed")
 
 
@@ -231,7 +232,7 @@ class Store:
             if isinstance(exc, sqlite3.Error | OSError):
                 why, do = _meaning(exc)
                 said = f"the journal {self.path} can't be written: {why}; {job.unwritten.said}"
-                _fail([job], OrchError(said, hint=f"{do} {job.unwritten.then}"))
+                _fail([job], job.unwritten.error(said, hint=f"{do} {job.unwritten.then}"))
             else:
                 _fail([job], exc)
 
