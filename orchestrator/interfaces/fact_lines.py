@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from orchestrator.domain.decisions import CauseKind
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import (
     DecisionAnswered,
@@ -101,7 +102,8 @@ def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
     if question is None or began is None:
         return
     approval = began.plan.policy.approval
-    why = f": {text}" if (text := said(question)) else ""
+    told = fact.cause.kind is CauseKind.FAILURE  # by the line of its last step
+    why = f": {text}" if not told and (text := said(question)) else ""
     goes_on = "nothing new begins until it is answered" if fact.pauses else "what does not need them goes on"
     yield f"DECISION {fact.decision} WAITS: {clean(question.headline)}{why}"
     late = f"; {words}" if (words := in_time(question, approval)) else ""

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from cli_lab import IMPATIENT, PAIR, PASSWORD, Edge, Site, finish, judge, site, until_said
 
-HASTY = PAIR.replace("timeout: 20s", "timeout: 5s").replace("deadline: 5s", "deadline: 1s")
+LEFT = PAIR + "on_failure: continue\n"
+"""Nobody is asked: what failed and what waits for it is left, and the rest goes on."""
+HASTY = LEFT.replace("timeout: 20s", "timeout: 5s").replace("deadline: 5s", "deadline: 1s")
 """Less patience, for what is meant to hang; what is not meant to does it well within that on a busy machine."""
 NEEDS = [Edge("Orders", "MSSQLSERVER")]
 SQL, ONE, TWO = "MSSQLSERVER@db-01", "Orders@app-01", "Orders@app-02"
@@ -15,7 +17,7 @@ SQL, ONE, TWO = "MSSQLSERVER@db-01", "Orders@app-01", "Orders@app-02"
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("pair"), variables=IMPATIENT) as made:
+    with site(tmp_path_factory.mktemp("pair"), LEFT, variables=IMPATIENT) as made:
         hasty(made).write_text(HASTY, encoding="utf-8")
         yield made
 
@@ -73,8 +75,12 @@ def test_a_stop_that_hangs_is_told_with_what_it_was_doing_and_what_is_below_stay
 
 
 def test_a_restart_that_fails_on_its_way_down_starts_nothing_and_says_how_to_come_back(pair: Site) -> None:
+    asking = pair.folder / "asking.yaml"
+    asking.write_text(HASTY.replace("on_failure: continue", "on_failure: ask"), encoding="utf-8")
     pair.fault(ONE, "hangs-on-stop")
-    ended = pair.orch("restart", "--yes", "--with-dependents", plan=hasty(pair))
+    parked = pair.orch("restart", "--yes", "--with-dependents", plan=asking)
+    assert parked.code == 6, parked.said
+    ended = pair.orch("decide", "last", "abort", "--yes", "--resume")
     assert ended.code == 1, ended.said
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     assert "✗ orders@app-01 failed (stop) StopPending" in ended.said

@@ -342,7 +342,7 @@ def test_the_way_back_has_its_own_heading_progress_and_list_of_what_is_left_alon
 def test_lines_tell_each_of_a_decision_once() -> None:
     said = told(incomplete().facts)
     for words in (
-        "DECISION 1 WAITS: web@web-02 failed (timeout): web@web-02 was StopPending for 90 s",
+        "DECISION 1 WAITS: web@web-02 failed (timeout)",
         "decision 1: 1 unit more for the same reason: web@web-01",
         "the run is parked and keeps its locks: decision 1 waits; orch decide 20261121-0213-k7q2 CHOICE --resume",
         "the run goes on: resumed by bob@ops on ctl-02",
