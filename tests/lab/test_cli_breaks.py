@@ -44,20 +44,24 @@ def test_the_first_ctrl_c_begins_nothing_more_and_lets_what_is_under_way_settle(
     assert pair.states()[ONE] == "StopPending"
     pair.lab.order(op="clear")
     ended = finish(process)
-    assert ended.code == 5, ended.said
+    assert ended.code == 6, ended.said
+    assert pair.states() == {SQL: "Running", ONE: "Stopped", TWO: "Stopped"}
+    assert "cancelling: nothing more is begun, what is under way settles" in ended.err
+    assert "Ctrl-C again leaves at once" in ended.err
+    assert "DECISION 1 WAITS: the run was cancelled" in ended.said
+    kept = pair.orch("decide", "last", "abort", "--yes", "--resume")
+    assert kept.code == 5, kept.said
     assert pair.states() == {SQL: "Running", ONE: "Stopped", TWO: "Stopped"}
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     for words in (
-        "cancelling: nothing more is begun, what is under way settles",
         "CANCELLED stop pair",
         "goes on from here: units that are there already are left as they are",
         "✓ 2 ok · – 1 untouched",
         "sql@db-01 untouched Running",
     ):
-        assert words in ended.said
-    assert "Ctrl-C again leaves at once" in ended.err
+        assert words in kept.said
     told = shown(pair)
-    assert (told["verdict"], told["exit_code"], told["orders"]) == ("cancelled", 5, ["cancel"])
+    assert (told["verdict"], told["exit_code"]) == ("cancelled", 5)
 
 
 def test_the_second_ctrl_c_leaves_at_once_and_the_journal_tells_the_truth(pair: Site) -> None:
@@ -69,10 +73,12 @@ def test_the_second_ctrl_c_leaves_at_once_and_the_journal_tells_the_truth(pair: 
     interrupt(process)
     ended = finish(process)
     assert ended.code == 5, ended.said
-    assert "left at once; what was asked of the hosts goes on there; the journal is intact: orch show" in ended.err
+    assert (
+        "left at once; what was asked of the hosts goes on there; the journal is intact, and the run keeps" in ended.err
+    )
     assert pair.states()[ONE] == "StopPending"
     told = shown(pair)
-    assert told["verdict"] is None
+    assert (told["verdict"], told["standing"]) == (None, "crashed")
     rows = units(told)
     assert {unit: row["standing"] for unit, row in rows.items()} == {
         "orders@app-01": "under way",
@@ -80,8 +86,8 @@ def test_the_second_ctrl_c_leaves_at_once_and_the_journal_tells_the_truth(pair: 
         "sql@db-01": "waiting",
     }
     seen = pair.orch("show", "last").said
-    assert "no end is recorded" in seen
-    assert "`orch status --plan FILE` reads the hosts" in seen
+    assert "no: its process is gone" in seen
+    assert f"`orch resume {told['run']}` goes on with it" in seen
 
 
 def test_a_killed_process_leaves_an_intent_for_every_control_that_a_host_got(pair: Site) -> None:
@@ -93,16 +99,18 @@ def test_a_killed_process_leaves_an_intent_for_every_control_that_a_host_got(pai
     finish(process)
     listed = json.loads(pair.orch("runs", "--json").out)["runs"]
     assert [(run["action"], run["verdict"], run["ended_at"]) for run in listed] == [("stop", None, None)]
-    assert "open" in pair.orch("runs").out
+    assert "crashed" in pair.orch("runs").out
     begun = {(row["phase"], unit) for unit, row in units(shown(pair)).items() if row["phase"]}
     asked = {(verb, f"orders@{unit.partition('@')[2]}") for verb, unit in map(str.split, pair.controls())}
     assert asked
     assert asked <= begun
     pair.lab.order(op="clear")
     again = pair.orch("stop", "--yes")
+    assert again.code == 7, again.said
+    again = pair.orch("resume", "last", "--yes")
     assert again.code == 0, again.said
     assert set(pair.states().values()) == {"Stopped"}
-    assert pair.controls().count(f"stop {TWO}") == 1, "the second run reads before it asks"
+    assert pair.controls().count(f"stop {TWO}") == 1, "who goes on reads before it asks"
 
 
 def test_runs_are_shown_by_id_beginning_and_last(pair: Site) -> None:
