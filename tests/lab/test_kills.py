@@ -203,6 +203,7 @@ def test_a_full_disk_stops_a_run_and_with_space_again_it_is_resumed(place: Place
         assert ended.code == 1, ended.said
         assert "everything acknowledged before this is on disk" in ended.said
         assert "nothing new is issued" in ended.said
+        assert "orch resume" in ended.said
         intended = {_intent(fact) for fact in facts if fact["kind"] == "step_intended"}
         assert set(controls) <= intended, "what could not be written down was asked all the same"
         assert facts[-1]["kind"] != "run_ended"

@@ -207,5 +207,5 @@ def _unwritten(run: str, facts: Sequence[Fact]) -> Unwritten:
     return Unwritten(
         f"of run {run} everything acknowledged before this is on disk, what came after is not: nothing new is issued, "
         "and steps that were under way may have ended since, only their hosts know",
-        f"`orch show {run}` and `orch status --plan FILE`",
+        f"`orch resume {run}` goes on with it; `orch show {run}` tells what is on record",
     )
