@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from checker import Violation, check
 from night import Broken, played
-from seeds import script
+from seeds import Script, script
 from store import RUN
 from witness import Entry
 
@@ -58,8 +58,7 @@ def _judge(seed: int, tally: Tally) -> list[Violation]:
     verdict = check(entries)
     violations = verdict.violations
     if made.profile == "killed":
-        other = end_of(played(made.without_blows()))
-        mine = end_of(entries)
+        mine, other = end_of(made, entries), end_of(made, played(made.without_blows()))
         tally.exercised[SAME_END] += 1
         if mine != other:
             violations = [*violations, Violation(SAME_END, len(entries), f"killed: {mine}; not killed: {other}")]
@@ -76,10 +75,10 @@ _COUNTED = (
 """What is counted when it strikes; the rest is there from the beginning."""
 
 
-def end_of(entries: Iterable[Entry]) -> tuple[str, tuple[tuple[str, str], ...]]:
-    """The verdict of the night's run, and where its services stand at the end, if they moved."""
+def end_of(made: Script, entries: Iterable[Entry]) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The verdict of the night's run, and where its services stand at the end."""
     verdict = "open"
-    states: dict[str, str] = {}
+    states = {f"{service.name}@{host}": str(service.state) for host, service in made.services}
     for entry in entries:
         if entry["what"] == "state":
             states[f"{entry['service']}@{entry['host']}"] = entry["state"]

@@ -33,6 +33,7 @@ LONGEST_S = 20_000.0
 TURNS = 60_000
 """Turns of the loop: a long night takes a few thousand."""
 RIVAL = "ben"
+RIVALS = 5
 UNDO = "undo"
 
 
@@ -204,7 +205,7 @@ class Night:
 
     def _compete(self) -> None:
         """Somebody else wants the same services."""
-        if not self._ended:
+        if not self._ended and self._rivals < RIVALS:
             self._rivals += 1
             run_id = f"rival{self._rivals}"
             process = self._process(run_id)

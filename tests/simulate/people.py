@@ -12,7 +12,7 @@ PATIENCE = 6
 """How many decisions of a run people think about; after that they want it to end."""
 AGAIN_S = 25.0
 """Where an answer was not enough or refused, everybody says the same, one after the other, so often."""
-ROUNDS = 12
+ROUNDS = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ def replies(script: Script, number: int, cause: Cause, choices: Sequence[Choice]
     """Everything that is said to decision *number*, in order of time."""
     if script.profile == "killed":
         dice = Random(f"{script.seed} {cause.kind} {cause.service} {cause.problem}")
-        ending = [one for one in choices if one not in (Choice.HOLD, Choice.RETRY)]
-        yield Reply(after_s=1.0, by=PEOPLE[1], choice=dice.choice(ending))
+        timeless = [one for one in choices if one in (Choice.ROLLBACK, Choice.SKIP, Choice.CONTINUE)]
+        yield Reply(after_s=1.0, by=PEOPLE[1], choice=dice.choice(timeless))  # what is done by then does not matter
         return
     dice = Random(f"{script.seed} {number}")
     final = _choice(dice, choices, number)
@@ -46,6 +46,8 @@ def replies(script: Script, number: int, cause: Cause, choices: Sequence[Choice]
     for again in range(1, ROUNDS):
         for step, who in enumerate(PEOPLE):
             yield Reply(after_s=first_s + again * AGAIN_S + step, by=who, choice=final)
+    if Choice.ABORT in choices:  # those who may answer want different things, and have said so
+        yield Reply(after_s=first_s + ROUNDS * AGAIN_S, by=PEOPLE[1], choice=Choice.ABORT)
 
 
 def _choice(dice: Random, choices: Sequence[Choice], number: int) -> Choice:

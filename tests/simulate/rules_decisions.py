@@ -22,10 +22,13 @@ class Decisions(Rule):
         super().__init__(test, courses)
         self.votes: dict[tuple[str, int], list[Json]] = defaultdict(list)
         self.settled: dict[tuple[str, int], Json] = {}
+        self.unsaid: tuple[int, list[int], int, str] | None = None
+        """The last question, of which the next fact says whether a person is asked."""
 
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
         kind = fact["kind"]
+        self._settle_asked(fact)
         if kind == "decision_asked":
             self._asked(course, fact, entry)
         elif kind == "decision_answered":
@@ -40,8 +43,16 @@ class Decisions(Rule):
     def _asked(self, course: Course, fact: Json, entry: Json) -> None:
         cause = _cause(fact["cause"])
         same = [one["number"] for one in course.open_decisions() if _cause(one["cause"]) == cause]
-        self.test("asked once", not same, entry["n"], f"{fact['decision']} asks what {same} asks: {cause}")
+        self.unsaid = (fact["decision"], same, entry["n"], f"{fact['decision']} asks what {same} asks: {cause}")
         self.test("asked once", fact["decision"] == len(course.decisions) + 1, entry["n"], "a number is left out")
+
+    def _settle_asked(self, fact: Json) -> None:
+        """What was asked last may ask what is open already, if the policy answers it at once."""
+        if self.unsaid is None:
+            return
+        (number, same, at, said), self.unsaid = self.unsaid, None
+        policy = fact["kind"] == "decision_answered" and fact["answer"]["source"] == "policy"
+        self.test("asked once", not same or (policy and fact["decision"] == number), at, said)
 
     def _answered(self, course: Course, fact: Json, entry: Json) -> None:
         decision = course.decisions.get(fact["decision"])
