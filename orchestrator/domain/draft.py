@@ -5,10 +5,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from orchestrator.domain.budget import Budget
 from orchestrator.domain.gates import Gate
-from orchestrator.domain.policy import Approval, Budget, Do, Notice, Rule, Window
 from orchestrator.domain.service import Asked
+
+if TYPE_CHECKING:
+    from orchestrator.domain.terms import Terms
 
 
 class OnUnreachable(StrEnum):
@@ -67,28 +71,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What the playbook says a run may decide by itself, before it is known what the run acts on.
-
-    `on_failure` and `approve_before` go by the names of actions; `otherwise` is for those that it does not name.
-    `zones` has the hosts of each zone, those of them that are acted on; so do the rules.
-    """
-
-    on_failure: tuple[tuple[str, Do], ...] = ()
-    otherwise: Do = Do.ASK
-    rules: tuple[Rule, ...] = ()
-    max_failures: Budget | None = None
-    zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    approve_before: tuple[str, ...] = ()
-    approval: Approval = Approval()
-    window: Window | None = None
-    rollback_timeout_s: float = 600.0
-    notify: tuple[Notice, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """The whole playbook, resolved but not yet held against live state. Entries stand in playbook order."""
+    """The whole playbook, resolved but not yet held against live state. Entries stand in playbook order.
+
+    `terms` None: nothing is said of what a run may decide by itself, and no host has a zone.
+    """
 
     name: str
     entries: tuple[Entry, ...]
@@ -97,4 +84,4 @@ class Draft:
     max_parallel_per_host: int | None = 4
     unreachable: OnUnreachable = OnUnreachable.ASK
     poll_s: float = 2.0
-    terms: Terms = Terms()
+    terms: "Terms | None" = None

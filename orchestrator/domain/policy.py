@@ -35,18 +35,6 @@ class Rule:
     count: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """A `max_failures` as the playbook says it: a number of units, or a percentage of those that a run acts on."""
-
-    most: int
-    percent: bool = False
-
-    def of(self, units: int) -> int:
-        """The number for a run of so many *units*: a percentage is rounded down, but is one unit at least."""
-        return max(1, units * self.most // 100) if self.percent else self.most
-
-
 class OnTimeout(StrEnum):
     """What a decision becomes that nobody answers in time."""
 

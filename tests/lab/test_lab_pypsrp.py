@@ -274,13 +274,13 @@ def test_the_hosts_clock_is_its_own(tmp_path: Path) -> None:
 
 def test_the_host_tells_when_it_started(pool: RunspacePool) -> None:
     (told,) = run(pool, "Get-CimInstance", ClassName="Win32_OperatingSystem", Property="LastBootUpTime").output
-    booted = told.adapted_properties["LastBootUpTime"]
+    booted = str(told.adapted_properties["LastBootUpTime"])
     assert booted.startswith(
         tuple(time.strftime("%Y-%m-%dT", time.gmtime(time.time() - up)) for up in (259_200, 262_800))
     )
     assert told.adapted_properties["Caption"] is None
     (failed,) = run(pool, "Get-CimInstance", ClassName="Win32_Nothing").streams.error
-    assert failed.fq_error.startswith("HRESULT 0x80041010,")
+    assert str(failed.fq_error).startswith("HRESULT 0x80041010,")
 
 
 def test_server_limits_and_liveness_can_be_asked(pool: RunspacePool) -> None:

@@ -8,7 +8,8 @@ from drafts import survey
 
 from orchestrator.adapters.documents.yaml_nodes import parse
 from orchestrator.adapters.templates.renderer import Renderer
-from orchestrator.domain.draft import Draft, Terms
+from orchestrator.domain.budget import Budget
+from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
 from orchestrator.domain.errors import Mistakes, ProblemKind
 from orchestrator.domain.inventory.merging import merge
@@ -19,8 +20,8 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.planning.policy import policy_of
 from orchestrator.domain.playbook.reading import read_playbook
-from orchestrator.domain.playbook.values import FAILURES
-from orchestrator.domain.policy import Approval, Budget, Do, Notice, OnTimeout, Policy, Rule, Window
+from orchestrator.domain.playbook.values import FAILURES, IN_RULES, ON_TIMEOUT
+from orchestrator.domain.policy import Approval, Do, Notice, OnTimeout, Policy, Rule, Window
 from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import State
 
@@ -60,8 +61,13 @@ def test_a_playbook_that_says_nothing_asks_without_end() -> None:
     of = drafted(
         "", fleet=b"all: { hosts: { db-01: , db-02: , app-01: } }", services="services: { sql: { hosts: all } }"
     )
-    assert of.terms == Terms()
+    assert of.terms is None
     assert planned(of) == Policy()
+
+
+def test_the_words_are_those_of_policies() -> None:
+    assert sorted(IN_RULES) == sorted(Do)
+    assert sorted(ON_TIMEOUT) == sorted(OnTimeout)
 
 
 def test_short_and_long_forms_mean_the_same() -> None:
@@ -194,6 +200,7 @@ notify:
 
 def test_a_notices_url_may_be_a_secret_as_a_whole() -> None:
     of = drafted("notify: { url: \"{{ secret('env:WHERE') }}\" }")
+    assert of.terms is not None
     assert of.terms.notify == (Notice(url=embed(SecretRef("env", "WHERE"))),)
 
 

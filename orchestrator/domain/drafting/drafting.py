@@ -2,21 +2,24 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from orchestrator.domain.draft import Dependency, Draft, Entry, OnUnreachable
 from orchestrator.domain.drafting.instances import Instances
 from orchestrator.domain.drafting.names import Names
-from orchestrator.domain.drafting.terms import TermsReader
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Origin
+from orchestrator.domain.inventory.connection_variables import ZONE
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.patterns import select
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.reading import Declared, Playbook
 from orchestrator.domain.playbook.shapes import HeadShape, SettingsShape
 from orchestrator.domain.templates import Render
+
+if TYPE_CHECKING:
+    from orchestrator.domain.terms import Terms
 
 
 def draft(playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]) -> Draft:
@@ -61,10 +64,7 @@ class _Drafting:
         placed = {one.declared.key: one for one in self._placed()}
         entries = tuple(self._entry(one, placed) for one in placed.values())
         self._owners.check_patterns()
-        acted = _acted_on(entries)
-        terms = TermsReader(self._playbook, self._inventory, self._render, self._found).terms(
-            self._names.of_playbook(), acted
-        )
+        terms = self._terms(_acted_on(entries))
         reached = _reached(entries)
         for host in reached:
             self._address_of(host)
@@ -79,6 +79,14 @@ class _Drafting:
             poll_s=settings.poll,
             terms=terms,
         )
+
+    def _terms(self, acted: Mapping[str, None]) -> "Terms | None":
+        if self._playbook.policy is None and not any(ZONE in self._inventory.hosts[host].variables for host in acted):
+            return None
+        from orchestrator.domain.drafting.terms import TermsReader  # noqa: PLC0415  few playbooks say any
+
+        reader = TermsReader(self._playbook, self._inventory, self._render, self._found)
+        return reader.terms(self._names.of_playbook(), acted)
 
     def _resolve(self, host: str) -> str:
         """The address of what the playbook names: a host of the inventory, or anything else as it is."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from orchestrator.domain.draft import Terms
 from orchestrator.domain.errors import BadInput, ProblemKind, TemplateError
 from orchestrator.domain.inventory.connection_variables import ZONE
 from orchestrator.domain.inventory.model import Inventory
@@ -14,6 +13,7 @@ from orchestrator.domain.playbook.reading import Playbook
 from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.policy import Approval, Do, Notice, OnTimeout, Rule, Window
 from orchestrator.domain.templates import Render, is_template
+from orchestrator.domain.terms import Terms
 from orchestrator.domain.tree import Node
 
 

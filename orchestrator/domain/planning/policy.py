@@ -9,6 +9,7 @@ from orchestrator.domain.draft import Draft
 from orchestrator.domain.plan import Action, Role, Stage, Unit
 from orchestrator.domain.policy import Policy, Rule
 from orchestrator.domain.service import State
+from orchestrator.domain.terms import Terms
 
 _BY_GOAL: Mapping[State, str] = {State.STOPPED: "stop", State.RUNNING: "start"}
 
@@ -19,7 +20,7 @@ def policy_of(draft: Draft, action: Action, stages: Sequence[Stage]) -> Policy:
     An action that playbooks have no word for, as a restore has none, goes by the default, and needs an approval where
     one of the things that it does needs one. Cost: O(nodes + hosts of the rules).
     """
-    terms = draft.terms
+    terms = draft.terms or Terms()
     units: dict[str, Unit] = {
         node.unit.id: node.unit for stage in stages for node in stage.nodes if node.role is Role.ACT
     }

@@ -26,7 +26,6 @@ from orchestrator.domain.playbook.values import (
     TimeOfDay,
     Wrong,
 )
-from orchestrator.domain.policy import Do
 
 
 class OnFailureShape(Shape):
@@ -54,7 +53,7 @@ class RuleShape(Shape):
 
     @model_validator(mode="after")
     def _ends(self) -> Self:
-        if self.do == Do.RETRY and self.count is None:
+        if self.do == "retry" and self.count is None:
             raise Wrong("`do: retry` has no `count`", "write how many failures may be tried again, such as `count: 3`")
         return self
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core.core_schema import CoreSchema, with_info_plain_validator_function
 
-from orchestrator.domain import policy
+from orchestrator.domain import budget
 from orchestrator.domain.durations import LONGEST_S, seconds
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import Origin
@@ -214,24 +214,24 @@ def _one_of(words: list[str], what: str) -> Callable[[object], str]:
 
 
 def _on_failure(value: object) -> str:
-    if str(value).lower() == policy.Do.RETRY:
+    if str(value).lower() == "retry":
         raise Wrong("`retry` needs an end", "write it as one of `failure_rules`, with a `count`")
     return _one_of(ON_FAILURE, "answer to failures")(value)
 
 
-def _budget(value: object) -> policy.Budget:
+def _budget(value: object) -> budget.Budget:
     percent = re.fullmatch(r"\s*(\d{1,15})\s*%\s*", value) if isinstance(value, str) else None
     if percent is not None:
         if not 1 <= int(percent[1]) <= 100:
             raise Wrong(f"{_told(value)} is no share of the units", "from 1% to 100%, or a number of units")
-        return policy.Budget(int(percent[1]), percent=True)
+        return budget.Budget(int(percent[1]), percent=True)
     try:
         most = _whole(value)
     except Wrong as error:
         raise Wrong(error.wrong, "a number of units such as 3, or a share of them such as 10%") from None
     if most < 0:
         raise Wrong(f"{most} is too small", "at least 0: the first failure is one too many")
-    return policy.Budget(most)
+    return budget.Budget(most)
 
 
 def _time_of_day(value: object) -> str:
@@ -269,11 +269,11 @@ def _lasting(least_s: float) -> tuple[dict[str, Any], ...]:
 STATES = [str(state) for state in State]
 ORIGINS = [str(origin) for origin in Origin]
 UNREACHABLE = ["ask", "exclude", "fail"]
-IN_RULES = [str(do) for do in policy.Do]
-ON_FAILURE = [word for word in IN_RULES if word != policy.Do.RETRY]
+ON_FAILURE = ["ask", "rollback", "hold", "continue"]
+IN_RULES = [*ON_FAILURE, "retry"]
 FAILURES = [str(kind) for kind in ProblemKind if kind is not ProblemKind.INTERNAL]
 """The kinds of failures that rules may name: a bug of orch is for people."""
-ON_TIMEOUT = [str(do) for do in policy.OnTimeout]
+ON_TIMEOUT = ["hold", "rollback", "abort"]
 ACTIONS = ["stop", "start", "restart"]
 EVENTS = ["decision", "end"]
 _JSON_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]"}
@@ -315,7 +315,7 @@ Unreachable = Annotated[
     str,
     _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE}, any_case(*UNREACHABLE)),
 ]
-Budget = Annotated[policy.Budget, _Checked(_budget, *_JSON_BUDGET)]
+Budget = Annotated[budget.Budget, _Checked(_budget, *_JSON_BUDGET)]
 OnFailureWord = Annotated[str, _Checked(_on_failure, {"enum": ON_FAILURE}, any_case(*ON_FAILURE))]
 RuleWord = Annotated[str, _Checked(_one_of(IN_RULES, "answer to failures"), {"enum": IN_RULES}, any_case(*IN_RULES))]
 FailureKind = Annotated[str, _Checked(_one_of(FAILURES, "kind of failure"), {"enum": FAILURES}, any_case(*FAILURES))]
