@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from orchestrator import state_wiring
+from orchestrator.domain.facts import MadeFrom
 from orchestrator.engine.jobs import answering, resuming
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.found import find
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.terminal import say
 
@@ -46,11 +46,11 @@ def close(*, run: str, reason: str, state_dir: Path | None) -> None:
 
 async def _close(state: Path, name: str, reason: str) -> str:
     async with to_write(state) as books:
-        found = await find(books, name)
-        header = state_wiring.header(sys.argv[1:], found.began.made_from, run=found.run)
-        ending = await resuming.close(found.run, books, reason=reason, header=header)
+        run = await books.journal.resolve(name)
+        header = state_wiring.header(sys.argv[1:], MadeFrom(), run=run)
+        ending = await resuming.close(run, books, reason=reason, header=header)
     return (
-        f"run {found.run} is closed and its units are free; no host was asked, all is as it was left\n"
+        f"run {run} is closed and its units are free; no host was asked, all is as it was left\n"
         f"head {ending.head}\n"
-        f"try: orch show {found.run} tells what was left where; orch rollback {found.run} would put it back"
+        f"try: orch show {run} tells what was left where; orch rollback {run} would put it back"
     )

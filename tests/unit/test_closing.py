@@ -1,0 +1,58 @@
+"""Ending what nobody carries any more, whatever was left of it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import typer
+from fake_run import fleet
+
+from orchestrator import state_wiring
+from orchestrator.domain.facts import MadeFrom, RunBegan
+from orchestrator.domain.locks import keys
+from orchestrator.engine.ports import Owner
+from orchestrator.interfaces.commands.ending import cancel, close
+
+PLAN = fleet((("sql", 2),))
+GONE = Owner(requester="ada", controller=state_wiring.header([], MadeFrom()).controller, pid=2**22 - 1, pid_started=1.0)
+
+
+def left_behind(state: Path) -> None:
+    """A run whose process is gone."""
+
+    async def leave() -> None:
+        async with state_wiring.books(state, to_write=True) as books:
+            lease = await books.locks.take("20261121-0213-dead", keys(PLAN), GONE)
+            began = RunBegan(run=lease.run, plan=PLAN, requester="ada", controller="ops", command="orch stop")
+            await books.journal.append(lease.run, [began], lease=lease)
+
+    asyncio.run(leave())
+
+
+def held(state: Path) -> list[str]:
+    async def look() -> list[str]:
+        async with state_wiring.books(state) as books:
+            return [one.run for one in await books.locks.holdings()]
+
+    return asyncio.run(look())
+
+
+def test_what_a_dead_process_left_is_closed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left_behind(tmp_path)
+    assert held(tmp_path) == ["20261121-0213-dead"]
+    close(run="20261121", reason="gone", state_dir=tmp_path)
+    assert "is closed and its units are free" in capsys.readouterr().err
+    assert held(tmp_path) == []
+    with pytest.raises(typer.Exit) as ended:
+        close(run="20261121", reason="again", state_dir=tmp_path)
+    assert ended.value.exit_code == 2
+
+
+def test_a_cancel_of_a_run_that_nobody_carries_says_when_it_is_taken_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_behind(tmp_path)
+    cancel(run="last", reason="wrong night", state_dir=tmp_path)
+    said = capsys.readouterr().err
+    assert "its process (ada on" in said
+    assert "the order is taken up when somebody goes on with it" in said
