@@ -355,7 +355,7 @@ def test_kinds_of_facts_and_their_fields_are_listed() -> None:
 
 
 def test_outcomes_are_all_explained() -> None:
-    listed = {code(row[0])[0] for row in tables(section("running.md", "When it fails"))[0]}
+    listed = {code(row[0])[0] for row in tables(section("decisions.md", "When it fails"))[0]}
     assert listed >= {str(outcome) for outcome in Outcome}
     assert listed == {str(one) for one in Standing} - {"waiting", "under way"} | {"strayed", "left alone"}
 
