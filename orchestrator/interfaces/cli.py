@@ -294,7 +294,7 @@ def schema() -> None:
 
 @app.command()
 def demo() -> None:
-    """The main job on a virtual fleet, in under a minute: dry run, stop, status, start."""
+    """A night on a virtual fleet, in about a minute: a stop that fails, its rollback, a stop, the way back up."""
     from orchestrator.interfaces.commands.demo import demo as command
 
     command()

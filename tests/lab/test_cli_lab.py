@@ -1,6 +1,7 @@
 """`orch lab` and `orch demo`: the virtual fleet, ordered about from the command line."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -89,9 +90,12 @@ def test_the_demo_ends_as_it_should(tmp_path: Path) -> None:
                 "left out: orch demo needs the addresses of inventory/lab.yaml, which are in use by another lab"
             )
     words = [sys.executable, "-m", "orchestrator", "demo"]
-    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    for shown in ("$ orch stop --dry-run", "$ orch stop --yes", "$ orch status", "$ orch start --yes"):
-        assert shown in ended.stderr
-    assert ended.stdout.count("DONE") == 2
+    typed = [line for line in ended.stderr.splitlines() if line.startswith("$ ")]
+    assert [line.split()[2] for line in typed] == ["stop", "lab", "stop", "decisions", "decide", "lab", "stop", "start"]
+    heads = [line.split("  ")[0] for line in ended.stdout.splitlines() if re.match("[A-Z ]+  (stop|start) shop", line)]
+    assert heads == ["PARKED", "ROLLED BACK", "DONE", "DONE"]
+    assert "rollback by " in ended.stdout
+    assert "journal head " in ended.stdout
     assert "Every unit ended as it should" in ended.stderr
