@@ -310,8 +310,9 @@ class Timeline:
     def touched(self) -> list[str]:
         """The units that the run changed or may have changed on its way forward, in plan order. Cost: O(units)."""
         forward = self.stages[: self.back_from]
-        acted = (track for stage in forward for track in stage.tracks.values() if track.acted is not Acted.NO)
-        return list(dict.fromkeys(track.unit for track in acted))
+        tracks = [track for stage in forward for track in stage.tracks.values()]
+        acted = {track.unit for track in tracks if track.acted is not Acted.NO}
+        return [unit for unit in dict.fromkeys(track.unit for track in tracks) if unit in acted]
 
     def unlike(self) -> list[Unlike]:
         """The units that the way back was to put back and that are not as they were, in plan order. Cost: O(units)."""
