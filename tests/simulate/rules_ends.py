@@ -32,6 +32,8 @@ class Ends(Rule):
     def __init__(self, test: Test, courses: dict[str, Course]) -> None:
         super().__init__(test, courses)
         self.run_of: dict[int, str] = {}
+        self.wrote_last: dict[int, str] = {}
+        """By process: the last fact that it wrote."""
         self.told: dict[tuple[str, str, str], str] = {}
         """Run, host, service -> what the fleet last told this run of it."""
 
@@ -55,9 +57,8 @@ class Ends(Rule):
         said = f"the process says {entry['said']}; its journal does not"
         if entry["said"] == "parked":
             self.test("told", entry["exit_code"] == 6, entry["n"], said)
-            self.test(
-                "open", course.parked and course.ended is None, entry["n"], f"{course.run} is neither open nor ended"
-            )
+            parked = self.wrote_last.get(entry["by"]) == "run_parked"
+            self.test("open", parked, entry["n"], f"{course.run} is neither parked nor ended by {entry['by']}")
         else:
             self.test("told", course.ended and course.ended["verdict"] == entry["said"], entry["n"], said)
 
@@ -67,6 +68,7 @@ class Ends(Rule):
 
     def after(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
+        self.wrote_last[entry["by"]] = fact["kind"]
         if fact["kind"] != "run_ended":
             return
         verdict, at = fact["verdict"], entry["n"]

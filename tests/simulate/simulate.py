@@ -26,6 +26,8 @@ def simulated(first: int, count: int, *, cores: int, enough: int = 20) -> Tally:
     tally = Tally()
     for part in _played(chunks, cores):
         tally.add(part)
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{tally.seeds} of {count} seeds, {len(tally.failed)} failed \r")
         if len(tally.failed) >= enough:
             break
     return tally

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from judge import judged
+from checker import INVARIANTS
+from judge import SAME_END, judged
 from night import played
 from seeds import PROFILES, script
 from simulate import missing, simulated
 
-SEEDS = 4000
+SEEDS = 2000
 """What every run of the tests plays; `make simulate SEEDS=100000` plays more."""
 HERE = Path(__file__).parent
 CHECKER = sorted(["checker.py", "course.py", *(path.name for path in HERE.glob("rule*.py"))])
@@ -46,3 +47,10 @@ def test_the_checker_imports_nothing_of_the_product(file: str) -> None:
         for name in names:
             known = f"{name}.py" in CHECKER or name.partition(".")[0] in sys.stdlib_module_names
             assert known, f"{file} imports {name}: the checker judges from outside"
+
+
+def test_the_docs_tell_of_every_invariant_and_every_profile() -> None:
+    page = (HERE.parents[1] / "docs" / "simulation.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    told = {word.strip() for row in rows for word in row.split(",")}
+    assert [name for name in (*INVARIANTS, SAME_END, *PROFILES) if name not in told] == []
