@@ -44,7 +44,8 @@ def test_a_lab_comes_up_is_seen_misbehaves_and_goes_down(pair: Site) -> None:
         assert refused.code == 0, refused.said
         assert "take it back: orch lab clear orders@app-01" in refused.said
         assert "refuses" in pair.orch("lab", "ps").said
-        assert pair.orch("stop", "--yes", "--limit", "app-01").code == 1
+        assert pair.orch("stop", "--yes", "--limit", "app-01").code == 6
+        assert pair.orch("close", "last", "--reason", "seen").code == 0
         assert pair.orch("lab", "clear").code == 0
         stopped = pair.orch("stop", "--yes", "--limit", "app-01")
         assert stopped.code == 0, stopped.said

@@ -7,6 +7,7 @@ import pytest
 from cli_lab import Site, site
 
 GATED = """
+on_failure: continue
 inventory: hosts.yaml
 poll: 200ms
 defaults: { timeout: 20s, gate: { period: 100ms, deadline: 5s } }
