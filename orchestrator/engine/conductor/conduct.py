@@ -58,6 +58,8 @@ async def _play(state: RunState, ports: ConductorPorts, under_way: UnderWay) -> 
                 under_way.issue(fact.step)
         if state.finished or not (under_way.steps or (patient and not state.held)):
             return
+        if not (under_way.steps or state.asking):
+            raise RuntimeError(f"run {state.run} is not over, and nothing is under way or asked")
         under_way.keep_asking(state.asking)
         moment = await under_way.moment()
         patient = patient and all(order.order != Order.PARK for order in moment.orders)

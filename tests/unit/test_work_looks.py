@@ -1,0 +1,40 @@
+"""Steps beside a unit's own life: a look judges nothing, a delay is waited, and a way back is learnt."""
+
+from dataclasses import replace
+
+from virtual_time import in_virtual_time
+from working import Bench, about, node
+
+from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryService
+from orchestrator.domain.plan import Role, Stage
+from orchestrator.domain.results import Outcome, Phase, Step
+from orchestrator.domain.service import State
+
+
+def _bench(role: Role = Role.ACT) -> Bench:
+    fleet = MemoryFleet()
+    fleet.add("app-01", MemoryService(name="sql", state=State.RUNNING))
+    return Bench(State.STOPPED, [node("sql", role=role)], fleet=fleet)
+
+
+@in_virtual_time
+async def test_a_look_tells_the_state_and_a_read_of_a_probed_unit_judges_it() -> None:
+    bench = _bench(role=Role.PROBE)
+    look, read = await bench.run(Phase.LOOK), await bench.run(Phase.READ)
+    assert (look.outcome, look.after, look.problem) == (Outcome.OK, "Running", None)
+    assert (read.outcome, read.after) == (Outcome.FAILED, "Running")
+
+
+@in_virtual_time
+async def test_a_delay_is_waited_before_anything_is_done_and_counts_as_time_taken() -> None:
+    bench = _bench()
+    step = replace(Step(0, "sql@app-01", Phase.READ), delay_s=30.0)
+    assert (await bench.work.run(step)).took_s == about(30.0)
+
+
+@in_virtual_time
+async def test_the_stages_of_a_way_back_are_numbered_on() -> None:
+    bench = _bench()
+    assert (await bench.run(Phase.STOP)).after == "Stopped"
+    bench.work.learn([Stage(goal=State.RUNNING, nodes=tuple(bench.nodes), barriers=())])
+    assert (await bench.work.run(Step(1, "sql@app-01", Phase.START))).after == "Running"
