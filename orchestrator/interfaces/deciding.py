@@ -189,5 +189,5 @@ class Decider:
         """The way back as it would be gone now, unit by unit."""
         state = query.state
         touched = {unit: Touch(state.left[unit], state.left[unit]) for unit in state.touched}
-        plan = rollback_plan(state.plan, touched, accept_drift=False, name=f"the way back of {state.plan.name}")
+        plan = rollback_plan(state.plan, touched, accept_drift=False, name=state.plan.name)
         preview_view.show(preview(plan), Survey({}), json=False, to_person=True)

@@ -73,7 +73,8 @@ def stops_words(count: int) -> str:
 
 def render(preview: Preview, survey: Survey, console: Console) -> RenderableType:
     """The whole preview; bounded in columns by the console, and in rows by its number of services."""
-    parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, nothing touched yet", style="bold")]
+    yet = "nothing put back yet" if preview.action is Action.ROLLBACK else "nothing touched yet"
+    parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, {yet}", style="bold")]
     if preview.stops_running:
         parts.append(Text(stops_words(preview.stops_running), style="bold red"))
     for stage in preview.stages:

@@ -18,6 +18,7 @@ from orchestrator.domain.track import Track
 from orchestrator.engine.ports import Holding, RunSummary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.theme import (
     GOALS,
     QUIET_STYLE,
@@ -95,7 +96,13 @@ def show(facts: Sequence[Stamped], holding: Holding | None = None, marks: Marks 
     """One run: who, when, what; every unit with its states, times, attempts and error; the report. *holding* is who
     holds it, if it has not ended."""
     timeline = timeline_of(facts)
-    return Group(_header(timeline, holding), Text(), *_units(timeline, marks), Text(), report(timeline, marks))
+    return Group(
+        _header(timeline, holding),
+        Text(),
+        *_units(timeline, marks),
+        Text(),
+        report(timeline, marks, undo_of(timeline, {})),
+    )
 
 
 def show_json(facts: Sequence[Stamped], holding: Holding | None = None) -> str:
