@@ -4,7 +4,8 @@
     async def test_a_slow_service_is_waited_for() -> None: ...
 
 The loop has tasks, futures and timers; no sockets, no pipes. It refuses to hang: when nothing is ready and no timer is
-set, nothing can ever happen again, and it raises. With hypothesis, `@given(...)` stands above `@in_virtual_time`.
+set, nothing can ever happen again, and it raises; so it does after MOST_JUMPS, for who looks every second for what
+never comes would look for ever. With hypothesis, `@given(...)` stands above `@in_virtual_time`.
 """
 
 import asyncio
@@ -15,6 +16,10 @@ from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+MOST_JUMPS = 300_000
+"""Three days and more of a look every second: half a minute. The longest test takes some thousands."""
 
 
 class NothingLeftToWaitFor(RuntimeError):
@@ -29,6 +34,7 @@ class VirtualTimeLoop(BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now_s = 0.0
+        self._jumps = 0
         # Timers fall due when they are less than this ahead. A nanosecond, the default, would vanish in the rounding
         # of a clock that stands at months.
         self._clock_resolution = 1e-6
@@ -42,14 +48,21 @@ class VirtualTimeLoop(BaseEventLoop):
         """Called by BaseEventLoop where a real loop would wait: jump instead.
 
         Raises:
-            NothingLeftToWaitFor: no handle is ready and no timer is set.
+            NothingLeftToWaitFor: no handle is ready and no timer is set; or it has jumped too often.
         """
         if timeout is None:
-            waiting = sorted(str(task.get_coro()) for task in asyncio.all_tasks(self))
-            raise NothingLeftToWaitFor(f"nothing left to wait for at {self._now_s:g} s; waiting: {waiting}")
+            raise self._hung("nothing left to wait for")
         if timeout > 0:
+            self._jumps += 1
+            if self._jumps > MOST_JUMPS:
+                self._jumps = 0  # what is cancelled now may wait for some time yet
+                raise self._hung(f"{MOST_JUMPS} jumps, and no end")
             self._now_s = max(self._now_s, self._scheduled[0].when())
         return ()
+
+    def _hung(self, what: str) -> NothingLeftToWaitFor:
+        waiting = sorted(str(task.get_coro()) for task in asyncio.all_tasks(self))
+        return NothingLeftToWaitFor(f"{what} at {self._now_s:g} s; waiting: {waiting}")
 
     def _process_events(self, events: object) -> None:
         """There are none: no file descriptor is watched."""

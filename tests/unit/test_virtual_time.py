@@ -4,9 +4,12 @@ import asyncio
 import time
 
 import pytest
+import virtual_time
 from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import NothingLeftToWaitFor, VirtualTimeLoop, in_virtual_time, run_virtual
+
+from orchestrator.adapters.memory_journal import MemoryJournal
 
 
 @pytest.mark.parametrize("delay_s", [0.1, 600.0, 86400.0 * 300])
@@ -49,6 +52,17 @@ def test_a_wait_for_nothing_raises_instead_of_hanging() -> None:
 
     with pytest.raises(NothingLeftToWaitFor, match=r"nothing left to wait for at 0 s; .*waits_for_ever"):
         run_virtual(waits_for_ever())
+
+
+def test_a_look_every_second_for_what_never_comes_raises_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def looks_for_ever() -> None:
+        store = MemoryJournal()
+        while await store.settled("r1", 1) is None:
+            await store.changed("r1")
+
+    monkeypatch.setattr(virtual_time, "MOST_JUMPS", 1000)
+    with pytest.raises(NothingLeftToWaitFor, match=r"1000 jumps, and no end at 1000 s; .*looks_for_ever"):
+        run_virtual(looks_for_ever())
 
 
 def test_an_hour_costs_no_time_and_the_loop_is_closed() -> None:
