@@ -117,7 +117,7 @@ class DecisionWithdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackBegan:
-    """The way back, planned from what the run changed and from a fresh look. Its stages are numbered on from the plan's.
+    """The way back, planned from what the run changed and from a fresh look. Its stages are numbered on.
 
     `changed_since` are units that are not where the run left them; they are not acted on.
     """
