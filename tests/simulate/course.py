@@ -294,7 +294,7 @@ class Course:
     def _run_resumed(self, fact: Json, by: int, number: int) -> None:
         self.parked = False
         self.by = by
-        self.resumed.append({"epoch": fact["epoch"], "by": by, "n": number})
+        self.resumed.append({"epoch": fact["epoch"], "by": by, "n": number, "accept_drift": fact["accept_drift"]})
         for known in self.under_way.values():
             known["lost"] = True
             step = known["step"]

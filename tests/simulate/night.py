@@ -22,7 +22,7 @@ from orchestrator.engine.jobs.answering import cancel, decide
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.going_back import plan_rollback
 from orchestrator.engine.jobs.journey import Ending
-from orchestrator.engine.jobs.resuming import resume
+from orchestrator.engine.jobs.resuming import close, resume
 from orchestrator.engine.jobs.running import run
 from orchestrator.engine.jobs.world import Header, World
 from orchestrator.engine.ports import Order, Vote
@@ -34,6 +34,7 @@ TURNS = 60_000
 """Turns of the loop: a long night takes a few thousand."""
 RIVAL = "ben"
 RIVALS = 5
+HANGS_UP_S = 4.0
 UNDO = "undo"
 
 
@@ -66,7 +67,8 @@ class Night:
                 break
             await asyncio.sleep(self.script.resume_after_s + life * 20.0)
             process = self._process(RUN)
-            await self._watched(process, self._resume(process))
+            gives_up = self.script.close_after_lives == life
+            await self._watched(process, self._close(process) if gives_up else self._resume(process))
         if self._ended and self.script.undo_after_s is not None:
             await asyncio.sleep(self.script.undo_after_s)
             process = self._process(UNDO)
@@ -141,11 +143,17 @@ class Night:
             watch=_nothing,
             note=_nothing,
             notifier=_SILENT,
+            accept_drift=self.script.accept_drift,
         )
+
+    async def _close(self, process: Process) -> Ending:
+        """`orch close`: somebody gives the run up."""
+        books = Door(self.store, process).books()
+        return await close(RUN, books, reason="enough", header=self._header(process, RUN, RIVAL))
 
     async def _undo(self, process: Process) -> Ending:
         """`orch rollback` of the run, once it has ended."""
-        books, drift = Door(self.store, process).books(), self.script.seed % 5 == 0
+        books, drift = Door(self.store, process).books(), self.script.accept_drift
         facts = await books.journal.read(RUN)
         back = await plan_rollback(RUN, facts, self._world(process), accept_drift=drift)
         if not back.plan.stages:
@@ -162,13 +170,16 @@ class Night:
         )
 
     async def _signals(self) -> Order:
-        """Ctrl-C, if the night has one."""
+        """Ctrl-C, if the night has one; then the terminal may go away."""
         at_s = self.script.cancel_at_s
-        if at_s is None or at_s < self._loop.time() or self.script.seed % 2:
-            await self._loop.create_future()
-            raise AssertionError
-        await asyncio.sleep(at_s - self._loop.time())
-        return Order.CANCEL
+        if at_s is not None and self._loop.time() < at_s and not self.script.seed % 2:
+            await asyncio.sleep(at_s - self._loop.time())
+            return Order.CANCEL
+        if at_s is not None and self._loop.time() < at_s + HANGS_UP_S and not self.script.seed % 4:
+            await asyncio.sleep(at_s + HANGS_UP_S - self._loop.time())
+            return Order.PARK
+        await self._loop.create_future()
+        raise AssertionError
 
     # --- people
 

@@ -14,9 +14,10 @@ class Decisions(Rule):
     """asked once: while a decision is open, its cause opens no other. one answer: a decision is answered once, with
     what the store settled, and only one voice settled it. approvals: by as many as it takes, who may. offered: with
     a choice that was offered. approved: nothing is touched before `approve_before` was answered. budget: nothing new
-    begins once more failed than `max_failures`. fresh look: what was touched is read again before a way back begins."""
+    begins once more failed than `max_failures`. fresh look: what was touched is read again before a way back begins.
+    drift: what others moved since is not acted on, unless somebody accepted that."""
 
-    NAMES = ("asked once", "one answer", "approvals", "offered", "approved", "budget", "fresh look")
+    NAMES = ("asked once", "one answer", "approvals", "offered", "approved", "budget", "fresh look", "drift")
 
     def __init__(self, test: Test, courses: dict[str, Course]) -> None:
         super().__init__(test, courses)
@@ -37,8 +38,19 @@ class Decisions(Rule):
             for unit in course.touched:
                 looked = _looked_since(course, unit)
                 self.test("fresh look", looked, entry["n"], f"the way back begins and {unit} was not read again")
+            self._drift(course, fact, entry)
         elif kind == "step_intended" and course.of_life(fact["step"]):
             self._begins(course, fact["step"], entry)
+
+    def _drift(self, course: Course, fact: Json, entry: Json) -> None:
+        """Whether the way back leaves alone what others moved."""
+        if any(one["accept_drift"] for one in course.resumed):
+            return
+        acting = [node["unit"]["id"] for stage in fact["stages"] for node in stage["nodes"] if node["role"] == "act"]
+        for unit in acting:
+            left, found = course.left.get(unit, ""), _found_last(course, unit)
+            moved = left and found and found != left and not left.endswith("Pending")
+            self.test("drift", not moved, entry["n"], f"{unit} was left {left}, is {found}, and would be acted on")
 
     def _asked(self, course: Course, fact: Json, entry: Json) -> None:
         cause = _cause(fact["cause"])
@@ -118,6 +130,16 @@ def _cause(cause: Json) -> tuple[str, str, str]:
     problem = cause["problem"] or ""
     kind = "failure" if cause["kind"] == "vanished" else cause["kind"]
     return (kind, problem, "" if problem in ONE_FOR_THE_RUN else cause["service"])
+
+
+def _found_last(course: Course, unit: str) -> str:
+    """Where the last look found *unit*."""
+    looks = [
+        (known["ended"], known["result"]["after"])
+        for known in course.steps.values()
+        if known["step"]["unit"] == unit and known["step"]["phase"] == "look" and known["ended"] is not None
+    ]
+    return str(max(looks)[1]) if looks else ""
 
 
 def _looked_since(course: Course, unit: str) -> bool:

@@ -73,6 +73,8 @@ class Script:
     rivals_at_s: tuple[float, ...] = ()
     resume_after_s: float = 5.0
     undo_after_s: float | None = None
+    accept_drift: bool = False
+    close_after_lives: int = -1
     faults: tuple[str, ...] = field(default=())
     """The kinds of misfortune that are in it, for the tally."""
 
@@ -125,6 +127,8 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
         if profile in ("people", "takeover", "mixed")
         else (),
         resume_after_s=dice.choice((0.5, 5.0, 40.0)),
+        accept_drift=profile in ("people", "mixed") and dice.random() < 0.2,
+        close_after_lives=dice.choice((1, 2)) if profile in ("disk", "mixed") and dice.random() < 0.1 else -1,
         undo_after_s=dice.choice((None, None, 1.0, 90.0)) if profile not in ("calm", "killed") else None,
     )
     return replace(made, faults=_kinds(made))
@@ -384,7 +388,7 @@ def _blows(profile: str, dice: Random) -> list[Blow]:
         return [Blow(at=dice.randint(1, 15), kind="disk full", lasts_s=dice.choice((0.0, 1.0, 20.0)))]
     if profile == "mixed" and dice.random() < 0.5:
         kind = dice.choice(("kill before", "kill after", "freeze before", "freeze after", "disk full"))
-        return [Blow(at=dice.randint(1, 20), kind=kind, lasts_s=dice.choice((1.0, 150.0)))]
+        return [Blow(at=dice.randint(2, 20), kind=kind, lasts_s=dice.choice((1.0, 150.0)))]
     return []
 
 
