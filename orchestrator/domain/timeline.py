@@ -308,7 +308,7 @@ class Timeline:
         return {unit: track.now for stage in self.stages for unit, track in stage.tracks.items()}
 
     def touched(self) -> list[str]:
-        """The units that the run changed or may have changed on its way forward, in plan order. Cost: O(units)."""
+        """The units that the run changed or may have changed on its way forward, stage by stage. Cost: O(units)."""
         forward = self.stages[: self.back_from]
         tracks = [track for stage in forward for track in stage.tracks.values()]
         acted = {track.unit for track in tracks if track.acted is not Acted.NO}
