@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from bookkeeping import BEGAN_AT, books
@@ -49,7 +50,9 @@ class Scene:
     def __init__(self, approval: Approval, typist: Typist | None = None) -> None:
         self.approval = approval
         self.store = MemoryJournal(began_at=BEGAN_AT)
-        self.books = books(self.store)
+        self.slept_s = 0.0
+        of_the_loop = books(self.store)
+        self.books = replace(of_the_loop, clock=lambda: of_the_loop.clock() + self.slept_s)
         plan = Plan(name="shop", action=Action.STOP, stages=(), policy=Policy(approval=approval))
         self.began = RunBegan(run="r1", plan=plan, requester="anna", controller="desk")
         self.state = RunState.begin(plan)
@@ -189,6 +192,31 @@ async def test_what_another_process_asked_has_waited_since_then() -> None:
     answer = await later.ask(1)
     assert (answer.source, answer.waited_s) == (Source.TIMEOUT, 900.0)
     assert await later.due([1])
+
+
+@in_virtual_time
+async def test_an_answer_after_a_closed_lid_is_late_although_the_loop_stood_still() -> None:
+    scene = await Scene(Approval(), Typist((10.0, Choice.RETRY))).open(1)
+    scene.slept_s = 8 * 3600.0
+    answer = await scene.asking.ask(1)
+    assert answer.waited_s == pytest.approx(8 * 3600.0 + 10.0)
+
+
+@in_virtual_time
+async def test_the_time_to_answer_goes_on_behind_a_closed_lid() -> None:
+    scene = await Scene(Approval(timeout_s=900.0)).open(1)
+    going = asyncio.create_task(scene.asking.ask(1))
+    await asyncio.sleep(100.0)
+    scene.slept_s = 8 * 3600.0
+    async with asyncio.timeout(60.0):
+        assert (await going).source is Source.TIMEOUT
+
+
+@in_virtual_time
+async def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
+    scene = await Scene(Approval(timeout_s=900.0), Typist((90.0, Choice.SKIP))).open(1)
+    scene.slept_s = -8 * 3600.0
+    assert (await scene.asking.ask(1)).waited_s == 90.0
 
 
 @in_virtual_time

@@ -12,8 +12,14 @@ from orchestrator.domain.facts import DecisionAsked, DecisionGrew, Stamped
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import grown
 from orchestrator.domain.runstate import RunState
+from orchestrator.engine.jobs.orders import CLOCK_LOOK_S
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import Order, Vote
+
+SLEPT_S = 5.0
+"""The clock is that much further than the loop's time: the machine slept. Less is a clock that was put right."""
+SOON_S = 0.001
+"""So little time left is none: it may be less than a clock can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +61,10 @@ class Asking:
         self._decisions = books.decisions
         self._people = people
         self._now_s = asyncio.get_running_loop().time
+        self._clock = books.clock
         self._asked: dict[int, DecisionAsked] = {}
         self._since_s: dict[int, float] = {}
+        self._asked_at: dict[int, float] = {}
         self._terminal = asyncio.Lock()
         self.fail: Callable[[OrchError], None] = lambda _: None
         self.delivered: Callable[[], None] = lambda: None
@@ -75,6 +83,7 @@ class Asking:
             case DecisionAsked() as asked:
                 self._asked[asked.decision] = asked
                 self._since_s[asked.decision] = self._now_s() - ago_s
+                self._asked_at[asked.decision] = stamped.at
             case DecisionGrew() as more:
                 self._asked[more.decision] = grown(self._asked[more.decision], more)
 
@@ -140,10 +149,13 @@ class Asking:
                     said = still_missing(tally.missing, vote.choice)
 
     async def _from_the_clock(self, decision: int) -> Answer | None:
-        left_s = self._left_s(decision)
-        if left_s == math.inf:
+        if self._left_s(decision) == math.inf:
             return None
-        await asyncio.sleep(max(0.0, left_s))
+        while True:
+            left_s = self._left_s(decision)
+            if left_s <= SOON_S:
+                break
+            await asyncio.sleep(min(left_s, CLOCK_LOOK_S))
         choice = on_timeout(self._approval, self._asked[decision].choices)
         return await self._decisions.settle_by_timeout(self._state.run, decision, choice)
 
@@ -152,8 +164,11 @@ class Asking:
         return self._asked[decision]
 
     def waited_s(self, decision: int) -> float:
-        """How long it has been open."""
-        return self._now_s() - self._since_s[decision]
+        """How long it has been open. The loop's time stands still while a machine sleeps, and the clock may be set
+        back: what says more counts."""
+        by_loop_s = self._now_s() - self._since_s[decision]
+        by_clock_s = self._clock() - self._asked_at[decision]
+        return by_clock_s if by_clock_s > by_loop_s + SLEPT_S else by_loop_s
 
     def _left_s(self, decision: int) -> float:
         """How long the decision may still wait; endless without a timeout."""
