@@ -287,6 +287,9 @@ class Course:
         self.rollback = fact
         self.forward = len(self.stages)
         self.stages += [Stage(len(self.stages) + more, data) for more, data in enumerate(fact["stages"])]
+        for stage in self.stages[self.forward :]:
+            for node in stage.nodes:  # what others need on the way back is looked at too
+                self.units.setdefault(node["unit"]["id"], node["unit"])
 
     def _run_parked(self, fact: Json, by: int, number: int) -> None:
         self.parked = True

@@ -13,6 +13,8 @@ class Order(Rule):
 
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
+        if fact["kind"] in ("rollback_began", "run_ended") and course.stage >= 0:
+            self._unknown(course, course.stages[course.stage], entry)
         if fact["kind"] != "step_intended" or not course.of_life(fact["step"]):
             return
         step = fact["step"]
@@ -51,6 +53,25 @@ class Order(Rule):
         if first is not None:
             said = f"{unit} begins before {stage.nodes[first]['unit']['id']}"
             self.test("in order", stage.begun(first), entry["n"], said)
+
+    def _unknown(self, course: Course, stage: Stage, entry: Json) -> None:
+        """Nobody has gone on who needs a node that is still unknown."""
+        for place, life in enumerate(stage.lives):
+            if life.standing != "unknown":
+                continue
+            since = course.steps[life.step]["ended"]
+            needing = [
+                number
+                for number, one in enumerate(stage.barriers)
+                if not one["soft"]
+                and one["need"] == len(one["instances"])
+                and any(place in g for g in one["instances"])
+            ]
+            for other, waiter in zip(stage.nodes, stage.lives, strict=True):
+                if any(number in needing for number in other["waits_for"]):
+                    began = course.steps[waiter.step]["intended"] if waiter.begun else -1
+                    said = f"{other['unit']['id']} went on though {stage.nodes[place]['unit']['id']} is unknown"
+                    self.test("unknown blocks", began < since, entry["n"], said)
 
     def _limits(self, stage: Stage, place: int, entry: Json) -> None:
         limits = stage.limits
