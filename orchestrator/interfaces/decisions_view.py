@@ -43,8 +43,9 @@ def heading(one: OpenDecision, now: float) -> Text:
 
 def _about(one: OpenDecision) -> Iterator[RenderableType]:
     cause = one.asked.cause
-    yield below(safe(headline(cause, cause.units), "bold"))
-    if cause.said:
+    why = headline(cause, cause.units)
+    yield below(safe(why, "bold"))
+    if cause.said not in ("", why):
         yield below(safe(cause.said))
     if one.asked.pauses:
         yield below(Text("nothing new begins until it is answered", style=QUIET_STYLE))

@@ -86,8 +86,9 @@ def decisions(timeline: Timeline) -> Iterator[RenderableType]:
     for question in questions:
         yield Text(f"  {question.number}  {clean(question.headline)}")
         yield below(safe(_in_words(question, timeline)))
+    indent = "  " if questions else ""
     for resumed in timeline.resumes:
-        yield Text(f"  resumed by {clean(resumed.fact.requester)} on {clean(resumed.fact.controller)}")
+        yield Text(f"{indent}resumed by {clean(resumed.fact.requester)} on {clean(resumed.fact.controller)}")
 
 
 def _in_words(question: Question, timeline: Timeline) -> str:

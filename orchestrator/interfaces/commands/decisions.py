@@ -83,5 +83,5 @@ def _in_full(found: "Found") -> "Iterator[RenderableType]":
         yield decisions_view.heading(one, found.now)
         yield question(asked)
         yield from decisions_view.said_so_far(one)
-        typed = f" --decision {number}" if len(found.open) > 1 else ""
+        typed = (f" --decision {number}" if len(found.open) > 1 else "") + ("" if found.alive else " --resume")
         yield Text(f"orch decide {found.run} ANSWER{typed}", style="bold")
