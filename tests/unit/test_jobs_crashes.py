@@ -8,8 +8,10 @@ from bookkeeping import ALL_DOWN, BEGAN_AT, Shop, books
 from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory_journal import MemoryJournal
+from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Locked, OrchError
 from orchestrator.domain.facts import (
+    DecisionAsked,
     Fact,
     RunEnded,
     RunParked,
@@ -17,6 +19,7 @@ from orchestrator.domain.facts import (
     Stamped,
     StepIntended,
 )
+from orchestrator.domain.policy import Notice, Policy
 from orchestrator.engine.jobs.resuming import close
 from orchestrator.engine.jobs.world import Books
 from orchestrator.engine.ports import LEASE_S, Lease, Owner
@@ -93,6 +96,40 @@ class Deadly(MemoryJournal):
     async def _die(self) -> None:
         self.victim.cancel()
         await asyncio.sleep(0)
+
+
+class Asked(Deadly):
+    """A store at which the controller dies as soon as a decision is on record."""
+
+    def __init__(self) -> None:
+        super().__init__(0, before=False)
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        written = await super().append(run, facts, lease=lease)
+        if lease == Lease(run, 1) and any(isinstance(fact, DecisionAsked) for fact in facts):
+            await self._die()
+        return written
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@in_virtual_time
+async def test_the_next_process_tells_people_of_what_a_killed_one_asked(answered: bool) -> None:
+    store = Asked()
+    shop = Shop(store=store, policy=Policy(notify=(Notice(url="mailto://a", on=("decision",)),)))
+    shop.refuses()
+    store.victim = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.wait([store.victim])
+    await asyncio.sleep(LEASE_S + 1.0)
+    assert [one.decision for one in await shop.asked()] == [1]
+    assert shop.told.events == []
+    if answered:
+        await shop.says(Choice.ABORT)
+        assert (await shop.resume()).exit_code == 1
+        assert shop.told.events == []
+        return
+    for _ in range(2):  # who parks has told before it leaves: the one after it tells nobody
+        assert (await shop.resume()).exit_code == 6
+        assert [event["decision"] for _, event in shop.told.events] == [1]
 
 
 class Frozen(MemoryJournal):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from orchestrator.domain.errors import LeaseLost, OrchError
@@ -75,6 +76,7 @@ class Journey:
         plan = began.plan
         self._began = began
         self._began_at = books.clock()
+        self._told: frozenset[int] = frozenset()
         self._books = books
         self._people = people
         self._state = RunState.begin(plan)
@@ -110,6 +112,7 @@ class Journey:
             self._state.apply(stamped.fact)
             if isinstance(stamped.fact, RollbackBegan):
                 self._work.learn(stamped.fact.stages)
+        self._told = _told(facts)
         self._asking.recall(facts, now)
         self._inbox.recall(facts)
         self._began_at = facts[0].at
@@ -126,7 +129,8 @@ class Journey:
             for fact in first:
                 self._state.apply(fact)
             for decision in self._state.asking:
-                self._notices.waits(decision, partial(self._waits, decision), told=True)
+                told = decision in self._told or await self._asking.due([decision])
+                self._notices.waits(decision, partial(self._waits, decision), told=told)
             async with self._held.beating(), self._inbox.listening(self._people.orders, self._closes_at()):
                 await self._conduct()
                 ended = await self._close()
@@ -203,3 +207,9 @@ class Journey:
         asked, waited_s = self._asking.asked(decision), self._asking.waited_s(decision)
         preview = previewed(self._state, decision)
         return decision_event(self._of, asked, self._began.plan.policy.approval, waited_s=waited_s, preview=preview)
+
+
+def _told(facts: Sequence[Stamped]) -> frozenset[int]:
+    """The decisions that people were told of before: who parks has told of all; who died may have told of none."""
+    parked = [stamped.fact.decisions for stamped in facts if isinstance(stamped.fact, RunParked)]
+    return frozenset(chain.from_iterable(parked))
