@@ -28,7 +28,7 @@ from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command, in_time, listed, said, who_may
-from orchestrator.interfaces.theme import plural
+from orchestrator.interfaces.theme import GOALS, plural
 
 
 def lines_of(fact: Fact, timeline: Timeline, *, own: bool) -> Iterator[str]:
@@ -40,7 +40,7 @@ def lines_of(fact: Fact, timeline: Timeline, *, own: bool) -> Iterator[str]:
         case RunBegan():
             yield _beginning_of_run(fact)
         case StageBegan(stage=stage):
-            yield f"stage {stage + 1} begins"
+            yield _beginning_of_stage(stage, timeline)
         case StepIntended(step=step):
             yield from _beginning(step)
         case StepEnded(result=result):
@@ -90,10 +90,22 @@ def _beginning_of_run(fact: RunBegan) -> str:
     return f"run {fact.run} begins: {fact.plan.action} {clean(fact.plan.name)}{of}, {_size(fact.plan)}, {asked}"
 
 
+def _beginning_of_stage(number: int, timeline: Timeline) -> str:
+    """`stage 2 of 2 begins: start`; those of the way back are counted apart."""
+    first = timeline.back_from or 0
+    back = "the way back, " if timeline.back_from is not None else ""
+    goal = GOALS[timeline.stages[number].stage.goal]
+    return f"{back}stage {number + 1 - first} of {len(timeline.going)} begins: {goal}"
+
+
 def _ordered(fact: OrderTaken) -> str:
     by = f" by {clean(fact.by)}" if fact.by else ""
     if fact.order == "cancel":
         return f"cancel was ordered{by}: nothing new is begun, what is under way settles"
+    if fact.order == "park":
+        return f"nobody is waited for here{by}: when nothing but answers is left, the run parks"
+    if fact.order == "window closed":
+        return f"the window has closed{by}: nothing more is stopped, starts go on"
     return f"{clean(fact.order)}{by}"
 
 
