@@ -15,13 +15,13 @@ from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.errors import BadInput, Locked, OrchError, Refused
 from orchestrator.domain.facts import OrderTaken, RunBegan, StageBegan
 from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.policy import Notice, Policy, Window
+from orchestrator.domain.policy import Approval, Notice, Policy, Window
 from orchestrator.domain.service import Control, State
 from orchestrator.engine.jobs.guarding import GuardedHosts
 from orchestrator.engine.jobs.holding import BEAT_S, Held
 from orchestrator.engine.jobs.notifying import LAST_WAIT_S, Notices
 from orchestrator.engine.jobs.orders import Inbox
-from orchestrator.engine.jobs.running import refuse_late
+from orchestrator.engine.jobs.running import refuse_late, refuse_unanswerable
 from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
 
 ANNA = Owner(requester="anna", controller="desk", pid=1, pid_started=1.0)
@@ -139,6 +139,28 @@ def test_nothing_is_stopped_once_the_window_is_closed(action: Action, began: str
             refuse_late(plan, now)
     else:
         refuse_late(plan, now)
+
+
+@pytest.mark.parametrize(
+    ("approval", "action", "refused"),
+    [
+        (Approval(approvers=("Anna", "ben"), min_approvals=2, not_requester=True), Action.STOP, True),
+        (Approval(approvers=("anna",), not_requester=True), Action.START, True),
+        (Approval(approvers=("ben", "BEN"), min_approvals=2), Action.STOP, True),
+        (Approval(approvers=("anna",), not_requester=True), Action.ROLLBACK, False),
+        (Approval(approvers=("anna", "ben"), min_approvals=2), Action.STOP, False),
+        (Approval(approvers=("anna", "ben"), not_requester=True), Action.STOP, False),
+        (Approval(approvers=("ben",), not_requester=True), Action.STOP, False),
+        (Approval(min_approvals=2, not_requester=True), Action.STOP, False),
+    ],
+)
+def test_no_run_begins_whose_questions_could_not_be_answered(approval: Approval, action: Action, refused: bool) -> None:
+    plan = Plan(name="shop", action=action, stages=(), policy=Policy(approval=approval))
+    if refused:
+        with pytest.raises(BadInput, match="nothing was touched"):
+            refuse_unanswerable(plan, "anna")
+    else:
+        refuse_unanswerable(plan, "anna")
 
 
 BOTH, ENDS = Notice(url="mailto://a", remind_s=60.0), Notice(url="mailto://b", on=("end",))

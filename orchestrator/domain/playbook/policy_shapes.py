@@ -71,7 +71,7 @@ class DecisionsShape(Shape):
     min_approvals: Count = Field(
         default=1, description="how many different people must say the same; `hold` and `abort` need one"
     )
-    not_requester: Flag = Field(default=False, description="whoever began the run may not answer")
+    not_requester: Flag = Field(default=False, description="whoever began the run may only say `hold` or `abort`")
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

@@ -28,13 +28,14 @@ async def run(
     Every fact is on disk before *watch* hears of it.
 
     Raises:
-        BadInput: its window is closed. Nothing was touched.
+        BadInput: its window is closed, or nobody could answer what it asks. Nothing was touched.
         Locked: another run holds some of its units. Nothing was touched.
         OrchError: the record can't be written, or another process has taken the run over (LeaseLost). Nothing further
             was issued or appended, and what was under way has settled; `orch resume` goes on.
     Cancellation: as if the process had died there.
     """
     refuse_late(plan, books.clock())
+    refuse_unanswerable(plan, header.requester)
     lease = await books.locks.take(header.run, keys(plan), header.owner)
     began = RunBegan(
         run=header.run,
@@ -58,4 +59,19 @@ def refuse_late(plan: Plan, now: float) -> None:
             f"the window of {plan.name} is closed: nothing is stopped after {window.until} ({window.tz}); "
             "nothing was touched",
             hint="come back in the 12 hours before it closes, or change `window:` of the playbook",
+        )
+
+
+def refuse_unanswerable(plan: Plan, requester: str) -> None:
+    """Raises BadInput if *requester* begins *plan* and too few approvers are left who may answer what it asks. A
+    rollback asks nothing about failures, and is never in the way of itself."""
+    approval = plan.policy.approval
+    people = {name.casefold() for name in approval.approvers}
+    may = people - {requester.casefold()} if approval.not_requester else people
+    if people and plan.action is not Action.ROLLBACK and len(may) < max(1, approval.min_approvals):
+        raise BadInput(
+            f"nobody could answer what a run of {plan.name} asks: {max(1, approval.min_approvals)} must agree, and of "
+            f"its approvers ({', '.join(approval.approvers)}) {len(may)} may answer where {requester} began it; "
+            "nothing was touched",
+            hint="let somebody else begin it, or name more `approvers` in `decisions:` of the playbook",
         )
