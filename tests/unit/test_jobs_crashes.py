@@ -211,3 +211,28 @@ async def test_on_a_full_disk_nothing_further_is_asked_of_a_host_and_resume_goes
     assert (await shop.resume()).exit_code == 0
     assert shop.states == ALL_DOWN
     assert len(set(shop.fleet.asked)) == len(shop.fleet.asked) == 3
+
+
+class FullAtTheEnd(MemoryJournal):
+    """A store whose disk is full once the last fact of a process is written."""
+
+    async def park(self, lease: Lease) -> None:
+        raise OrchError("the disk is full")
+
+    async def release(self, lease: Lease) -> None:
+        raise OrchError("the disk is full")
+
+
+@pytest.mark.parametrize("fails", [True, False])
+@in_virtual_time
+async def test_a_run_whose_end_is_on_record_has_ended_whatever_the_disk_says_then(fails: bool) -> None:
+    shop = Shop(store=FullAtTheEnd(began_at=BEGAN_AT), policy=Policy(notify=(Notice(url="mailto://a", on=("end",)),)))
+    if fails:
+        shop.refuses()
+    ending = await shop.run(await shop.plan())
+    assert ending.exit_code == (6 if fails else 0)
+    assert len(shop.told.events) == (not fails)
+    assert [held.alive for held in await shop.store.holdings()] == [None] * fails
+    if fails:
+        ending = await close("r1", books(shop.store), reason="by hand", header=shop.header("r1"))
+        assert ending.exit_code == 1

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from orchestrator.domain.errors import LeaseLost, OrchError
+from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -134,11 +134,12 @@ class Journey:
             async with self._held.beating(), self._inbox.listening(self._people.orders, self._closes_at()):
                 await self._conduct()
                 ended = await self._close()
-            if ended is None:
-                with suppress(LeaseLost):  # whoever waited for it goes on with it already
+            with suppress(OrchError):  # the last fact did the same: what goes wrong now undoes nothing
+                if ended is None:
                     await self._books.locks.park(self._held.lease)
-            else:
-                await self._books.locks.release(self._held.lease)
+                else:
+                    await self._books.locks.release(self._held.lease)
+            if ended is not None:
                 self._notices.ended(self._end(ended))
         return Ending(
             run=self._began.run,

@@ -1,8 +1,9 @@
 """Going on with a run that another process began, or ending it as it is."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from orchestrator.domain.errors import BadInput
+from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.domain.facts import RunBegan, RunEnded, RunResumed, Stamped
 from orchestrator.domain.runstate import EXIT_CODES, Verdict, fold
 from orchestrator.engine.jobs.asking import People
@@ -61,7 +62,8 @@ async def close(run: str, books: Books, *, reason: str, header: Header) -> Endin
         said=f"closed by {header.requester}: {reason}",
     )
     written = await books.journal.append(run, [ended], lease=lease)
-    await books.locks.release(lease)
+    with suppress(OrchError):  # the fact freed them
+        await books.locks.release(lease)
     return Ending(run=run, ended=ended, head=written[-1].head)
 
 
