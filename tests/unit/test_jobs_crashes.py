@@ -16,6 +16,7 @@ from orchestrator.domain.facts import (
     RunEnded,
     RunParked,
     RunResumed,
+    StageBegan,
     Stamped,
     StepIntended,
 )
@@ -236,3 +237,29 @@ async def test_a_run_whose_end_is_on_record_has_ended_whatever_the_disk_says_the
     if fails:
         ending = await close("r1", books(shop.store), reason="by hand", header=shop.header("r1"))
         assert ending.exit_code == 1
+
+
+class Unreadable(MemoryJournal):
+    """A store one of whose facts can't be read: damaged, or written by a newer orch."""
+
+    async def read(self, run: str) -> Sequence[Stamped]:
+        if await super().read(run):
+            raise OrchError("fact 3 can't be read")
+        return ()
+
+
+@pytest.mark.parametrize("unreadable", [True, False])
+@in_virtual_time
+async def test_a_run_that_cannot_be_gone_on_with_can_be_closed(unreadable: bool) -> None:
+    shop = Shop(store=Unreadable(began_at=BEGAN_AT) if unreadable else MemoryJournal(began_at=BEGAN_AT))
+    shop.refuses()
+    await shop.run(await shop.plan())
+    if not unreadable:
+        await shop.store.append("r1", [StageBegan(7)])  # of no stage of the plan
+    with pytest.raises((OrchError, ValueError)):
+        await shop.resume()
+    await asyncio.sleep(LEASE_S + 1.0)
+    ending = await close("r1", books(shop.store), reason="it is broken", header=shop.header("r1"))
+    assert ending.ended is not None
+    assert (ending.ended.verdict, ending.ended.counts) == ("closed", {})
+    assert not await shop.store.holdings()

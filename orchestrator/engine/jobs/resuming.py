@@ -34,7 +34,9 @@ async def resume(  # noqa: PLR0913 - what `run` is given, and how to take what o
         OrchError: as `running.run`.
     Cancellation: as if the process had died there.
     """
-    lease, began, facts = await _taken_over(run, books, header)
+    lease = await books.locks.take_over(run, header.owner)
+    facts = await _facts_under(lease, books)
+    began = began_of(run, facts)
     journey = Journey(began, world, books, lease, people, Audience(watch=watch, note=note, notifier=notifier))
     resumed = RunResumed(
         requester=header.requester,
@@ -47,18 +49,25 @@ async def resume(  # noqa: PLR0913 - what `run` is given, and how to take what o
 
 
 async def close(run: str, books: Books, *, reason: str, header: Header) -> Ending:
-    """End *run* as it is: no host is asked anything, and its units are free.
+    """End *run* as it is: no host is asked anything, and its units are free. That is the way out of a run whose facts
+    can't be read or followed any more, too: of such a one nothing is counted.
 
     Raises:
         BadInput: there is no such run, or it has ended.
         Locked: a living process holds it.
         OrchError: the store can't be read or written.
     """
-    lease, _, facts = await _taken_over(run, books, header)
+    lease = await books.locks.take_over(run, header.owner)
+    try:
+        counts = fold(stamped.fact for stamped in await _facts_under(lease, books)).verdict().counts
+    except BadInput:
+        raise
+    except (OrchError, ValueError, LookupError):
+        counts = {}
     ended = RunEnded(
         verdict=Verdict.CLOSED.value,
         exit_code=EXIT_CODES[Verdict.CLOSED],
-        counts=fold(stamped.fact for stamped in facts).verdict().counts,
+        counts=counts,
         said=f"closed by {header.requester}: {reason}",
     )
     written = await books.journal.append(run, [ended], lease=lease)
@@ -67,16 +76,16 @@ async def close(run: str, books: Books, *, reason: str, header: Header) -> Endin
     return Ending(run=run, ended=ended, head=written[-1].head)
 
 
-async def _taken_over(run: str, books: Books, header: Header) -> tuple[Lease, RunBegan, Sequence[Stamped]]:
-    """The lease, and all that is on record under it: the process before this one may have written until it lost it.
+async def _facts_under(lease: Lease, books: Books) -> Sequence[Stamped]:
+    """All that is on record under a lease that was just taken over: the process before may have written until then.
 
-    A run that took its units and died before its first fact is no run: its units are free then.
+    Raises BadInput for a run that took its units and died before its first fact: it is none, and its units are free.
     """
-    lease = await books.locks.take_over(run, header.owner)
-    facts = await books.journal.read(run)
+    facts = await books.journal.read(lease.run)
     if not facts:
         await books.locks.release(lease)
-    return lease, began_of(run, facts), facts
+    began_of(lease.run, facts)
+    return facts
 
 
 def began_of(run: str, facts: Sequence[Stamped]) -> RunBegan:
