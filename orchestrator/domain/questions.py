@@ -5,6 +5,7 @@ Room: domain. The store carries these rules out inside one transaction; here the
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from orchestrator.domain.decisions import Answer, Choice, Source
 from orchestrator.domain.errors import BadInput
@@ -13,6 +14,17 @@ from orchestrator.domain.policy import Approval
 
 LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 """Answers that act on nothing: one person is enough, and the requester may give them."""
+
+
+class Word(Protocol):
+    """What somebody said: `by` is who."""
+
+    @property
+    def by(self) -> str:
+        """The name, however it is spelled."""
+
+
+AnyWord = TypeVar("AnyWord", bound=Word)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +69,7 @@ def weigh(question: Question, new: Said, approval: Approval, requester: str) -> 
 
     Raises:
         BadInput: it is answered or closed already, *new* is none of its choices or not this person's to give, or the
-            person has said something else (hold and abort are always open) or the same before. The message names who,
-            what, when and why.
+            person has said the same last. The message names who, what, when and why.
     """
     if not question.waits:
         raise _too_late(question, new.by)
@@ -69,7 +80,7 @@ def weigh(question: Question, new: Said, approval: Approval, requester: str) -> 
         )
     _check_person(question, new, approval, requester)
     _check_word(question, new, approval)
-    agreed = [one for one in (*question.said, new) if one.choice is new.choice]
+    agreed = [one for one in newest((*question.said, new)) if one.choice is new.choice]
     if missing(agreed, new.choice, approval):
         return None
     return Answer(
@@ -82,9 +93,18 @@ def weigh(question: Question, new: Said, approval: Approval, requester: str) -> 
     )
 
 
+def newest(said: Iterable[AnyWord]) -> list[AnyWord]:
+    """Of each person the last word, which is the one that counts, in the order in which these were said."""
+    last: dict[str, AnyWord] = {}
+    for one in said:
+        last.pop(one.by.casefold(), None)
+        last[one.by.casefold()] = one
+    return list(last.values())
+
+
 def missing(said: Iterable[Said], choice: Choice, approval: Approval) -> int:
     """How many more people have to say *choice*."""
-    people = {one.by.casefold() for one in said if one.choice is choice}
+    people = [one for one in newest(said) if one.choice is choice]
     return max(0, (1 if choice in LEAVES_ALL else max(1, approval.min_approvals)) - len(people))
 
 
@@ -155,19 +175,15 @@ def _check_person(question: Question, new: Said, approval: Approval, requester: 
 
 
 def _check_word(question: Question, new: Said, approval: Approval) -> None:
-    """Nobody speaks twice, but to leave all as it is: else two people who disagree would lock the run for ever."""
-    before = next((one for one in reversed(question.said) if one.by.casefold() == new.by.casefold()), None)
-    if before is None or (new.choice in LEAVES_ALL and new.choice is not before.choice):
+    """Who says the same again is one person still. Something else may be said instead: else two people who disagree
+    could never agree."""
+    before = next((one for one in newest(question.said) if one.by.casefold() == new.by.casefold()), None)
+    if before is None or before.choice is not new.choice:
         return
     left = missing(question.said, before.choice, approval)
     people = f"{left} more {'person has' if left == 1 else 'people have'} to say the same"
     why = f", because: {before.reason}" if before.reason else ""
-    if before.choice is new.choice:
-        raise BadInput(
-            f"{new.by} said {before.choice} to {question.name} already, at {before.when}{why}; {people}",
-            hint="`orch decisions` shows who said what",
-        )
     raise BadInput(
-        f"{new.by} said {before.choice} to {question.name} at {before.when}{why}, and can't take it back; {people}",
-        hint="hold and abort are still open to you; `orch decisions` shows who said what",
+        f"{new.by} said {before.choice} to {question.name} already, at {before.when}{why}; {people}",
+        hint="`orch decisions` shows who said what; as long as nothing is decided you may say something else",
     )

@@ -376,8 +376,9 @@ class Decisions(Protocol):
         """Say something, in one transaction with the look at what was said before.
 
         Raises: BadInput naming whoever answered before, with what, when and why; or that nothing is asked (any more);
-        or that this person may not answer (`approval`, *requester*), or has said the same or something else already.
-        Hold and abort act on nothing: `not_requester` and what was said before do not stand against them.
+        or that this person may not answer (`approval`, *requester*), or has said the same last. Who says something else
+        has changed their mind: of each person the newest word counts, and all stay on record. Hold and abort act on
+        nothing: `not_requester` does not stand against them.
         """
 
     async def settled(self, run: str, decision: int) -> Answer | None:

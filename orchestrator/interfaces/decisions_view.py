@@ -12,6 +12,7 @@ from rich.text import Text
 
 from orchestrator.domain.decision_log import answerer, headline
 from orchestrator.domain.durations import spoken
+from orchestrator.domain.questions import newest
 from orchestrator.engine.ports import OpenDecision, Vote
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import MEANS, who_may
@@ -55,8 +56,8 @@ def _about(one: OpenDecision) -> Iterator[RenderableType]:
 
 def said_so_far(one: OpenDecision) -> Iterator[RenderableType]:
     """Who said what to it, and whether that settles it."""
-    for vote in one.votes:
-        yield below(safe(in_words(vote)))
+    for vote, counts in counting(one.votes):
+        yield below(safe(in_words(vote)) if counts else safe(f"{in_words(vote)}; changed since", QUIET_STYLE))
     if one.settled is not None:
         said = f"answered: {one.settled.choice}, by {answerer(one.settled)}; the run has not taken it up yet"
         yield below(safe(said, "bold"))
@@ -66,6 +67,20 @@ def said_so_far(one: OpenDecision) -> Iterator[RenderableType]:
 def in_words(vote: Vote) -> str:
     """`bob said rollback: the window ends at five`."""
     return f"{vote.by} said {vote.choice}" + (f": {vote.reason}" if vote.reason else "")
+
+
+def counting(votes: Sequence[Vote]) -> Iterator[tuple[Vote, bool]]:
+    """All that was said, in order, and whether it is its person's newest word."""
+    last = newest(votes)
+    yield from ((vote, any(vote is one for one in last)) for vote in votes)
+
+
+def votes_json(votes: Sequence[Vote]) -> list[dict[str, object]]:
+    """The same for JSON."""
+    return [
+        {"choice": vote.choice, "by": vote.by, "reason": vote.reason, "counts": counts}
+        for vote, counts in counting(votes)
+    ]
 
 
 def _choices(one: OpenDecision) -> list[Text]:
@@ -122,7 +137,7 @@ def _as_json(one: OpenDecision, now: float, foreseen: "Sequence[Consequence] | N
         "approvers": list(one.approval.approvers),
         "min_approvals": one.approval.min_approvals,
         "not_requester": one.approval.not_requester,
-        "votes": [{"choice": vote.choice, "by": vote.by, "reason": vote.reason} for vote in one.votes],
+        "votes": votes_json(one.votes),
         **({} if foreseen is None else {"consequences": [asdict(each) for each in foreseen]}),
         "settled": settled and {"choice": settled.choice, "by": settled.by, "reason": settled.reason},
     }

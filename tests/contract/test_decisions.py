@@ -120,8 +120,6 @@ def test_two_people_have_to_say_the_same(drive: Drive) -> None:
         assert (await vote("r-1", 1, says("bob"), TWO, "ada")).missing == 1
         with pytest.raises(BadInput, match=r"Bob said rollback to decision 1 of run r-1 already, .*1 more person"):
             await vote("r-1", 1, says("Bob"), TWO, "ada")
-        with pytest.raises(BadInput, match=r"bob said rollback .*, and can't take it back"):
-            await vote("r-1", 1, says("bob", Choice.RETRY), TWO, "ada")
         tally = await vote("r-1", 1, says("eve", Choice.RETRY), TWO, "ada")
         assert (tally.choice, tally.missing) == (None, 1)
         assert await folder.store.settled("r-1", 1) is None
@@ -134,6 +132,52 @@ def test_two_people_have_to_say_the_same(drive: Drive) -> None:
         assert (answer.by, answer.approvals) == ("kim", ("bob", "kim"))
         with pytest.raises(BadInput, match=r"rollback, by kim \(with bob\); that was you"):
             await vote("r-1", 1, says("bob"), TWO, "ada")
+
+    drive(body)
+
+
+def test_two_who_disagree_may_change_what_they_said_and_the_newest_word_of_each_counts(drive: Drive) -> None:
+    async def body(folder: StateFolder) -> None:
+        pair = Approval(approvers=("bob", "eve"), min_approvals=2)
+        await asking(folder, approval=pair)
+        vote = folder.another().vote
+        said = (says("bob"), says("eve", Choice.RETRY), says("BOB", Choice.SKIP), says("bob", Choice.RETRY, "so be it"))
+        for one in said[:2]:
+            assert (await vote("r-1", 1, one, pair, "ada")).missing == 1
+        with pytest.raises(
+            BadInput, match=r"eve said retry to decision 1 of run r-1 already, .*1 more person"
+        ) as caught:
+            await vote("r-1", 1, said[1], pair, "ada")
+        assert "you may say something else" in caught.value.hint
+        assert (await vote("r-1", 1, said[2], pair, "ada")).missing == 1
+        with pytest.raises(BadInput, match="bob said skip .* already"):
+            await vote("r-1", 1, says("bob", Choice.SKIP), pair, "ada")
+        assert await folder.store.settled("r-1", 1) is None
+        tally = await vote("r-1", 1, said[3], pair, "ada")
+        assert (tally.choice, tally.missing, tally.votes) == (Choice.RETRY, 0, said)
+        answer = await folder.store.settled("r-1", 1)
+        assert answer is not None
+        assert (answer.by, answer.reason, answer.approvals) == ("bob", "so be it", ("eve", "bob"))
+        [waiting] = await folder.store.open()
+        assert waiting.votes == said
+        with pytest.raises(BadInput, match=r"was answered at .*: retry, by bob \(with eve\)"):
+            await vote("r-1", 1, says("eve"), pair, "ada")
+
+    drive(body)
+
+
+def test_a_word_that_was_changed_counts_no_more(drive: Drive) -> None:
+    async def body(folder: StateFolder) -> None:
+        await asking(folder, approval=TWO)
+        vote = folder.another().vote
+        await vote("r-1", 1, says("bob"), TWO, "ada")
+        await vote("r-1", 1, says("bob", Choice.RETRY), TWO, "ada")
+        tally = await vote("r-1", 1, says("eve"), TWO, "ada")
+        assert (tally.choice, tally.missing) == (None, 1)
+        assert (await vote("r-1", 1, says("bob"), TWO, "ada")).choice is Choice.ROLLBACK  # and back again
+        answer = await folder.store.settled("r-1", 1)
+        assert answer is not None
+        assert answer.approvals == ("eve", "bob")
 
     drive(body)
 

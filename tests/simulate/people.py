@@ -41,6 +41,10 @@ def replies(script: Script, number: int, cause: Cause, choices: Sequence[Choice]
         yield Reply(after_s=first_s, by=PEOPLE[1], choice=other)
     elif throw < 0.4:  # something that was not offered
         yield Reply(after_s=first_s, by=PEOPLE[2], choice=Choice.CONTINUE if Choice.RETRY in choices else Choice.RETRY)
+    elif throw < 0.8 and script.plan.policy.approval.min_approvals > 1:  # one changes their mind
+        yield Reply(after_s=first_s, by=PEOPLE[0], choice=final)
+        yield Reply(after_s=first_s + 0.5, by=PEOPLE[0], choice=_choice(dice, choices, number))
+        yield Reply(after_s=first_s + 1.0, by=PEOPLE[1], choice=final)
     else:
         yield Reply(after_s=first_s, by=dice.choice(PEOPLE), choice=final)
     for again in range(1, ROUNDS):

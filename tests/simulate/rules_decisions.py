@@ -12,16 +12,17 @@ LATE_S = 60.0
 
 class Decisions(Rule):
     """asked once: while a decision is open, its cause opens no other. one answer: a decision is answered once, with
-    what the store settled, and only one voice settled it. approvals: by as many as it takes, who may. offered: with
-    a choice that was offered. approved: nothing is touched before `approve_before` was answered. budget: nothing new
-    begins once more failed than `max_failures`. fresh look: what was touched is read again before a way back begins.
-    drift: what others moved since is not acted on, unless somebody accepted that."""
+    what the store settled, and only one voice settled it. approvals: by as many as it takes, who may, and whose newest
+    word it was. offered: with a choice that was offered. approved: nothing is touched before `approve_before` was
+    answered. budget: nothing new begins once more failed than `max_failures`. fresh look: what was touched is read
+    again before a way back begins. drift: what others moved since is not acted on, unless somebody accepted that."""
 
     NAMES = ("asked once", "one answer", "approvals", "offered", "approved", "budget", "fresh look", "drift")
 
     def __init__(self, test: Test, courses: dict[str, Course]) -> None:
         super().__init__(test, courses)
-        self.votes: dict[tuple[str, int], list[Json]] = defaultdict(list)
+        self.words: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
+        """What each person said last to what is not settled yet."""
         self.settled: dict[tuple[str, int], Json] = {}
         self.unsaid: tuple[int, list[int], int, str] | None = None
         """The last question, of which the next fact says whether a person is asked."""
@@ -81,11 +82,13 @@ class Decisions(Rule):
         same = settled is not None and settled["settled"] == answer["choice"]
         self.test("one answer", same, entry["n"], f"{answer['choice']} is taken; the store settled on {settled}")
         if answer["source"] == "person":
-            self._approved_by(course, answer, entry)
+            self._approved_by(course, answer, entry, self.words[key])
 
-    def _approved_by(self, course: Course, answer: Json, entry: Json) -> None:
+    def _approved_by(self, course: Course, answer: Json, entry: Json, words: dict[str, str]) -> None:
         approval = course.plan["policy"]["approval"]
         voices = set(answer["approvals"])
+        meant = {who for who, said in words.items() if said == answer["choice"]}
+        self.test("approvals", voices == meant, entry["n"], f"{sorted(voices)}; {words} is what they said last")
         needed = approval["min_approvals"] if answer["choice"] in ACTING else 1
         enough = len(voices) >= needed
         self.test("approvals", enough, entry["n"], f"{answer['choice']} by {sorted(voices)}; it takes {needed}")
@@ -118,6 +121,8 @@ class Decisions(Rule):
             return
         key = (entry["run"], entry["decision"])
         first = self.settled.get(key)
+        if entry["did"] == "vote" and first is None:
+            self.words[key][entry["voter"]] = entry["choice"]
         if entry["settled"] is None:
             return
         same = first is None or (entry["did"] == "settle_by_timeout" and first["settled"] == entry["settled"])

@@ -35,7 +35,7 @@ WAITS = OpenDecision(
         choices=(Choice.ROLLBACK, Choice.ABORT),
         pauses=True,
     ),
-    votes=(Vote(choice=Choice.ROLLBACK, by="bob", reason="the window ends"),),
+    votes=(Vote(choice=Choice.ABORT, by="Bob"), Vote(choice=Choice.ROLLBACK, by="bob", reason="the window ends")),
     approval=Approval(approvers=("ada", "bob"), min_approvals=2, not_requester=True),
 )
 
@@ -52,7 +52,8 @@ def test_what_waits_is_told_with_who_may_answer_and_what_to_type() -> None:
         "20261121-0213-k7q2  decision 2  shop of ada, waits 12 min",
         "sql@db-01 and 1 more failed (timeout)",
         "2 of ada, bob must agree, but not ada",
-        "bob said rollback: the window ends",
+        "Bob said abort; changed since\n",
+        "bob said rollback: the window ends\n",
         "orch decide 20261121-0213-k7q2 rollback --decision 2  put back what this run changed",
         "nothing new begins until it is answered",
     ):
@@ -61,6 +62,7 @@ def test_what_waits_is_told_with_who_may_answer_and_what_to_type() -> None:
     assert "owned" not in text.splitlines()[0]
     [told] = json.loads(waiting_json([WAITS], BEGAN_AT + 720.0))["decisions"]
     assert (told["waits_s"], told["min_approvals"], told["units"]) == (720.0, 2, ["sql@db-01", "sql@db-02"])
+    assert [(vote["choice"], vote["counts"]) for vote in told["votes"]] == [("abort", False), ("rollback", True)]
     assert (told["asked_at"], "consequences" in told) == ("2026-11-21T01:13:05.000Z", False)
     assert "nothing waits" in drawn(waiting([], BEGAN_AT))
 

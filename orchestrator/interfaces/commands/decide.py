@@ -8,6 +8,7 @@ from orchestrator import state_wiring
 from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined
+from orchestrator.domain.questions import newest
 from orchestrator.engine.jobs import answering
 from orchestrator.engine.jobs.asking import still_missing
 from orchestrator.engine.ports import Tally, Vote
@@ -89,11 +90,11 @@ async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tupl
 
 
 def _as_json(found: Found, tally: Tally) -> str:
-    votes = [{"choice": vote.choice, "by": vote.by, "reason": vote.reason} for vote in tally.votes]
+    votes = decisions_view.votes_json(tally.votes)
     told = {"run": found.run, "choice": tally.choice, "missing": tally.missing, "carried": found.alive, "votes": votes}
     return json_module.dumps(told)
 
 
 def _by_all(tally: Tally) -> str:
-    people = [vote.by for vote in tally.votes if vote.choice is tally.choice]
+    people = [vote.by for vote in newest(tally.votes) if vote.choice is tally.choice]
     return f" by {', '.join(people)}" if len(people) > 1 else ""
