@@ -63,6 +63,7 @@ def header(arguments: Sequence[str], made_from: "MadeFrom", *, run: str = "", of
         of=of,
         pid=process.pid,
         pid_started=process.pid_started,
+        pids=process.pids,
     )
 
 

@@ -277,12 +277,13 @@ class Lease:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
     """The process that holds a run: who typed, on which machine, which process (with its start, so that a number that
-    was given out again is not taken for it)."""
+    was given out again is not taken for it). `pids` names what numbers it: containers count processes of their own."""
 
     requester: str
     controller: str
     pid: int
     pid_started: float
+    pids: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Ending what nobody carries any more, whatever was left of it."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,10 @@ from fake_run import fleet
 from orchestrator import state_wiring
 from orchestrator.domain.facts import MadeFrom, RunBegan
 from orchestrator.domain.locks import keys
-from orchestrator.engine.ports import Owner
 from orchestrator.interfaces.commands.ending import cancel, close
 
 PLAN = fleet((("sql", 2),))
-GONE = Owner(requester="ada", controller=state_wiring.header([], MadeFrom()).controller, pid=2**22 - 1, pid_started=1.0)
+GONE = replace(state_wiring.header([], MadeFrom()).owner, requester="ada", pid=2**22 - 1, pid_started=1.0)
 
 
 def left_behind(state: Path) -> None:

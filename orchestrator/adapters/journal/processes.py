@@ -25,12 +25,14 @@ def this_process(requester: str) -> Owner:
         controller=socket.gethostname(),
         pid=os.getpid(),
         pid_started=started(os.getpid()) or UNKNOWN,
+        pids=_numbering(),
     )
 
 
 def exists(owner: Owner) -> bool | None:
-    """Whether *owner*'s process is there; None: it is of another machine, or can't be told."""
-    if owner.controller != socket.gethostname() or owner.pid_started == UNKNOWN:
+    """Whether *owner*'s process is there; None: it is of another machine or container, or can't be told. A container
+    may have the name of its machine, and has numbers of its own."""
+    if owner.controller != socket.gethostname() or owner.pid_started == UNKNOWN or owner.pids != _numbering():
         return None
     found = started(owner.pid)
     return None if found == UNKNOWN else found == owner.pid_started
@@ -48,6 +50,14 @@ def started(pid: int) -> float | None:
     except PermissionError:
         pass  # somebody else's, so it is there
     return _linux(pid) if sys.platform == "linux" else _ps(pid)
+
+
+def _numbering() -> str:
+    """What numbers this process, and all whom it can see. Source: pid_namespaces(7)."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink()) if sys.platform == "linux" else ""
+    except OSError:
+        return ""
 
 
 def _linux(pid: int) -> float | None:

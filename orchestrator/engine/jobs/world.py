@@ -35,7 +35,8 @@ class Books:
 class Header:
     """Who begins or resumes a run, where, with which words (without secrets), from which files, of which run or tag.
 
-    `pid` and `pid_started` are those of `Owner`; without them only the lease tells others whether this process lives.
+    `pid`, `pid_started` and `pids` are those of `Owner`; without them only the lease tells others whether this process
+    lives.
     """
 
     run: str
@@ -46,8 +47,15 @@ class Header:
     of: str = ""
     pid: int = 0
     pid_started: float = 0.0
+    pids: str = ""
 
     @property
     def owner(self) -> Owner:
         """This process, as a holder of locks."""
-        return Owner(requester=self.requester, controller=self.controller, pid=self.pid, pid_started=self.pid_started)
+        return Owner(
+            requester=self.requester,
+            controller=self.controller,
+            pid=self.pid,
+            pid_started=self.pid_started,
+            pids=self.pids,
+        )
