@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ SCHEMA_VERSION = 2
 APPLICATION_ID = 0x6F726368
 TOGETHER = 256
 """How many waiting writes one commit takes at most."""
+READERS = 2
 
 T = TypeVar("T")
 
@@ -82,6 +83,7 @@ class Store:
         self._file: os.stat_result | None = None
         self._watching: sqlite3.Connection | None = None
         self._watch_lock = threading.Lock()
+        self._readers: ThreadPoolExecutor | None = None
 
     async def write(self, work: Callable[[sqlite3.Connection, float], T], unwritten: Unwritten = NOTHING_CHANGED) -> T:
         """Do *work* in a transaction that is on disk when this returns; a write that is cancelled may or may not be.
@@ -103,11 +105,17 @@ class Store:
 
         Raises OrchError when it can't be read.
         """
-        return await asyncio.to_thread(self._read_now, work, otherwise)
+        return await self._apart(lambda: self._read_now(work, otherwise))
 
     async def version(self) -> int:
         """A number that changes when anybody commits. Raises OrchError when the file can't be read."""
-        return await asyncio.to_thread(self._version_now)
+        return await self._apart(self._version_now)
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Do *work* in a thread of our own: those of the loop may all wait for a name server that is silent."""
+        if self._readers is None:
+            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="journal-reads")
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     async def aclose(self) -> None:
         """Wait for what is being written, and close. Safe to call twice; a later write opens the file again."""
@@ -115,7 +123,10 @@ class Store:
         if writer is not None:
             self._waiting.put(None)
             self._waiting = queue.SimpleQueue()
-            await asyncio.to_thread(writer.join)
+            await self._apart(writer.join)
+        readers, self._readers = self._readers, None
+        if readers is not None:
+            readers.shutdown(wait=False, cancel_futures=True)
         with self._watch_lock:
             watching, self._watching = self._watching, None
         if watching is not None:
