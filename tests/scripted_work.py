@@ -120,7 +120,7 @@ class ScriptedWork:
         """Decide as told, or never."""
         asked = next(f for f in self.journal if isinstance(f, DecisionAsked) and f.decision == decision)
         said = self.decide(asked)
-        if said is None:
+        if said is None or (asked.held and said.choice is Choice.HOLD):  # what is held is not held once more
             await asyncio.get_running_loop().create_future()
         assert said is not None
         assert said.choice in asked.choices, f"{said.choice} is no answer to {asked}"

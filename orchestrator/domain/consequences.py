@@ -176,7 +176,7 @@ def _warnings(twin: _Twin) -> Iterable[str]:
 def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
     match choice:
         case Choice.HOLD:
-            return "leaves all as it is and parks the run, which keeps its locks and asks again when it is resumed"
+            return "leaves all as it is and parks the run, which keeps its locks; the same can be answered any time"
         case Choice.ABORT:
             ended = twin.state.verdict()
             later = "orch rollback can put it back later" if twin.state.touched else "nothing was touched"

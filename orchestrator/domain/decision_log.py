@@ -23,7 +23,8 @@ _HEADLINES = {
 class Question:
     """One decision: `asked_at` and `ended_at` are UTC, seconds since 1970; `since_s` is on the timeline's clock.
 
-    `units` are those of its cause and those that joined it; `withdrawn` says why it needs no answer any more.
+    `units` are those of its cause and those that joined it; `withdrawn` says why it needs no answer any more; `held`
+    that it was answered with hold before, and is open again.
     """
 
     number: int
@@ -36,6 +37,7 @@ class Question:
     answer: Answer | None = None
     ended_at: float | None = None
     withdrawn: str = ""
+    held: bool = False
 
     @property
     def open(self) -> bool:
@@ -59,6 +61,7 @@ class Question:
             "units": list(self.units),
             "choices": list(self.choices),
             "pauses": self.pauses,
+            "held": self.held,
             "asked_at": self.asked_at,
             "ended_at": self.ended_at,
             "withdrawn": self.withdrawn or None,
@@ -97,6 +100,7 @@ class DecisionLog:
             asked_at=at,
             since_s=now_s,
             units=list(fact.cause.units),
+            held=fact.held,
         )
         self.all[fact.decision] = question
         return question

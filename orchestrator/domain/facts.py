@@ -82,12 +82,14 @@ class Strayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionAsked:
-    """A decision is open from here on. `pauses`: nothing new begins until it is answered."""
+    """A decision is open from here on. `pauses`: nothing new begins until it is answered. `held`: the same was asked
+    before and answered with hold; it waits for a person, whatever the policy says of timeouts."""
 
     decision: int
     cause: Cause
     choices: tuple[Choice, ...]
     pauses: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,7 +103,7 @@ class Failures:
         alike: list[str] = []
         wanted: tuple[Judgement, Cause] | None = None
         for unit in units:
-            judged = self._judged(unit, counts, vanished)
+            judged = self._judged(unit, counts, vanished, questions)
             if wanted is None:
                 wanted = judged
             if judged == wanted:
@@ -112,7 +112,9 @@ class Failures:
         assert wanted is not None
         return self._facts(wanted[0], wanted[1], tuple(alike), questions)
 
-    def _judged(self, unit: str, used: Mapping[int, int], vanished: str) -> tuple[Judgement, Cause]:
+    def _judged(
+        self, unit: str, used: Mapping[int, int], vanished: str, questions: Questions
+    ) -> tuple[Judgement, Cause]:
         failure = self.known[unit]
         cause = of_failure(failure, self._units[unit].service)
         if vanished and failure.kind is ProblemKind.UNREACHABLE:
@@ -120,6 +122,8 @@ class Failures:
         judgement = judge(self._policy, used, failure, self._units[unit])
         if failure.again or judgement.do is Do.ASK or (judgement.do is Do.ROLLBACK and not self.way_back):
             return Judgement(Do.ASK, ""), cause
+        if judgement.do is Do.HOLD and (held := questions.alike(cause)) is not None and questions.open[held].held:
+            return Judgement(Do.ASK, ""), cause  # once held for a reason, a person is asked
         return judgement, cause
 
     def _facts(self, judgement: Judgement, cause: Cause, units: tuple[str, ...], questions: Questions) -> list[Fact]:

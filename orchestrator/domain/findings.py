@@ -101,11 +101,6 @@ class Findings:
             if unit in self.changed:
                 self.told[unit] = self.changed[unit].found
 
-    def untell(self, units: Iterable[str]) -> None:
-        """What was said of *units* is to be said again if it is still so."""
-        for unit in units:
-            self.told.pop(unit, None)
-
     def touches(self) -> dict[str, Touch]:
         """What the run touched, with what the last round found, in plan order. Cost: O(touched log touched)."""
         units = sorted(self.touched, key=self.order.__getitem__)

@@ -114,6 +114,11 @@ class Folded:
         number = self.stage + 1 if self.back is None else max(self.stage + 1, len(self.plan.stages))
         return number if number < len(self.stages) else None
 
+    def next_questions(self) -> list[Fact]:
+        """What is asked, withdrawn or decided by the policy next: what was held, then a failure that nobody has judged.
+        On the way back no failure is asked about."""
+        return self.questions.again() or ([] if self.rolling_back else self.failures.next_facts(self.questions))
+
     # What happened
 
     def apply(self, fact: Fact) -> None:
@@ -252,11 +257,7 @@ class Folded:
         for step in own:
             self.findings.lost(step)
         self.lost = [*own, *self.findings.lose()]
-        for asked in self.questions.held.values():
-            self.failures.ask_again(asked.units)
-            if asked.cause.kind is CauseKind.CHANGED:
-                self.findings.untell(asked.units)
-        self.questions.held.clear()
+        self.questions.on_hold.clear()
         self.looked_back = self.looked_back and self.back is not None
         if fact.accept_drift:
             self.findings.tell_of(list(self.findings.changed))
@@ -312,6 +313,7 @@ class Folded:
             case Choice.ROLLBACK:
                 self.going_back = True
                 self.cancelled = False
+                self.questions.held.clear()
             case Choice.CONTINUE:
                 self._continue(asked.cause.kind)
             case Choice.RETRY if asked.cause.kind is CauseKind.CHANGED:
@@ -344,6 +346,7 @@ class Folded:
         self.ending = True
         self.called_off = called_off
         self.cancelled = False
+        self.questions.held.clear()
         self.findings.todo = {}
 
     def _continue(self, kind: CauseKind) -> None:

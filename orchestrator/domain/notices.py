@@ -38,6 +38,7 @@ def decision_event(
 ) -> dict[str, Any]:
     """The event of a decision that waits; with `waited_s`, a reminder of it. *preview* says what its answers mean."""
     cause = asked.cause
+    timeout_s = None if asked.held else approval.timeout_s
     choices = [str(choice) for choice in asked.choices]
     return {
         **_begun(of),
@@ -53,8 +54,8 @@ def decision_event(
         "approvers": list(approval.approvers),
         "min_approvals": approval.min_approvals,
         "waited": spoken(waited_s) if waited_s else "",
-        "left": spoken(max(0.0, approval.timeout_s - waited_s)) if approval.timeout_s is not None else "",
-        "on_timeout": str(approval.on_timeout) if approval.timeout_s is not None else "",
+        "left": spoken(max(0.0, timeout_s - waited_s)) if timeout_s is not None else "",
+        "on_timeout": str(approval.on_timeout) if timeout_s is not None else "",
         "command": f"orch decide {of.run} {choices[0] if choices else 'CHOICE'}",
     }
 

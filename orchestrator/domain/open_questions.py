@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice
-from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionGrew, DecisionWithdrawn
+from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionGrew, DecisionWithdrawn, Fact
 
 LATE_S = 60.0
 """An answer that took longer than this meets a fresh look at the units before it counts."""
@@ -25,12 +25,13 @@ class OpenQuestion:
 
 @dataclass(slots=True)
 class Asked:
-    """A question as it grows; `cause` has no units, they are in `units`."""
+    """A question as it grows; `cause` has no units, they are in `units`. `held`: it was answered with hold before."""
 
     cause: Cause
     units: dict[str, None]
     choices: tuple[Choice, ...]
     pauses: bool
+    held: bool = False
 
 
 class Questions:
@@ -40,13 +41,16 @@ class Questions:
         self.last = 0
         self.open: dict[int, Asked] = {}
         self.held: dict[int, Asked] = {}
+        """Answered with hold, and not asked again yet."""
+        self.on_hold: dict[int, None] = {}
+        """Open ones that were asked again after a hold: the run parks, and none of them is answered or resumed yet."""
         self.late: dict[int, tuple[Asked, Answer]] = {}
         """Answered, and not in force before a look has shown that things are as the question said."""
 
     @property
     def pausing(self) -> bool:
         """Whether nothing new may begin. Cost: O(open)."""
-        return bool(self.held or self.late) or any(asked.pauses for asked in self.open.values())
+        return bool(self.held or self.on_hold or self.late) or any(asked.pauses for asked in self.open.values())
 
     def kinds(self) -> list[CauseKind]:
         """What is open, held or answered late."""
@@ -76,9 +80,28 @@ class Questions:
         """Raises ValueError if the number is not the next one."""
         if fact.decision != self.last + 1:
             raise ValueError(f"decision {fact.decision} was asked after decision {self.last}")
+        if fact.held and not self.held:
+            raise ValueError(f"decision {fact.decision} asks again, and nothing was answered with hold")
         self.last = fact.decision
         units = dict.fromkeys(fact.cause.units)
-        self.open[fact.decision] = Asked(replace(fact.cause, units=()), units, fact.choices, fact.pauses)
+        self.open[fact.decision] = Asked(replace(fact.cause, units=()), units, fact.choices, fact.pauses, fact.held)
+        if fact.held:
+            self.held.pop(min(self.held), None)
+            self.on_hold[fact.decision] = None
+
+    def again(self) -> list[Fact]:
+        """What asks the first that was answered with hold again, so that it can be answered while the run is parked.
+        What is asked for the same reason is asked together with it."""
+        if not self.held:
+            return []
+        asked = self.held[min(self.held)]
+        twin = self.alike(asked.cause)
+        why = "it is asked together with what was held"
+        withdrawn = [] if twin is None else [DecisionWithdrawn(decision=twin, why=why)]
+        cause = replace(asked.cause, units=tuple(asked.units))
+        number = self.last + 1
+        asks = DecisionAsked(decision=number, cause=cause, choices=asked.choices, pauses=asked.pauses, held=True)
+        return [*withdrawn, asks]
 
     def grew(self, fact: DecisionGrew) -> None:
         """A failure that makes most hosts vanish makes its decision one about that. Raises ValueError if it is not
@@ -94,6 +117,7 @@ class Questions:
         asked = self._open(fact.decision)
         if fact.answer.choice not in asked.choices:
             raise ValueError(f"decision {fact.decision} can't be answered with {fact.answer.choice}")
+        self.on_hold.pop(fact.decision, None)
         return self.open.pop(fact.decision)
 
     def withdrawn(self, fact: DecisionWithdrawn) -> Asked:
@@ -102,6 +126,7 @@ class Questions:
             return self.late.pop(fact.decision)[0]
         asked = self._open(fact.decision)
         del self.open[fact.decision]
+        self.on_hold.pop(fact.decision, None)
         return asked
 
     def _open(self, number: int) -> Asked:
@@ -112,5 +137,5 @@ class Questions:
     def without(self, units: Iterable[str]) -> None:
         """What became of *units* is decided: they are no longer part of any question."""
         for unit in units:
-            for asked in self.open.values():
+            for asked in (*self.open.values(), *self.held.values()):
                 asked.units.pop(unit, None)

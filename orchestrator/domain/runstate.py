@@ -5,7 +5,7 @@ is asked, when a stage is over, and what the verdict is are decided here. The sa
 same decisions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -128,12 +128,9 @@ class RunState:
     def _question(self, facts: list[Fact]) -> None:
         """Ask what is to be asked now, and withdraw what needs no answer any more."""
         folded = self._folded
-        while not (self._leaving or folded.closing or folded.rolling_back):
-            judged = folded.failures.next_facts(folded.questions)
-            for fact in judged:
+        while not (self._leaving or folded.closing) and (questions := folded.next_questions()):
+            for fact in questions:
                 self._follow(facts, fact)
-            if not judged:
-                break
         if self._leaving:
             self._withdraw(facts)
         elif not folded.closing:
@@ -321,8 +318,13 @@ class RunState:
 
     @property
     def held(self) -> bool:
-        """Whether somebody answered to hold: the run goes on when it is resumed."""
-        return bool(self._folded.questions.held)
+        """Whether an answer was to hold: the run goes on when it is resumed, or when what it asks again is answered."""
+        return bool(self.on_hold)
+
+    @property
+    def on_hold(self) -> Collection[int]:
+        """The open decisions that were asked again after a hold, and were not taken up by another process since."""
+        return self._folded.questions.on_hold.keys()
 
     @property
     def finished(self) -> bool:

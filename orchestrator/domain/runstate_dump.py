@@ -199,30 +199,40 @@ def _questions(questions: Questions) -> dict[str, Any]:
         "last": questions.last,
         "open": [[number, *_asked(asked)] for number, asked in questions.open.items()],
         "held": [[number, *_asked(asked)] for number, asked in questions.held.items()],
+        "on_hold": list(questions.on_hold),
         "late": [[number, asdict(answer), *_asked(asked)] for number, (asked, answer) in questions.late.items()],
     }
 
 
 def _asked(asked: Asked) -> list[Any]:
     cause = asked.cause
-    return [cause.kind, cause.said, cause.problem, cause.service, list(asked.units), list(asked.choices), asked.pauses]
+    units, may = list(asked.units), list(asked.choices)
+    return [cause.kind, cause.said, cause.problem, cause.service, units, may, asked.pauses, asked.held]
 
 
 def _restore_questions(questions: Questions, dumped: Mapping[str, Any]) -> None:
     questions.last = dumped["last"]
     questions.open = {number: _asked_again(*fields) for number, *fields in dumped["open"]}
     questions.held = {number: _asked_again(*fields) for number, *fields in dumped["held"]}
+    questions.on_hold = dict.fromkeys(dumped["on_hold"])
     for number, answer, *fields in dumped["late"]:
         questions.late[number] = (_asked_again(*fields), _answer(answer))
 
 
 def _asked_again(
-    kind: str, said: str, problem: str | None, service: str, units: list[str], choices: list[str], pauses: bool
+    kind: str,
+    said: str,
+    problem: str | None,
+    service: str,
+    units: list[str],
+    choices: list[str],
+    pauses: bool,
+    held: bool,
 ) -> Asked:
     cause = Cause(
         kind=CauseKind(kind), said=said, problem=None if problem is None else ProblemKind(problem), service=service
     )
-    return Asked(cause, dict.fromkeys(units), tuple(map(Choice, choices)), pauses)
+    return Asked(cause, dict.fromkeys(units), tuple(map(Choice, choices)), pauses, held)
 
 
 def _answer(dumped: Mapping[str, Any]) -> Answer:

@@ -226,6 +226,8 @@ class Timeline:
         """What follows from an answer for the units of its question."""
         if choice in (Choice.ROLLBACK, Choice.HOLD, Choice.ABORT):
             self._decided = choice
+        elif self._decided is Choice.HOLD:
+            self._decided = None
         if question.cause.kind is CauseKind.CANCELLED and choice is Choice.CONTINUE:
             self._cancelled = False
         if self.current is None:

@@ -57,7 +57,7 @@ def _agree(count: int) -> str:
 
 def in_time(question: Question, approval: Approval) -> str:
     """What becomes of it when nobody answers; empty if it waits for ever."""
-    if approval.timeout_s is None:
+    if approval.timeout_s is None or question.held:
         return ""
     return f"{approval.on_timeout} at {clock(question.asked_at + approval.timeout_s)} if nobody answers"
 

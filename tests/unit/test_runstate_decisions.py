@@ -217,13 +217,55 @@ def test_a_retry_of_those_that_vanished_is_asked_anew_if_they_stay_away() -> Non
     assert state.verdict().verdict == "done"
 
 
-def test_hold_parks_and_on_resume_it_is_asked_again_of_a_person() -> None:
+def test_hold_parks_and_the_same_is_open_again_at_once_for_a_person() -> None:
     fleet = _plan(rules=(Rule(do=Do.HOLD, services=("sql",)),))
-    work = ScriptedWork({"0/sql@1/start/1": FAILED})
+    work = ScriptedWork({"0/sql@1/start/1": FAILED}, decide=lambda asked: None)
     state = _run(fleet, work)
-    assert (state.held, state.finished, dict(state.open)) == (True, False, {})
+    assert (state.held, state.finished, list(state.open)) == (True, False, [2])
+    asked = [fact for fact in work.journal if isinstance(fact, DecisionAsked)]
+    assert [(one.decision, one.held, one.cause) for one in asked] == [
+        (1, False, asked[0].cause),
+        (2, True, asked[0].cause),
+    ]
     assert "0/web@4/start/1" not in work.ids
     assert not state.under_way
+
+
+def test_what_is_held_can_be_answered_before_the_process_leaves_and_the_run_goes_on() -> None:
+    answers = {1: Decision(Choice.HOLD), 2: Decision(Choice.RETRY, after_s=3.0)}
+    script = {"0/sql@1/start/1": FAILED, "0/mq@2/start/1": Answer(took_s=9.0)}
+    work = ScriptedWork(script, decide=lambda asked: answers[asked.decision])
+    state = _run(_plan(), work)
+    assert (state.held, state.verdict().verdict) == (False, "done")
+
+
+def test_more_of_what_was_held_by_policy_joins_it_and_is_asked_of_a_person() -> None:
+    one = stage([node("app@1"), node("app@2"), node("sql@3")])
+    script = {"0/app@1/start/1": FAILED, "0/app@2/start/1": Answer(Outcome.FAILED, 5.0)}
+    work = ScriptedWork(script, decide=lambda asked: None)
+    state = _run(_plan(one, on_failure=Do.HOLD), work)
+    assert [question.cause.units for question in state.open.values()] == [("app@1", "app@2")]
+    assert len(_of(DecisionAnswered, work)) == 1
+
+
+def test_a_hold_of_what_is_asked_already_takes_the_open_question_in() -> None:
+    one = stage([node("app@1"), node("app@2")])
+    script = {"0/app@1/start/1": FAILED, "0/app@2/start/1": Answer(Outcome.FAILED, 5.0)}
+    work = ScriptedWork(script, decide=lambda asked: None)
+    state = _run(_plan(one, rules=(Rule(do=Do.HOLD, hosts=("2",)),)), work)
+    assert state.held
+    assert [(number, set(q.cause.units)) for number, q in state.open.items()] == [(3, {"app@1", "app@2"})]
+    assert RunState.load(state.plan, state.dump()).dump() == state.dump()
+
+
+def test_of_a_hold_and_a_rollback_at_one_moment_the_run_goes_back() -> None:
+    one = stage([node("app@1"), node("sql@2")])
+    fleet = plan(one, back=stage([node("app@1"), node("sql@2")], goal=State.STOPPED))
+    said = {"app": Choice.HOLD, "sql": Choice.ROLLBACK}
+    script = {"0/app@1/start/1": FAILED, "0/sql@2/start/1": FAILED}
+    work = ScriptedWork(script, decide=lambda asked: Decision(said[asked.cause.service]))
+    state = _run(fleet, work)
+    assert (state.held, state.finished, state.verdict().verdict) == (False, True, "rolled back")
 
 
 @in_virtual_time

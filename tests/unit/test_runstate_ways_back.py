@@ -189,14 +189,15 @@ def _retry(asked: DecisionAsked) -> Decision:
     return Decision(Choice.RETRY if Choice.RETRY in asked.choices else Choice.ABORT)
 
 
-def test_a_held_decision_is_asked_again_under_a_new_number_and_not_decided_by_the_policy() -> None:
+def test_a_held_decision_is_still_open_after_a_resume_and_not_decided_by_the_policy() -> None:
     fleet = replace(SHOP, policy=Policy(on_failure=Do.HOLD))
-    work = ScriptedWork(FELL)
+    work = ScriptedWork(FELL, decide=lambda asked: None)
     assert _on(fleet, work).held
     rest = ScriptedWork(decide=_retry)
     state = _on(fleet, rest, (*work.journal, RESUMED))
     asked = [fact for fact in rest.journal if isinstance(fact, DecisionAsked)]
     assert [(one.decision, one.cause.units) for one in asked] == [(1, ("app@3",)), (2, ("app@3",))]
+    assert rest.decided == [(2, Choice.RETRY)]
     assert state.verdict().verdict == "done"
 
 

@@ -47,7 +47,7 @@ async def cancel(run: str, books: Books, *, by: str) -> Holding | None:
 
 async def _expire(one: OpenDecision, books: Books) -> None:
     """Nobody's clock ran while the run was parked."""
-    timeout_s = one.approval.timeout_s
+    timeout_s = None if one.asked.held else one.approval.timeout_s
     if one.settled is None and timeout_s is not None and books.clock() - one.asked_at >= timeout_s:
         choice = on_timeout(one.approval, one.asked.choices)
         await books.decisions.settle_by_timeout(one.run, one.asked.decision, choice)

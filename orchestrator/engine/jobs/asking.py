@@ -131,8 +131,8 @@ class Asking:
             await self._decisions.changed(self._state.run)
 
     async def _from_the_terminal(self, decision: int) -> Answer | None:
-        if self._people.ask is None:
-            return None
+        if self._people.ask is None or decision in self._state.on_hold:
+            return None  # who said hold is not asked the same again before somebody resumes the run
         said = ""
         async with self._terminal:
             while True:
@@ -171,9 +171,11 @@ class Asking:
         return by_clock_s if by_clock_s > by_loop_s + SLEPT_S else by_loop_s
 
     def _left_s(self, decision: int) -> float:
-        """How long the decision may still wait; endless without a timeout."""
+        """How long the decision may still wait; endless without a timeout, and for what was held once."""
         timeout_s = self._approval.timeout_s
-        return math.inf if timeout_s is None else timeout_s - self.waited_s(decision)
+        if timeout_s is None or self._asked[decision].held:
+            return math.inf
+        return timeout_s - self.waited_s(decision)
 
 
 def on_timeout(approval: Approval, choices: Collection[Choice]) -> Choice:

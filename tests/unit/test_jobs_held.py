@@ -1,0 +1,48 @@
+"""What was answered with hold is open again at once: it waits, parked or not, for a person alone."""
+
+import asyncio
+
+import pytest
+from bookkeeping import ALL_DOWN, Shop
+from virtual_time import in_virtual_time
+
+from orchestrator.domain.decisions import Choice
+from orchestrator.domain.facts import DecisionAsked
+from orchestrator.domain.policy import Approval, Do, OnTimeout, Policy, Rule
+
+
+@pytest.mark.parametrize("patient", [False, True])
+@in_virtual_time
+async def test_what_was_held_at_night_is_answered_in_the_morning(patient: bool) -> None:
+    shop = Shop()
+    shop.refuses()
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=patient))
+    await asyncio.sleep(100.0)
+    await shop.says(Choice.HOLD)
+    if not patient:
+        assert (await going).waiting == (1,)
+        going = asyncio.create_task(shop.resume())
+    ending = await going
+    assert (ending.exit_code, ending.waiting) == (6, (2,))
+    assert [(one.decision, one.held) for one in await shop.asked()] == [(1, False), (2, True)]
+    await asyncio.sleep(20_000.0)
+    await shop.says(Choice.ROLLBACK)
+    assert ((await shop.resume()).exit_code, shop.states) == (3, {})
+
+
+@pytest.mark.parametrize("wish", [OnTimeout.HOLD, OnTimeout.ABORT])
+@in_virtual_time
+async def test_a_held_question_has_no_timeout(wish: OnTimeout) -> None:
+    approval = Approval(timeout_s=900.0, on_timeout=wish)
+    rules = (Rule(do=Do.HOLD),) if wish is OnTimeout.ABORT else ()
+    shop = Shop(policy=Policy(rules=rules, approval=approval))
+    shop.refuses()
+    ending = await shop.run(await shop.plan(), patient=True)
+    assert (ending.exit_code, ending.waiting) == (6, (2,))
+    for _ in range(3):
+        await asyncio.sleep(5000.0)
+        assert (await shop.resume()).waiting == (2,)
+    shop.willing()
+    await shop.says(Choice.RETRY)
+    assert ((await shop.resume()).exit_code, shop.states) == (0, ALL_DOWN)
+    assert len([one for one in await shop.facts() if isinstance(one.fact, DecisionAsked)]) == 2
