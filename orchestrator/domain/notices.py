@@ -56,7 +56,8 @@ def decision_event(
         "waited": spoken(waited_s) if waited_s else "",
         "left": spoken(max(0.0, timeout_s - waited_s)) if timeout_s is not None else "",
         "on_timeout": str(approval.on_timeout) if timeout_s is not None else "",
-        "command": f"orch decide {of.run} {choices[0] if choices else 'CHOICE'}",
+        # The number: who reads this late must not answer what was asked since.
+        "command": f"orch decide {of.run} {choices[0] if choices else 'CHOICE'} --decision {asked.decision}",
     }
 
 

@@ -99,7 +99,7 @@ def test_a_notice_arrives_in_its_own_words_or_in_orchs(kind: str) -> None:
             first, second = arrived()
             assert first == ("SHOP", "orders@app-02 orders@app-03 <secret env:TOKEN>")
             assert "waits for a decision" in second[0]
-            assert "orch decide 20260101-021300-abcd rollback\nRun " in second[1]
+            assert "orch decide 20260101-021300-abcd rollback --decision 1\nRun " in second[1]
 
     asyncio.run(told())
 

@@ -239,7 +239,7 @@ def test_orchs_own_words_can_be_read_at_night() -> None:
         "Without an answer it becomes hold in 18 min 00 s.",
         "May answer: ann, bob; 1 must agree.",
         "Answers: rollback, retry, skip, exclude, hold, abort",
-        "On jump-01: orch decide 20260101-021300-abcd rollback",
+        "On jump-01: orch decide 20260101-021300-abcd rollback --decision 1",
         "Run 20260101-021300-abcd, begun by ann.",
     ]
     assert title_of(ended) == "orch: stop shop ended: failed"
