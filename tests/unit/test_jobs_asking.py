@@ -229,6 +229,21 @@ async def test_a_timeout_that_nobody_saw_counts_before_whoever_comes_after_it() 
     assert settled.choice is Choice.ABORT
 
 
+@in_virtual_time
+async def test_a_number_that_was_never_asked_answers_nothing() -> None:
+    scene = await Scene(Approval()).open(1)
+    for number in (0, 2):
+        with pytest.raises(BadInput, match=f"no decision {number}; it waits for 1"):
+            await scene.elsewhere(0.0, Choice.ABORT, "ben", number)
+
+
+@in_virtual_time
+async def test_who_comes_after_the_time_of_all_decisions_is_not_told_that_they_wait() -> None:
+    scene = await Scene(Approval(timeout_s=900.0, on_timeout=OnTimeout.ABORT)).open(1, 2)
+    with pytest.raises(BadInput, match="nobody answered in time"):
+        await scene.elsewhere(1000.0, Choice.ROLLBACK, "ben", None)
+
+
 class BadDisk(MemoryJournal):
     """A store that can't be read any more."""
 

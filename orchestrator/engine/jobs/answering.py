@@ -20,16 +20,16 @@ async def decide(run: str, decision: int | None, vote: Vote, books: Books) -> Ta
             names who answered before, with what, when and why, or why this person may not answer.
         OrchError: the store can't be read or written.
     """
-    waiting = [one for one in await books.decisions.open() if one.run == run]
-    for one in waiting:
+    for one in await _waiting(run, books):
         await _expire(one, books)
+    waiting = await _waiting(run, books)
     chosen = next((one for one in waiting if one.asked.decision == decision), None)
     if decision is None:
         chosen = _only(run, waiting)
     if chosen is not None:
         return await books.decisions.vote(run, chosen.asked.decision, vote, chosen.approval, chosen.requester)
     began, last = await _asked_last(run, books)
-    number = decision or last
+    number = last if decision is None else decision
     if number is None:
         raise BadInput(f"run {run} asks nothing", hint=f"`orch show {run}` tells where it stands")
     return await books.decisions.vote(run, number, vote, began.plan.policy.approval, began.requester)
@@ -43,6 +43,10 @@ async def cancel(run: str, books: Books, *, by: str) -> Holding | None:
     """
     await books.decisions.order(run, Order.CANCEL, by)
     return next((held for held in await books.locks.holdings() if held.run == run), None)
+
+
+async def _waiting(run: str, books: Books) -> Sequence[OpenDecision]:
+    return [one for one in await books.decisions.open() if one.run == run]
 
 
 async def _expire(one: OpenDecision, books: Books) -> None:
