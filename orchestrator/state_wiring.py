@@ -74,8 +74,9 @@ def refuse_file(path: Path, *, overwrite: bool) -> None:
     plan_file.refuse(path, overwrite=overwrite)
 
 
-def save_plan(path: Path, plan: "Plan", header: "Header", *, overwrite: bool) -> None:
-    """Freeze *plan* into a file, with who did it, now, and the words of *header*. Raises BadInput."""
+def save_plan(path: Path, plan: "Plan", header: "Header", *, overwrite: bool, allow: Sequence[str] = ()) -> None:
+    """Freeze *plan* into a file, with who did it, now, the words of *header*, and the names that *allow* lifts a
+    refusal of. Raises BadInput."""
     from orchestrator.adapters import plan_file
     from orchestrator.domain.saved_plan import SavedPlan, write
 
@@ -86,6 +87,7 @@ def save_plan(path: Path, plan: "Plan", header: "Header", *, overwrite: bool) ->
         command=header.command,
         saved_by=header.requester,
         saved_at=time.time(),
+        allow=tuple(allow),
     )
     plan_file.write(path, write(saved), overwrite=overwrite)
 

@@ -1,6 +1,6 @@
 """What changed between the day on which a plan was frozen and now, as far as it matters to the plan.
 
-Room: domain. Reads nothing: `watched` says what to look at, and `drift` judges what a survey found. A new process is no
+Room: domain. Reads nothing: `questions` says what to ask, and `drift` judges what a survey found. A new process is no
 drift, nor is a unit that is already where the plan brings it.
 """
 
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.planning.census import NO_SUCH_SERVICE, problem_in_words
-from orchestrator.domain.service import Reading, ServiceStatus, StartType, State
+from orchestrator.domain.planning.observed import questions_about
+from orchestrator.domain.service import Asked, Reading, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
+from orchestrator.domain.vital_services import CLUSTER_SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,16 @@ class Drift:
 def watched(plan: Plan) -> tuple[Unit, ...]:
     """The units that a survey has to read before `drift` can judge: those that the plan acts on or probes."""
     return tuple(node.unit for node, _ in _counted_on(plan))
+
+
+def questions(plan: Plan) -> dict[str, tuple[Asked, ...]]:
+    """What to ask which host before *plan* is applied: host -> questions. Where it acts, as planning does, the cluster
+    service too: what a cluster owns is told of nodes alone."""
+    asked = questions_about(watched(plan))
+    for host in {node.unit.host for node, _ in _counted_on(plan) if node.role is Role.ACT and node.unit.host}:
+        if CLUSTER_SERVICE.lower() not in {one.name.lower() for one in asked[host]}:
+            asked[host] = (*asked[host], Asked(CLUSTER_SERVICE))
+    return asked
 
 
 def drift(plan: Plan, survey: Survey) -> tuple[Drift, ...]:

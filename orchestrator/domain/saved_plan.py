@@ -22,7 +22,7 @@ _SUM = "sha256"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedPlan:
     """What a file holds. `saved_at` is UTC, seconds since 1970; `command` the words that made it, without secrets, `of`
-    the run or tag whose snapshot it goes back to."""
+    the run or tag whose snapshot it goes back to. `allow` are the names that `--allow` was given then."""
 
     plan: Plan
     made_from: MadeFrom
@@ -30,6 +30,7 @@ class SavedPlan:
     command: str
     saved_by: str
     saved_at: float
+    allow: tuple[str, ...] = ()
 
 
 def write(saved: SavedPlan) -> str:

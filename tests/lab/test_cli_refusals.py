@@ -90,6 +90,27 @@ def test_what_a_cluster_owns_is_moved_if_it_is_allowed_by_name(house: Site) -> N
     assert house.orch("start", "--yes", "--service", "orders", "--allow", "orders@app-01").code == 0
 
 
+def test_a_saved_plan_is_refused_what_planning_would_refuse_on_the_day_it_is_applied(
+    house: Site, tmp_path: Path
+) -> None:
+    bare, allowed = tmp_path / "bare.orchplan", tmp_path / "allowed.orchplan"
+    chosen = ("--service", "orders", "--service", "names", "--allow", "DNS")
+    house.put("ClusSvc@app-01", "Stopped")
+    assert house.orch("stop", "--save", str(bare), *chosen).code == 0
+    house.put("ClusSvc@app-01", "Running")
+    assert house.orch("stop", "--save", str(allowed), *chosen, "--allow", "Orders").code == 0
+    house.read = len(house.lab.log())
+    for way in ("--yes", "--dry-run"):
+        ended = house.orch("apply", str(bare), way)
+        assert (ended.code, house.untouched()) == (2, True), ended.said
+        assert "orders@app-01: Orders on app-01 belongs to the failover cluster" in ended.said
+        assert "names@dc-01" not in ended.err, "what was allowed when it was saved is allowed now"
+        assert "a saved plan takes no such options: plan and save it anew" in ended.said
+    ended = house.orch("apply", str(allowed), "--yes")
+    assert ended.code == 0, ended.said
+    assert sorted(house.controls()) == ["stop DNS@dc-01", "stop Orders@app-01"]
+
+
 def test_a_slip_of_the_pen_allows_nothing(house: Site) -> None:
     ended = house.orch("stop", "--yes", "--service", "names", "--allow", "DNS", "--allow", "D*")
     assert (ended.code, house.untouched()) == (2, True), ended.said

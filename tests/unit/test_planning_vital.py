@@ -10,11 +10,13 @@ from drafts import draft, entry, survey
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.draft import Draft
+from orchestrator.domain.drift import questions
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.planning.refusals import PlanRefused
+from orchestrator.domain.planning.vital import refuse_vital
 from orchestrator.domain.service import Asked, ServiceStatus, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.vital_services import ALWAYS, EVERYBODY, OF_WIRE
@@ -152,6 +154,30 @@ def test_what_a_cluster_owns_is_neither_stopped_nor_started_behind_its_back() ->
         assert "Orders Api on h belongs to the failover cluster, as 'Orders of the shop'" in said
         assert "--allow 'Orders Api', or --allow it@h" in said
         planned(of, action, seen, "orders API")
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.START, Action.RESTART])
+def test_a_plan_of_another_day_is_held_against_what_its_hosts_are_now(action: Action) -> None:
+    """Frozen when nothing stood against it, for it was reached by another wire, from another machine, on no node."""
+    of = draft(*(entry(name, "h", asked=[Asked(name)]) for name in ("DNS", "Sensor", "Orders", "Batch")))
+    state = State.STOPPED if action is Action.START else State.RUNNING
+    below = (ServiceStatus(name="Sensor", state=state, required_by=("sshd",)),)
+    seen = survey(of, state, but={"Sensor@h": below})
+    plan = planned(of, action, reached_by(Transport.PSRP, seen), "DNS")
+    assert Asked("ClusSvc") in questions(plan)["h"]
+    refuse_vital(plan, reached_by(Transport.PSRP, seen), allow=["dns"], controller=frozenset())
+    now = reached_by(Transport.SSH, seen, {"orders": "Orders of the shop", "batch": "Nightly"})
+    with pytest.raises(PlanRefused) as caught:
+        refuse_vital(plan, now, allow=["Batch@H"], controller=frozenset())
+    said = str(caught.value)
+    moved = action is not Action.START
+    assert ("DNS@h: DNS on h is a DNS server" in said) is moved
+    assert ("Sensor@h: Sensor carries our own connection to h (sshd needs it" in said) is moved
+    assert "Orders@h: Orders on h belongs to the failover cluster" in said
+    assert "Batch" not in said
+    assert "save it anew" in caught.value.hint
+    with pytest.raises(PlanRefused, match="Batch@h: h is the very machine"):
+        refuse_vital(plan, now, allow=["DNS", "Orders", "Batch"], controller=frozenset({"h"}))
 
 
 def test_all_reasons_stand_in_one_refusal() -> None:

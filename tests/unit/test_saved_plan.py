@@ -17,7 +17,7 @@ HEADER = state_wiring.header(["stop", "--save", "x"], MadeFrom(playbook="/srv/cr
 
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "stop.orchplan"
-    state_wiring.save_plan(path, PLAN, HEADER, overwrite=False)
+    state_wiring.save_plan(path, PLAN, HEADER, overwrite=False, allow=["DNS"])
     return path
 
 
@@ -25,7 +25,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
     path = saved(tmp_path)
     back = state_wiring.load_plan(path)
     assert (back.plan, back.made_from, back.command) == (PLAN, HEADER.made_from, "orch stop --save x")
-    assert back.saved_by == HEADER.requester
+    assert (back.saved_by, back.allow) == (HEADER.requester, ("DNS",))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 

@@ -24,11 +24,11 @@ class Reason:
 class PlanRefused(BadInput):
     """The live state does not allow what was asked. Nothing was touched."""
 
-    def __init__(self, action: Action, reasons: Sequence[Reason]) -> None:
+    def __init__(self, action: Action, reasons: Sequence[Reason], *, hint: str = "") -> None:
         self.action = action
         self.reasons = tuple(dict.fromkeys(reasons))
         reasons_told = "\n".join(f"  {reason}" for reason in self.reasons)
-        super().__init__(f"cannot {action} as asked; nothing was touched\n{reasons_told}")
+        super().__init__(f"cannot {action} as asked; nothing was touched\n{reasons_told}", hint=hint)
 
 
 def disabled(unit: Unit) -> Reason:

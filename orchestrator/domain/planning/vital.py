@@ -6,11 +6,11 @@ from collections.abc import Set as AbstractSet
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import BadInput
-from orchestrator.domain.plan import Action, Unit
+from orchestrator.domain.plan import Action, Plan, Role, Unit
 from orchestrator.domain.planning import refusals
-from orchestrator.domain.planning.refusals import Reason
-from orchestrator.domain.service import ServiceStatus
-from orchestrator.domain.survey import HostSurvey
+from orchestrator.domain.planning.refusals import PlanRefused, Reason
+from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import carriers, needed_by_everybody
 
 
@@ -34,6 +34,27 @@ def vital_reasons(
     role = host.clustered.get(unit.scm_name.lower())
     if role is not None:
         yield refusals.clustered(unit, role, action)
+
+
+def refuse_vital(plan: Plan, survey: Survey, *, allow: Iterable[str], controller: AbstractSet[str]) -> None:
+    """Look anew at what *plan*, frozen on another day, acts on, with what *survey* says of its hosts now and with the
+    names that were allowed then. Cost: O(nodes).
+
+    Raises:
+        PlanRefused: it would move what planning would refuse to move; carries every reason.
+    """
+    allowed = {name.casefold() for name in allow}
+    reasons: list[Reason] = []
+    for stage in plan.stages:
+        action = Action.STOP if stage.goal is State.STOPPED else Action.START
+        if plan.action is Action.RESTART:
+            action = Action.RESTART
+        for node in stage.nodes:
+            host = survey.hosts.get(node.unit.host or "")
+            if node.role is Role.ACT and host is not None:
+                reasons += vital_reasons(node.unit, action, host, allowed=allowed, controller=controller)
+    if reasons:
+        raise PlanRefused(plan.action, reasons, hint="a saved plan takes no such options: plan and save it anew")
 
 
 def carrying(seen: ServiceStatus, transport: Transport | None) -> str:

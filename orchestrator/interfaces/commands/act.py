@@ -161,7 +161,7 @@ def on_unreachable(typed: str | None, written: OnUnreachable) -> OnUnreachable:
 def _save(plan: Plan, live: Survey, header: Header, path: Path, options: Options) -> int:
     """Show what is frozen, and freeze it."""
     preview_view.show(preview(plan), live.reached, json=options.json)
-    state_wiring.save_plan(path, plan, header, overwrite=options.overwrite)
+    state_wiring.save_plan(path, plan, header, overwrite=options.overwrite, allow=options.allow or ())
     say(f"saved to {path}; nothing was touched\ntry: orch apply {shlex.quote(str(path))}")
     return 0
 

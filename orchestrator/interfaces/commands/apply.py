@@ -7,10 +7,11 @@ from pathlib import Path
 import typer
 
 from orchestrator import state_wiring, wiring
-from orchestrator.domain.drift import Drift, drift, watched
+from orchestrator.domain.drift import Drift, drift, questions
 from orchestrator.domain.errors import Declined, Drifted
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.planning.observed import as_seen, questions_about
+from orchestrator.domain.planning.observed import as_seen
+from orchestrator.domain.planning.vital import refuse_vital
 from orchestrator.domain.preview import preview
 from orchestrator.domain.saved_plan import SavedPlan
 from orchestrator.domain.survey import Survey
@@ -27,20 +28,21 @@ from orchestrator.interfaces.theme import moment, plural
 
 
 def apply(*, file: Path, dry_run: bool, going: GoOn) -> None:
-    """Refuse drift that matters, or run the plan; ends the process with its exit code."""
+    """Refuse drift that matters and what planning would refuse now, or run the plan; ends the process with its exit
+    code."""
     state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
         if not dry_run:
             going.check("apply")
         saved = state_wiring.load_plan(file)
-        asked = questions_about(watched(saved.plan))
+        asked = questions(saved.plan)
         ways = load_again(saved.made_from, asked)
         say(f"{file}: {saved.command}, saved at {moment(saved.saved_at)} by {saved.saved_by}")
         raise typer.Exit(asyncio.run(_apply(state, saved, ways, going, dry_run=dry_run)))
 
 
 async def _apply(state: Path, saved: SavedPlan, ways: wiring.Ways, going: GoOn, *, dry_run: bool) -> int:
-    asker, asked = Asker(), questions_about(watched(saved.plan))
+    asker, asked = Asker(), questions(saved.plan)
     async with wiring.world(ways, asked, ask=asker.ask) as world:
         with surveying.shown(len(asked), asker, quiet=going.json) as answered:
             live = await survey(asked, world.hosts, answered=answered)
@@ -52,6 +54,7 @@ async def _apply(state: Path, saved: SavedPlan, ways: wiring.Ways, going: GoOn, 
                 "nothing was touched",
                 hint="plan anew, or --accept-drift runs it all the same",
             )
+        refuse_vital(plan, live, allow=saved.allow, controller=world.controller)
         if dry_run:
             preview_view.show(preview(plan), live, json=going.json)
             _warn(found)
