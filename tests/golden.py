@@ -154,6 +154,7 @@ async def saved() -> SavedPlan:
         command="orch restart --plan playbooks/shop.yaml --save restart.orchplan",
         saved_by="ada@ops",
         saved_at=BEGAN_AT,
+        allow=("DNS",),
     )
 
 
