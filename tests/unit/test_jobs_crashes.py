@@ -23,7 +23,7 @@ from orchestrator.domain.facts import (
 from orchestrator.domain.policy import Notice, Policy
 from orchestrator.engine.jobs.resuming import close
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import LEASE_S, Lease, Owner
+from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
 
 
 @in_virtual_time
@@ -263,3 +263,32 @@ async def test_a_run_that_cannot_be_gone_on_with_can_be_closed(unreadable: bool)
     assert ending.ended is not None
     assert (ending.ended.verdict, ending.ended.counts) == ("closed", {})
     assert not await shop.store.holdings()
+
+
+class Buggy(MemoryJournal):
+    """A store that dies of a bug of its own when it is asked to renew a lease, or for orders."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._where = where
+
+    async def renew(self, lease: Lease) -> None:
+        if self._where == "renew":
+            raise KeyError("a bug")
+        await super().renew(lease)
+
+    async def orders(self, run: str) -> Sequence[tuple[Order, str]]:
+        if self._where == "orders":
+            raise KeyError("a bug")
+        return await super().orders(run)
+
+
+@pytest.mark.parametrize("where", ["renew", "orders"])
+@in_virtual_time
+async def test_a_run_does_not_wait_on_without_its_heart_or_its_ears(where: str) -> None:
+    shop = Shop(store=Buggy(where))
+    shop.refuses()
+    async with asyncio.timeout(LEASE_S):
+        with pytest.raises(KeyError, match="a bug"):
+            await shop.run(await shop.plan(), patient=True)
+    assert not isinstance(await shop.last(), RunEnded)

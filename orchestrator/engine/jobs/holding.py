@@ -57,7 +57,7 @@ class Held:
 
     def beating(self) -> AbstractAsyncContextManager[None]:
         """Renew the lease for as long as the block lasts."""
-        return beside(self._beat())
+        return beside(self._beat(), fail=self.fail)
 
     def fail(self, error: OrchError) -> None:
         """The lease or the record is lost: the first *error* counts."""

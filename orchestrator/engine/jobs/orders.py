@@ -59,7 +59,7 @@ class Inbox:
         feeds = [self._from_signals(signals), self._from_the_store()]
         if closes_at is not None and not self._window_closed:
             feeds.append(self._from_the_window(closes_at))
-        return beside(*feeds)
+        return beside(*feeds, fail=self.fail)
 
     async def _from_signals(self, signals: Callable[[], Coroutine[Any, Any, Order]]) -> None:
         while True:
