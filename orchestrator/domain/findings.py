@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from orchestrator.domain.facts import Strayed
 from orchestrator.domain.plan import Plan, Stage, Unit
-from orchestrator.domain.results import Acted, Phase, Result, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch, as_before
 
 _UNREAD = "unknown"
+_BRINGS_TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Findings:
         self.home: dict[str, int] = {}
         """The stage of each unit's last step, or its first one."""
         self.touched: dict[str, Acted] = {}
+        self.coming: dict[str, str] = {}
+        """Where a start or stop that was sent and did not end well may yet bring its unit."""
         self.stepped: dict[str, None] = {}
         """Units whose state a step of this run has read, or should have."""
         self.live: dict[str, str] = {}
@@ -104,7 +108,11 @@ class Findings:
     def touches(self) -> dict[str, Touch]:
         """What the run touched, with what the last round found, in plan order. Cost: O(touched log touched)."""
         units = sorted(self.touched, key=self.order.__getitem__)
-        return {unit: Touch(self.left[unit], self.live.get(unit, "")) for unit in units}
+        return {unit: self.touch(unit, self.live.get(unit, "")) for unit in units}
+
+    def touch(self, unit: str, live: str) -> Touch:
+        """*unit*, found in the state *live*."""
+        return Touch(self.left[unit], live, self.coming.get(unit, ""))
 
     def next_step(self, stage: int, unit: str, phase: Phase) -> Step:
         """The next look at *unit*, or its next last reading."""
@@ -125,7 +133,7 @@ class Findings:
             raise ValueError(f"step {result.step.id} was answered but is not under way")
         del self.looking[unit]
         self.live[unit] = result.after
-        if Touch(self.left[unit], result.after).changed:
+        if self.touch(unit, result.after).changed:
             self.changed[unit] = Strayed(unit, self.left[unit], result.after)
             if accepted:
                 self.told[unit] = result.after
@@ -145,6 +153,11 @@ class Findings:
         """A step of the unit's own has ended."""
         unit = result.step.unit
         self._touch(unit, result.acted)
+        if result.step.phase in _BRINGS_TO:
+            if result.outcome is Outcome.OK:
+                self.coming.pop(unit, None)
+            elif result.acted is not Acted.NO:
+                self.coming[unit] = _BRINGS_TO[result.step.phase]
         if result.step.phase is not Phase.GATE:
             self.left[unit] = result.after
             self.stepped[unit] = None
@@ -152,8 +165,9 @@ class Findings:
 
     def lost(self, step: Step) -> None:
         """A step of the unit's own was lost with its process."""
-        if step.phase in (Phase.START, Phase.STOP):
+        if step.phase in _BRINGS_TO:
             self._touch(step.unit, Acted.MAYBE)
+            self.coming[step.unit] = _BRINGS_TO[step.phase]
             self.left[step.unit] = ""
             self.forget(step.unit)
 
@@ -200,6 +214,8 @@ class Findings:
             why = final.said
         elif left == _UNREAD:
             why = "the last step could not read the state"
+        elif self.touch(unit, found).own_doing:
+            why = "what this run asked of it took effect later"
         self.strays_due[unit] = Strayed(unit, left, found, why)
 
     def tell(self, fact: Strayed) -> None:

@@ -29,7 +29,7 @@ from orchestrator.domain.open_questions import OpenQuestion
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.service import State
-from orchestrator.domain.way_back import way_back
+from orchestrator.domain.way_back import Touch, way_back
 
 CANCEL = "cancel"
 UNREAD = "unknown"
@@ -348,6 +348,10 @@ class RunState:
         could not read it, or was lost."""
         return self._folded.findings.left
 
+    def touch(self, unit: str, live: str) -> Touch:
+        """What the run did to *unit*, which is in the state *live* now ("" if that is not known)."""
+        return self._folded.findings.touch(unit, live)
+
     @property
     def changed(self) -> Mapping[str, Strayed]:
         """The units that a look found elsewhere than the run left them."""
@@ -364,11 +368,7 @@ class RunState:
         return self._folded.lost
 
     def standing(self, unit: str) -> Standing:
-        """Where *unit* stands in the stage now.
-
-        Raises:
-            KeyError: the stage has no such unit.
-        """
+        """Where *unit* stands in the stage now. Raises KeyError if the stage has no such unit."""
         now = self._folded.now
         place = now.places[unit]
         outcome = now.outcome(place)

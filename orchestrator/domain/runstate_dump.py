@@ -139,6 +139,7 @@ def _findings(found: Findings) -> dict[str, Any]:
         "left": dict(found.left),
         "home": dict(found.home),
         "touched": dict(found.touched),
+        "coming": dict(found.coming),
         "stepped": list(found.stepped),
         "live": dict(found.live),
         "todo": list(found.todo),
@@ -157,6 +158,7 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
     found.left = dict(dumped["left"])
     found.home = dict(dumped["home"])
     found.touched = {unit: Acted(acted) for unit, acted in dumped["touched"].items()}
+    found.coming = dict(dumped["coming"])
     found.stepped = dict.fromkeys(dumped["stepped"])
     found.live = dict(dumped["live"])
     found.todo = dict.fromkeys(dumped["todo"])

@@ -8,6 +8,7 @@ it goes to Running, and is named.
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from orchestrator.domain import estimate
 from orchestrator.domain.facts import Strayed
@@ -17,23 +18,38 @@ from orchestrator.domain.service import ServiceStatus, State
 _UNREAD = "unknown"
 _DOWN = (State.STOPPED, State.STOP_PENDING)
 _HELD = (State.PAUSED, State.PAUSE_PENDING)
+_TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
+    {
+        State.STOPPED: _DOWN,
+        State.RUNNING: (State.RUNNING, State.START_PENDING, State.CONTINUE_PENDING),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
     """A unit that the run acted on or may have acted on: the state that the run left it in, and the one that it is in
-    now; "" where that is not known."""
+    now; "" where that is not known. `coming`: where a control that was sent to it, and did not end well, may yet bring
+    it; "" if there is none."""
 
     left: str
     live: str
+    coming: str = ""
 
     @property
     def changed(self) -> bool:
         """Whether somebody or something else moved the unit since.
 
-        What the run left on its way somewhere (StopPending) has come to its end since: that is no change by others.
+        What the run left on its way somewhere (StopPending) has come to its end since, and a control that was sent may
+        take effect after its step has ended: that is no change by others.
         """
-        return bool(self.left and self.live) and self.live != self.left and not State(self.left).pending
+        moved = bool(self.left and self.live) and self.live != self.left and not State(self.left).pending
+        return moved and not self.own_doing
+
+    @property
+    def own_doing(self) -> bool:
+        """Whether the unit is where, or on its way to where, a control of the run's own may have brought it late."""
+        return self.live in _TOWARDS.get(self.coming, ())
 
 
 @dataclass(frozen=True, slots=True)

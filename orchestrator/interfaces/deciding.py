@@ -24,7 +24,7 @@ from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Result
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.survey import Survey
-from orchestrator.domain.way_back import Touch, rollback_plan
+from orchestrator.domain.way_back import rollback_plan
 from orchestrator.engine.jobs.asking import Query
 from orchestrator.engine.ports import Vote
 from orchestrator.interfaces import preview_view
@@ -71,7 +71,8 @@ class Decider:
                 self._ends[result.step.unit] = result
             case DecisionAsked() as fact:
                 one = self._log.asked(fact, stamped.at, stamped.elapsed_s)
-                self._aside(f"decision {fact.decision} waits too: {clean(one.headline)}")
+                if fact.waits:
+                    self._aside(f"decision {fact.decision} waits too: {clean(one.headline)}")
             case DecisionGrew(decision=number, units=units) as fact:
                 self._log.grew(fact)
                 if number == self._asking:
@@ -188,6 +189,6 @@ class Decider:
     def _preview(self, query: Query) -> None:
         """The way back as it would be gone now, unit by unit."""
         state = query.state
-        touched = {unit: Touch(state.left[unit], state.left[unit]) for unit in state.touched}
+        touched = {unit: state.touch(unit, state.left[unit]) for unit in state.touched}
         plan = rollback_plan(state.plan, touched, accept_drift=False, name=state.plan.name)
         preview_view.show(preview(plan), Survey({}), json=False, to_person=True)

@@ -7,7 +7,9 @@ from collections import defaultdict
 from typing import Any
 
 Json = dict[str, Any]
-ACTS = ("start", "stop")
+ACTS = {"start": "Running", "stop": "Stopped"}
+"""Phases that send a control, and where it brings a unit."""
+TOWARDS = {"Running": ("Running", "StartPending", "ContinuePending"), "Stopped": ("Stopped", "StopPending")}
 PASSING = ("unreachable", "quota", "protocol")
 """Problems that the way back tries again, until its time is over."""
 
@@ -123,6 +125,8 @@ class Course:
         self.touched: dict[str, str] = {}
         """Unit -> where this run left it, for those that it changed or may have changed."""
         self.left: dict[str, str] = {}
+        self.coming: dict[str, str] = {}
+        """Unit -> where a control that was sent, and did not end well, may yet bring it."""
         self.units = {node["unit"]["id"]: node["unit"] for stage in self.stages for node in stage.nodes}
         self.failed: dict[str, None] = {}
         """Units that count against `max_failures`."""
@@ -187,13 +191,20 @@ class Course:
         if self.under_way.get(step["unit"]) is known:
             del self.under_way[step["unit"]]
         if step["phase"] in ACTS:
-            if result["acted"] != "no":
-                self.touched[step["unit"]] = result["after"]
-            self.left[step["unit"]] = result["after"]
+            self._acted(step, result)
         if self.of_life(step):
             if step["stage"] >= self.forward:
                 self.spent_s[step["unit"]] += max(result["took_s"], step["delay_s"])
             self._live(step, result)
+
+    def _acted(self, step: Json, result: Json) -> None:
+        unit = step["unit"]
+        if result["acted"] != "no":
+            self.touched[unit] = result["after"]
+            self.coming[unit] = ACTS[step["phase"]]
+        self.left[unit] = result["after"]
+        if result["outcome"] == "ok":
+            self.coming.pop(unit, None)
 
     def _live(self, step: Json, result: Json) -> None:
         stage, place = self.node(step)
@@ -304,6 +315,7 @@ class Course:
             if step["phase"] in ACTS:
                 self.touched[step["unit"]] = ""
                 self.left[step["unit"]] = ""
+                self.coming[step["unit"]] = ACTS[step["phase"]]
             if self.of_life(step):
                 stage, place = self.node(step)
                 stage.lives[place].standing = "waiting"

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from course import ACTS, Course, Json
+from course import ACTS, TOWARDS, Course, Json
 from rule import Rule, Test
 
 ONE_FOR_THE_RUN = ("unreachable", "auth")
@@ -50,7 +50,8 @@ class Decisions(Rule):
         acting = [node["unit"]["id"] for stage in fact["stages"] for node in stage["nodes"] if node["role"] == "act"]
         for unit in acting:
             left, found = course.left.get(unit, ""), _found_last(course, unit)
-            moved = left and found and found != left and not left.endswith("Pending")
+            late = found in TOWARDS.get(course.coming.get(unit, ""), ())
+            moved = left and found and found != left and not left.endswith("Pending") and not late
             self.test("drift", not moved, entry["n"], f"{unit} was left {left}, is {found}, and would be acted on")
 
     def _asked(self, course: Course, fact: Json, entry: Json) -> None:

@@ -234,6 +234,29 @@ def test_a_lost_step_that_nobody_wants_any_more_leaves_its_unit_unknown() -> Non
     ]
 
 
+def test_a_start_that_takes_effect_after_its_step_gave_up_is_this_run_s_doing() -> None:
+    hung = FELL | {"0/app@3/look/1": Answer(after="Running")}
+    work = ScriptedWork(hung, decide=_rollback)
+    work.script = hung | {"0/app@3/read/1": Answer(after="Stopped")}
+    state = _on(SHOP, work)
+    [back] = [fact for fact in work.journal if isinstance(fact, RollbackBegan)]
+    assert back.changed_since == ()
+    assert _acted(work)[3:] == ["1/app@3/stop/1", "1/sql@1/stop/1", "1/mq@2/stop/1"]
+    assert state.verdict().exit_code == 3
+
+
+def test_what_came_late_is_no_change_by_others_on_resume_and_is_told_as_it_is_at_the_end() -> None:
+    work = ScriptedWork(FELL, decide=lambda asked: None, patient=False)
+    _on(SHOP, work)
+    rest = ScriptedWork(decide=lambda asked: Decision(Choice.SKIP), states={"app@3": "Running"})
+    state = _on(SHOP, rest, (*work.journal, RESUMED))
+    assert [fact.cause.kind for fact in rest.journal if isinstance(fact, DecisionAsked)] == [CauseKind.FAILURE]
+    assert [(one.unit, one.found, one.why) for one in state.strayed] == [
+        ("app@3", "Running", "what this run asked of it took effect later")
+    ]
+    assert RunState.load(state.plan, state.dump()).dump() == state.dump()
+
+
 def test_a_look_that_nobody_asked_for_is_refused() -> None:
     state = _begun(SHOP)
     with pytest.raises(ValueError, match="does not follow"):

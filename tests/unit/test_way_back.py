@@ -115,6 +115,10 @@ def test_only_what_was_touched_is_put_back_and_the_order_goes_through_what_was_n
         (Touch("StopPending", "StopPending"), True, False),
         (Touch("Running", "Stopped"), False, True),
         (Touch("Stopped", "Paused"), False, True),
+        (Touch("Running", "Stopped", coming="Stopped"), True, False),
+        (Touch("Running", "StopPending", coming="Stopped"), True, False),
+        (Touch("Running", "Running", coming="Stopped"), False, False),
+        (Touch("Running", "Paused", coming="Stopped"), False, True),
     ],
     ids=str,
 )

@@ -9,7 +9,7 @@ from orchestrator.domain.plan import Plan, Unit
 from orchestrator.domain.planning.observed import questions_about
 from orchestrator.domain.runstate import RunState, fold
 from orchestrator.domain.survey import HostSurvey, Survey
-from orchestrator.domain.way_back import Touch, rollback_plan, way_back
+from orchestrator.domain.way_back import rollback_plan, way_back
 from orchestrator.engine.jobs.resuming import began_of
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import World
@@ -54,7 +54,7 @@ async def plan_rollback(
     units = touched_units(state)
     live = await survey(questions_about(units), world.hosts, answered=answered)
     seen = _states(live)
-    touched = {unit.id: Touch(state.left[unit.id], seen.get(_key(unit), "")) for unit in units}
+    touched = {unit.id: state.touch(unit.id, seen.get(_key(unit), "")) for unit in units}
     plan = rollback_plan(began.plan, touched, accept_drift=accept_drift, name=began.plan.name)
     found = way_back(began.plan, touched, accept_drift=accept_drift)
     return Rollback(plan=plan, live=live, changed_since=found.changed_since)
