@@ -87,7 +87,14 @@ class Night:
         )
         return self.tell(StepEnded(result))
 
-    def ask(self, number: int, *units: str, pauses: bool = False, kind: CauseKind = CauseKind.FAILURE) -> "Night":
+    def ask(
+        self,
+        number: int,
+        *units: str,
+        pauses: bool = False,
+        kind: CauseKind = CauseKind.FAILURE,
+        waits: bool = True,
+    ) -> "Night":
         problem = ProblemKind.TIMEOUT if kind is CauseKind.FAILURE else None
         cause = Cause(
             kind=kind,
@@ -96,7 +103,7 @@ class Night:
             service="web",
             units=units,
         )
-        return self.tell(DecisionAsked(decision=number, cause=cause, choices=CHOICES, pauses=pauses))
+        return self.tell(DecisionAsked(decision=number, cause=cause, choices=CHOICES, pauses=pauses, waits=waits))
 
     def answer(
         self, number: int, choice: Choice, *, by: str = "bob@ops", reason: str = "", source: Source = Source.PERSON

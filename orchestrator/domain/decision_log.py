@@ -24,7 +24,7 @@ class Question:
     """One decision: `asked_at` and `ended_at` are UTC, seconds since 1970; `since_s` is on the timeline's clock.
 
     `units` are those of its cause and those that joined it; `withdrawn` says why it needs no answer any more; `held`
-    that it was answered with hold before, and is open again.
+    that it was answered with hold before, and is open again; `waits` that it is not answered by the policy at once.
     """
 
     number: int
@@ -38,11 +38,12 @@ class Question:
     ended_at: float | None = None
     withdrawn: str = ""
     held: bool = False
+    waits: bool = True
 
     @property
     def open(self) -> bool:
         """Whether it waits for an answer."""
-        return self.answer is None and not self.withdrawn
+        return self.waits and self.answer is None and not self.withdrawn
 
     @property
     def headline(self) -> str:
@@ -101,6 +102,7 @@ class DecisionLog:
             since_s=now_s,
             units=list(fact.cause.units),
             held=fact.held,
+            waits=fact.waits,
         )
         self.all[fact.decision] = question
         return question

@@ -83,13 +83,15 @@ class Strayed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionAsked:
     """A decision is open from here on. `pauses`: nothing new begins until it is answered. `held`: the same was asked
-    before and answered with hold; it waits for a person, whatever the policy says of timeouts."""
+    before and answered with hold; it waits for a person, whatever the policy says of timeouts. Where `waits` is not
+    so, the policy has an answer, and the next fact, written together with this one, is that."""
 
     decision: int
     cause: Cause
     choices: tuple[Choice, ...]
     pauses: bool = False
     held: bool = False
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

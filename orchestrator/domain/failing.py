@@ -134,8 +134,9 @@ class Failures:
         number = questions.last + 1
         whole = replace(cause, said=cause.said or self.known[units[0]].said, units=units)
         may = choices(cause.kind, way_back=self.way_back)
-        asked = DecisionAsked(decision=number, cause=whole, choices=may, pauses=pauses)
-        if judgement.do is Do.ASK:
+        waits = judgement.do is Do.ASK
+        asked = DecisionAsked(decision=number, cause=whole, choices=may, pauses=pauses, waits=waits)
+        if waits:
             return [asked]
         answer = Answer(choice=ACTS[judgement.do], source=Source.POLICY, by=judgement.by)
         return [asked, DecisionAnswered(decision=number, answer=answer)]

@@ -71,8 +71,7 @@ class Decider:
                 self._ends[result.step.unit] = result
             case DecisionAsked() as fact:
                 one = self._log.asked(fact, stamped.at, stamped.elapsed_s)
-                if fact.waits:
-                    self._aside(f"decision {fact.decision} waits too: {clean(one.headline)}")
+                self._aside(f"decision {fact.decision} waits too: {clean(one.headline)}" if one.open else "")
             case DecisionGrew(decision=number, units=units) as fact:
                 self._log.grew(fact)
                 if number == self._asking:
@@ -85,8 +84,8 @@ class Decider:
                 self._tell(fact.decision, mine=False)
 
     def _aside(self, text: str) -> None:
-        """Something to know while a question stands there."""
-        if self._asking:
+        """Something to know while a question stands there; "" if there is nothing."""
+        if self._asking and text:
             say(f"\n{text}")
             self._asker.again()
 
@@ -189,6 +188,6 @@ class Decider:
     def _preview(self, query: Query) -> None:
         """The way back as it would be gone now, unit by unit."""
         state = query.state
-        touched = {unit: state.touch(unit, state.left[unit]) for unit in state.touched}
+        touched = {unit: state.touch(unit, state.whereabouts(unit)) for unit in state.touched}
         plan = rollback_plan(state.plan, touched, accept_drift=False, name=state.plan.name)
         preview_view.show(preview(plan), Survey({}), json=False, to_person=True)

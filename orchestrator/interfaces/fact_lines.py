@@ -117,6 +117,9 @@ def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
     told = fact.cause.kind is CauseKind.FAILURE  # by the line of its last step
     why = f": {text}" if not told and (text := said(question)) else ""
     goes_on = "nothing new begins until it is answered" if fact.pauses else "what does not need them goes on"
+    if not fact.waits:
+        yield f"decision {fact.decision}: {clean(question.headline)}{why}"  # the next line says what was decided
+        return
     yield f"DECISION {fact.decision} WAITS: {clean(question.headline)}{why}"
     late = f"; {words}" if (words := in_time(question, approval)) else ""
     yield (

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decision_log import DecisionLog
-from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAsked, DecisionGrew, DecisionWithdrawn, StepEnded
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.results import Outcome
@@ -180,6 +180,11 @@ async def test_what_happens_while_it_is_asked_is_said_beside_it(capsys: pytest.C
     assert "1 unit more for the same reason: web@web-01" in said
     assert "decision 2 waits too: more units failed than max_failures allows" in said
     assert table.typing.repeated == 2
+    table.night.ask(3, "web@web-01", waits=False)
+    table.hears()
+    table.night.answer(3, Choice.RETRY, by="rule 1", source=Source.POLICY)
+    table.hears()
+    assert capsys.readouterr().err == "", "nobody has to think of what the policy answers"
     asked.cancel()
 
 

@@ -160,6 +160,8 @@ def test_rules_decide_as_often_as_they_say_and_then_the_next_is_asked() -> None:
         (Choice.SKIP, Source.POLICY, "rule 2"),
     ]
     assert answers[3].source is Source.PERSON
+    asked = [fact for fact in _of(DecisionAsked, work) if isinstance(fact, DecisionAsked)]
+    assert [one.waits for one in asked] == [said.source is Source.PERSON for said in answers]
     assert state.standing("mq@2") == "failed"
     delays = [s.delay_s for f in _of(StepIntended, work) if isinstance(f, StepIntended) and (s := f.step).attempt == 2]
     assert len(set(delays)) == 2, "retries of a policy back off, each by its own jitter"

@@ -18,7 +18,7 @@ from fake_run import BEGAN_AT, NASTY, SMALL, facts, fleet, play
 from nights import HEAD, Night, failing, going_back, incomplete, parked, rolled_back
 from rich.console import Console, RenderableType
 
-from orchestrator.domain.decisions import CauseKind
+from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.errors import BadInput, Mark, Mistake, Mistakes, OrchError
 from orchestrator.domain.fact_codec import decode, encode
 from orchestrator.domain.facts import Fact, OrderTaken, Stamped, Strayed
@@ -352,6 +352,20 @@ def test_lines_tell_each_of_a_decision_once() -> None:
         "run ends: rollback incomplete, exit code 4",
     ):
         assert said.count(words) == 1, words
+
+
+def test_nobody_is_told_to_answer_what_the_policy_answers_at_once() -> None:
+    night = Night(fleet(SMALL)).begin().intend("web@web-01").later(90)
+    night.ended("web@web-01", outcome=Outcome.FAILED, after="StopPending")
+    asked = len(night.ask(1, "web@web-01", waits=False, pauses=True).facts)
+    night.answer(1, Choice.RETRY, by="rule 2", source=Source.POLICY)
+    assert told(night.facts)[-2:] == [
+        "decision 1: web@web-01 failed (timeout)",
+        "decision 1: retry by the policy (rule 2)",
+    ]
+    between = folded(night.facts[:asked])  # a picture may be drawn there
+    assert "WAITS" not in drawn(frame(between, between.last_s, Canvas(120, 30, UNICODE_MARKS)), 120)
+    assert not between.halted
 
 
 def test_a_report_of_a_way_back_says_what_is_where_and_what_to_type() -> None:
