@@ -71,8 +71,15 @@ def differences_table(tag: str, count: int, found: Sequence[Difference]) -> Rend
     return Group(*aligned(rows), Text(last, style="bold"))
 
 
+RESTARTED = {None: "", True: "; its host has restarted since", False: "; its host has not restarted"}
+
+
 def _cells(one: Difference, style: str) -> list[Text]:
-    return [safe(one.unit), safe(str(one.what), style), safe(f"was {one.was}, is {one.now}")]
+    return [
+        safe(one.unit),
+        safe(str(one.what), style),
+        safe(f"was {one.was}, is {one.now}{RESTARTED[one.restarted]}"),
+    ]
 
 
 def differences_json(tag: str, found: Sequence[Difference]) -> str:

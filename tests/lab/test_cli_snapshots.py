@@ -49,7 +49,13 @@ def test_a_snapshot_is_taken_compared_and_restored(pair: Site) -> None:
     assert (seen.code, pair.untouched()) == (0, True), seen.said
     restored = pair.orch("snapshot", "restore", "before-patch", "--yes")
     assert restored.code == 0, restored.said
+    assert "this STOPS 1 running unit" in restored.said
     assert judge(pair, NEEDS, before) == {SQL: "Running", ONE: "Running", TWO: "Stopped"}
+    again = json.loads(pair.orch("snapshot", "diff", "before-patch", "--json").out)["differences"]
+    assert {(one["unit"], one["what"], one["restarted"]) for one in again} == {
+        ("sql@db-01", "process", False),
+        ("orders@app-01", "process", False),
+    }
     [listed] = json.loads(pair.orch("snapshot", "list", "--json").out)["snapshots"]
     assert (listed["tag"], len(listed["units"])) == ("before-patch", 3)
 

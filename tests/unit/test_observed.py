@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from drafts import DENIED, NO_SUCH, draft, entry, status, survey
 
 from orchestrator.domain.plan import Action
@@ -59,6 +60,20 @@ def test_states_and_start_types_differ_and_a_new_process_is_told() -> None:
     assert differences([one], Survey({"db-01": live("sql")})) == ()
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "restarted"),
+    [(1000.0, 90_000.0, True), (1000.0, 1002.0, False), (1000.0, 940.0, False), (None, 9.0, None), (9.0, None, None)],
+)
+def test_of_a_new_process_it_is_told_whether_its_host_has_restarted(
+    then: float | None, now: float | None, restarted: bool | None
+) -> None:
+    units, _ = observed(SHOP, survey(SHOP))
+    was = replace(units[0], seen=units[0].seen and replace(units[0].seen, pid=7), booted_at=then)
+    host = HostSurvey(host="db-01", booted_at=now, readings=(Reading(Asked("sql"), (replace(status("sql"), pid=8),)),))
+    [found] = differences([was], Survey({"db-01": host}))
+    assert (found.what, found.restarted) == (What.PROCESS, restarted)
+
+
 def test_what_can_not_be_read_is_told_with_the_reason() -> None:
     units, _ = observed(SHOP, survey(SHOP, but={"orders@app-01": NO_SUCH, "orders@app-02": NO_SUCH}))
     for said, words in (
@@ -79,5 +94,7 @@ def test_a_plan_of_another_day_goes_back_to_what_is_there_when_it_begins() -> No
     assert [
         unit.seen and unit.seen.state for stage in again.stages for unit in (node.unit for node in stage.nodes)
     ] == [State.STOPPED]
+    booted = as_seen(plan, Survey({"db-01": replace(live("SQL"), booted_at=77.0)}))
+    assert {node.unit.booted_at for stage in booted.stages for node in stage.nodes} == {77.0}, "as its PID is"
     assert as_seen(plan, Survey()) == plan
     assert as_seen(plan, Survey({"db-01": HostSurvey(host="db-01", problem=DENIED)})) == plan

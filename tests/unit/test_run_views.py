@@ -115,9 +115,14 @@ def test_snapshots_are_listed_and_compared() -> None:
     assert (told["units"][0]["unit"], told["units"][0]["state"]) == ("web@web-01", "Running")
     moved = [
         Difference(unit="web@web-01", what=What.STATE, was="Running", now="Stopped"),
-        Difference(unit="web@web-02", what=What.PROCESS, was="PID 4", now="PID 8"),
+        Difference(unit="web@web-02", what=What.PROCESS, was="PID 4", now="PID 8", restarted=True),
+        Difference(unit="web@web-03", what=What.PROCESS, was="PID 4", now="PID 8", restarted=False),
+        Difference(unit="web@web-04", what=What.PROCESS, was="PID 4", now="PID 8"),
     ]
     text = drawn(differences_table("before", 35, moved))
     assert "web@web-01  state    was Running, is Stopped" in text
-    assert "1 unit of 35 not as in before; 1 started again since, which is no difference" in text
+    assert "web@web-02  process  was PID 4, is PID 8; its host has restarted since\n" in text
+    assert "web@web-03  process  was PID 4, is PID 8; its host has not restarted\n" in text
+    assert "web@web-04  process  was PID 4, is PID 8\n" in "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    assert "1 unit of 35 not as in before; 3 started again since, which is no difference" in text
     assert "all 35 units are as in before" in drawn(differences_table("before", 35, []))

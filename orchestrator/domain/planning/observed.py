@@ -15,6 +15,10 @@ from orchestrator.domain.planning.graph import entry_graph
 from orchestrator.domain.service import Asked, Reading, ServiceStatus
 from orchestrator.domain.survey import Survey
 
+SAME_START_S = 300.0
+"""Two times of a host's start that differ by no more are of the same one: they are told by its clock, which is put
+right now and then, and which no counter keeps up with over months."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -55,12 +59,14 @@ class What(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One unit: what it was then and what it is now, in words."""
+    """One unit: what it was then and what it is now, in words. Of a PROCESS, `restarted` says whether its host has
+    restarted in between (None: it does not tell)."""
 
     unit: str
     what: What
     was: str
     now: str
+    restarted: bool | None = None
 
 
 def differences(then: Sequence[Unit], survey: Survey) -> tuple[Difference, ...]:
@@ -73,7 +79,8 @@ def differences(then: Sequence[Unit], survey: Survey) -> tuple[Difference, ...]:
         if unit.seen is not None and unit.host is not None:
             said = survey.hosts.get(unit.host)
             reading = readings.get((unit.host, unit.seen.name.lower()))
-            found += _differences(unit.id, unit.seen, _now(reading, said.problem if said else None))
+            restarted = _restarted(unit.booted_at, said.booted_at if said else None)
+            found += _differences(unit.id, unit.seen, _now(reading, said.problem if said else None), restarted)
     return tuple(found)
 
 
@@ -88,14 +95,15 @@ def as_seen(plan: Plan, survey: Survey) -> Plan:
     }
 
     def again(stage: Stage) -> Stage:
-        return replace(stage, nodes=tuple(replace(node, unit=_as_seen(node.unit, now)) for node in stage.nodes))
+        return replace(stage, nodes=tuple(replace(node, unit=_as_seen(node.unit, now, survey)) for node in stage.nodes))
 
     return replace(plan, stages=tuple(map(again, plan.stages)), back=tuple(map(again, plan.back)))
 
 
-def _as_seen(unit: Unit, now: Mapping[tuple[str, str], ServiceStatus]) -> Unit:
-    status = now.get((unit.host or "", (unit.scm_name or "").lower()))
-    return unit if status is None else replace(unit, seen=status)
+def _as_seen(unit: Unit, now: Mapping[tuple[str, str], ServiceStatus], survey: Survey) -> Unit:
+    host = unit.host or ""
+    status = now.get((host, (unit.scm_name or "").lower()))
+    return unit if status is None else replace(unit, seen=status, booted_at=survey.hosts[host].booted_at)
 
 
 def _now(reading: Reading | None, silent: Problem | None) -> ServiceStatus | str:
@@ -108,13 +116,20 @@ def _now(reading: Reading | None, silent: Problem | None) -> ServiceStatus | str
     return problem_in_words(problem)
 
 
-def _differences(unit: str, was: ServiceStatus, now: ServiceStatus | str) -> Iterator[Difference]:
+def _restarted(then: float | None, now: float | None) -> bool | None:
+    return None if then is None or now is None else now - then > SAME_START_S
+
+
+def _differences(
+    unit: str, was: ServiceStatus, now: ServiceStatus | str, restarted: bool | None
+) -> Iterator[Difference]:
     if isinstance(now, str):
         yield Difference(unit=unit, what=What.UNREAD, was=was.state, now=now)
         return
     if now.state is not was.state:
         yield Difference(unit=unit, what=What.STATE, was=was.state, now=now.state)
     elif was.pid and now.pid and now.pid != was.pid:
-        yield Difference(unit=unit, what=What.PROCESS, was=f"PID {was.pid}", now=f"PID {now.pid}")
+        pids = {"was": f"PID {was.pid}", "now": f"PID {now.pid}"}
+        yield Difference(unit=unit, what=What.PROCESS, **pids, restarted=restarted)
     if was.start_type and now.start_type and now.start_type is not was.start_type:
         yield Difference(unit=unit, what=What.START_TYPE, was=was.start_type, now=now.start_type)

@@ -18,6 +18,7 @@ from orchestrator.domain.planning.choice import Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.domain.way_back import stops_running
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import Header
 from orchestrator.interfaces import preview_view, surveying
@@ -119,7 +120,7 @@ async def _act(
             return _save(plan, live, header, options.save, options)
         async with to_write(state) as books:
             if options.yes:
-                preview_view.warn(live)
+                _warn(plan, live)
             else:
                 _agree(plan, live)
             way = Way(
@@ -213,6 +214,14 @@ def _lost_in_words(lost: Sequence[HostSurvey]) -> str:
     lines = [f"  {', '.join(hosts)}: {text}" for text, hosts in alike.items()]
     hints = dict.fromkeys(problem.hint for problem in problems.values() if problem.hint)
     return "\n".join([f"{len(lost)} {plural} no usable answer:", *lines, *hints])
+
+
+def _warn(plan: Plan, live: Survey) -> None:
+    """What has to be known by somebody who is shown no preview."""
+    preview_view.warn(live)
+    stopped = stops_running(plan) if plan.action is Action.RESTORE else 0
+    if stopped:
+        say(preview_view.stops_words(stopped))
 
 
 def _agree(plan: Plan, survey: Survey) -> None:
