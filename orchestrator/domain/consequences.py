@@ -63,7 +63,7 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
         said=_in_words(twin, cause, choice),
         units=tuple(twin.moved),
         expected_s=0.0 if choice in _LEAVES_ALL else twin.now_s,
-        stays_down=_down(state.plan, twin.state.left, choice),
+        stays_down=_down(twin.state, choice),
         warning="; ".join(_warnings(twin)) if back else "",
     )
 
@@ -110,7 +110,7 @@ class _Twin:
 
     def _note(self, steps: Iterable[Step]) -> None:
         for step in steps:
-            left = self.state.left.get(step.unit, "")
+            left = self.state.whereabouts(step.unit)
             if step.phase in _MOVES and left != self._goal(step):
                 self.moved[step.unit] = None
                 self.stopped += step.phase is Phase.STOP and left not in ("", State.STOP_PENDING)
@@ -118,12 +118,12 @@ class _Twin:
 
     def _takes_s(self, step: Step) -> float:
         """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
-        moves = step.phase in _MOVES and self.state.left.get(step.unit, "") != self._goal(step)
+        moves = step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
         return self._node(step).expected_s if moves else 0.0
 
     def _result(self, step: Step) -> Result:
-        """A look finds a unit where it was left; all else finds it at its goal, or brings it there."""
-        left = self.state.left.get(step.unit, "")
+        """A look finds a unit where it was left or seen last; all else finds it at its goal, or brings it there."""
+        left = self.state.whereabouts(step.unit)
         if step.phase is Phase.LOOK:
             return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
         if step.phase is Phase.GATE:
@@ -153,13 +153,13 @@ def _goals(plan: Plan) -> dict[str, tuple[Unit, State]]:
     }
 
 
-def _down(plan: Plan, left: Mapping[str, str], choice: Choice) -> tuple[str, ...]:
+def _down(state: RunState, choice: Choice) -> tuple[str, ...]:
     """The units that would not run, of those that ran before or (unless all is put back) were to run after."""
     back, leaves = choice is Choice.ROLLBACK, choice in _LEAVES_ALL
     return tuple(
         name
-        for name, (unit, goal) in _goals(plan).items()
-        if left.get(name) != State.RUNNING
+        for name, (unit, goal) in _goals(state.plan).items()
+        if state.whereabouts(name) != State.RUNNING
         and ((goal is State.RUNNING and not back) or (home(unit) is State.RUNNING and (back or leaves)))
     )
 
@@ -196,8 +196,7 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     what = f"leaves {_names(cause.units)} and all that waits for that"
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
-    left = twin.state.left
-    short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if left.get(unit) != goal]
+    short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
     return f"{what}, and goes on with the rest; {_units(short)} would not be where the run was to bring them"
 
 

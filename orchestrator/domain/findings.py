@@ -3,7 +3,7 @@
 Room: domain. Knows states and results; what follows from them is `runstate`'s.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.facts import Strayed
@@ -81,6 +81,21 @@ class Findings:
         """Changed units that nobody was told of as they are now, in plan order. Cost: O(changed)."""
         new = [unit for unit, stray in self.changed.items() if self.told.get(unit) != stray.found]
         return sorted(new, key=self.order.__getitem__)
+
+    def back_again(self, units: Iterable[str]) -> bool:
+        """Whether all of *units* are where the run left them, and no look is to come that could say otherwise."""
+        return not self.round_open and not any(unit in self.changed for unit in units)
+
+    def now(self, unit: str) -> str:
+        """Where *unit* is, as far as is known: where a look found it, if others moved it, or where the run left it."""
+        return self.changed[unit].found if unit in self.changed else self.left.get(unit, "")
+
+    def changed_words(self, units: Sequence[str]) -> str:
+        """How the first of *units*, all of them changed, has moved, and how many more did."""
+        first = self.changed[units[0]]
+        more = f", and {len(units) - 1} more changed" if len(units) > 1 else ""
+        began = "was left" if first.unit in self.stepped else "was"
+        return f"{first.unit} {began} {first.left} and is {first.found}{more}"
 
     def begin_round(self, units: Iterable[str]) -> None:
         """Look at all of *units* that can be looked at."""

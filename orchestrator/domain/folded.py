@@ -119,6 +119,14 @@ class Folded:
         On the way back no failure is asked about."""
         return self.questions.again() or ([] if self.rolling_back else self.failures.next_facts(self.questions))
 
+    def moot(self, asked: Asked) -> str:
+        """Why an open question needs no answer any more; "" if it does."""
+        if asked.cause.kind in _ABOUT_FAILURES and not asked.units:
+            return "the run does without its hosts"
+        if asked.cause.kind is CauseKind.CHANGED and self.findings.back_again(asked.units):
+            return "all is where the run left it again"
+        return ""
+
     # What happened
 
     def apply(self, fact: Fact) -> None:
@@ -156,6 +164,7 @@ class Folded:
                 self.run = fact.run
             case RunEnded():
                 self.ended = fact
+                self._lose()
             case RunParked():
                 pass
 
@@ -253,16 +262,20 @@ class Folded:
 
     def _resumed(self, fact: RunResumed) -> None:
         self.accept_drift = fact.accept_drift
-        own = self.now.lose()
-        for step in own:
-            self.findings.lost(step)
-        self.lost = [*own, *self.findings.lose()]
+        self._lose()
         self.questions.on_hold.clear()
         self.looked_back = self.looked_back and self.back is not None
         if fact.accept_drift:
             self.findings.tell_of(list(self.findings.changed))
         if not (self.closing or self.ending):
             self.findings.begin_round(self.findings.known(()))
+
+    def _lose(self) -> None:
+        """What is under way is lost with its process, be the run resumed or closed: it may have been done."""
+        own = self.now.lose()
+        for step in own:
+            self.findings.lost(step)
+        self.lost = [*own, *self.findings.lose()]
 
     # What was decided
 
@@ -322,10 +335,12 @@ class Folded:
                 self._take_failed(asked, answer)
 
     def _act_again(self, units: Iterable[str]) -> None:
-        """Others moved *units*: those that the stage now was done with go again."""
+        """Others moved *units*: those that the stage now was done with go again, but where the run does without."""
         for unit in units:
-            if unit in self.now.places and self.now.repeat(self.now.places[unit]):
-                self.findings.forget(unit)
+            if self.findings.units[unit].host in self.failures.excluded:
+                continue
+            if unit in self.now.places:
+                self.now.repeat(self.now.places[unit])
 
     def _take_failed(self, asked: Asked, answer: Answer) -> None:
         """What becomes of units that failed."""

@@ -152,8 +152,8 @@ class RunState:
     def _withdraw_decided(self, facts: list[Fact]) -> None:
         for number in sorted(self._folded.questions.open):
             asked = self._folded.questions.open[number]
-            if asked.cause.kind in (CauseKind.FAILURE, CauseKind.VANISHED) and not asked.units:
-                self._follow(facts, DecisionWithdrawn(decision=number, why="the run does without its hosts"))
+            if why := self._folded.moot(asked):
+                self._follow(facts, DecisionWithdrawn(decision=number, why=why))
 
     def _ask_what_changed(self, facts: list[Fact]) -> None:
         """After a round of looks: tell of what others moved, and let no late answer count then."""
@@ -166,7 +166,7 @@ class RunState:
         units = tuple(folded.findings.untold)
         if not units:
             return
-        said = self._changed_words(units)
+        said = folded.findings.changed_words(units)
         for late in sorted(folded.questions.late):
             self._follow(facts, DecisionWithdrawn(decision=late, why=f"the answer came late, and {said}"))
         number = folded.questions.of_kind(CauseKind.CHANGED)
@@ -174,12 +174,6 @@ class RunState:
             self._follow(facts, DecisionGrew(decision=number, units=units, pauses=True))
         else:
             self._ask(facts, Cause(kind=CauseKind.CHANGED, said=said, units=units))
-
-    def _changed_words(self, units: tuple[str, ...]) -> str:
-        first = self._folded.findings.changed[units[0]]
-        more = f", and {len(units) - 1} more changed" if len(units) > 1 else ""
-        began = "was left" if first.unit in self._folded.findings.stepped else "was"
-        return f"{first.unit} {began} {first.left} and is {first.found}{more}"
 
     def _ask_what_pauses(self, facts: list[Fact]) -> None:
         folded = self._folded
@@ -348,6 +342,10 @@ class RunState:
         could not read it, or was lost."""
         return self._folded.findings.left
 
+    def whereabouts(self, unit: str) -> str:
+        """Where *unit* is, as far as is known: where a look found it if others moved it, or where the run left it."""
+        return self._folded.findings.now(unit)
+
     def touch(self, unit: str, live: str) -> Touch:
         """What the run did to *unit*, which is in the state *live* now ("" if that is not known)."""
         return self._folded.findings.touch(unit, live)
@@ -372,7 +370,7 @@ class RunState:
         now = self._folded.now
         place = now.places[unit]
         outcome = now.outcome(place)
-        over = self._leaving or self._folded.closing
+        over = self._leaving or self._folded.closing or self.ended is not None
         if outcome is not None and (over or place not in now.again or now.schedule.never[place]):
             return Standing(outcome.value)
         if now.schedule.begun[place]:
@@ -410,6 +408,8 @@ class RunState:
             run = self._folded.runs.get(number)
             for place, node in enumerate(self.stages[number].nodes):
                 outcome = run.outcome(place) if run else None
+                if run is not None and place in run.under_way:
+                    outcome = Outcome.UNKNOWN  # the run was closed over it
                 acted = node.role is Role.ACT and node.unit.id not in counted
                 spared = run is not None and place in run.schedule.spared
                 if acted or (outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not spared):

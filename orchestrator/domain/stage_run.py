@@ -106,14 +106,11 @@ class StageRun:
         self.again[place] = Again(attempt, outcome, pause_s(step.id, attempt) if pausing else 0.0)
         self.schedule.again(place, last=pausing)
 
-    def repeat(self, place: int) -> bool:
-        """Let a node that ended ok go again, and those behind it that have not begun wait for it; False if it is none
-        of those."""
-        if self.schedule.outcomes[place] is not Outcome.OK or not self.schedule.lives[place]:
-            return False
-        self.again[place] = Again(self._next_attempt(place), Outcome.OK)
-        self.schedule.reopen(place)
-        return True
+    def repeat(self, place: int) -> None:
+        """Let a node that ended ok go again, and those behind it that have not begun wait for it."""
+        if self.schedule.outcomes[place] is Outcome.OK and self.schedule.lives[place]:
+            self.again[place] = Again(self._next_attempt(place), Outcome.OK)
+            self.schedule.reopen(place)
 
     def settle(self, place: int) -> None:
         """Give a suspended node up: it ended as it did, and what waits for it never begins."""

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from test_planning_properties import Case, cases, plan_or_reject
 
 from orchestrator.domain.consequences import Consequence, consequences
-from orchestrator.domain.decisions import Answer, Source
+from orchestrator.domain.decisions import Answer, CauseKind, Source
 from orchestrator.domain.decisions import Choice as Say
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.facts import DecisionAnswered, OrderTaken, StepEnded, StepIntended
+from orchestrator.domain.facts import DecisionAnswered, OrderTaken, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
@@ -152,6 +152,22 @@ def test_a_cancelled_run_and_an_approval() -> None:
     begins = told(approval)[Say.CONTINUE]
     assert begins.units == ("sql@db-01", "broker@mq-01", "orders@app-01", "orders@app-02")
     assert begins.expected_s == plan.stages[0].expected_s == 50.0
+
+
+def test_what_others_moved_is_foretold_as_it_is_now() -> None:
+    plan = planned(Action.STOP, RUNNING)
+    state = until_it_asks(plan, {"broker@mq-01": "Running"})
+    state.apply(RunResumed(requester="ada", controller="here", epoch=2))
+    steps = [fact.step for fact in state.decide() if isinstance(fact, StepIntended)]
+    for step in steps:
+        after = STOPPED if step.unit == "orders@app-02" else RUNNING
+        state.apply(StepEnded(Result(step=step, outcome=Outcome.OK, before=after, after=after)))
+    state.decide()
+    number = next(number for number, asked in state.open.items() if asked.cause.kind is CauseKind.CHANGED)
+    seen = {one.choice: one for one in consequences(state, number)}
+    assert seen[Say.ROLLBACK].units == ("orders@app-02",)
+    assert seen[Say.RETRY].units[:1] == ("orders@app-01",)
+    assert seen[Say.HOLD].stays_down == ("orders@app-02",)
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,14 +8,17 @@ from scripted_work import FAILED, UNKNOWN, Answer, Decision, ScriptedWork
 from stages import barrier, node, plan, stage
 from virtual_time import run_virtual
 
-from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.decisions import Answer as Decided
+from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import (
+    DecisionAnswered,
     DecisionAsked,
     Fact,
     OrderTaken,
     RollbackBegan,
     RunBegan,
+    RunEnded,
     RunResumed,
     StageBegan,
     StepEnded,
@@ -255,6 +258,39 @@ def test_what_came_late_is_no_change_by_others_on_resume_and_is_told_as_it_is_at
         ("app@3", "Running", "what this run asked of it took effect later")
     ]
     assert RunState.load(state.plan, state.dump()).dump() == state.dump()
+
+
+def test_what_was_under_way_when_a_dead_run_was_closed_may_have_been_touched() -> None:
+    whole = ScriptedWork()
+    _on(SHOP, whole)
+    *facts, _ = _cut(whole, _intends("0/app@3/start/1"))
+    open_state = _begun(SHOP, *facts)
+    assert open_state.verdict().counts["unknown"] == 1, "its start was asked for"
+    state = _begun(SHOP, *facts, RunEnded(verdict="closed", exit_code=1))
+    assert list(state.touched) == ["sql@1", "mq@2", "app@3"]
+    assert (state.touched["app@3"], state.left["app@3"], state.under_way) == (Acted.MAYBE, "", [])
+
+
+def test_what_others_put_right_meanwhile_is_asked_no_more() -> None:
+    work = ScriptedWork({}, decide=lambda asked: None, patient=False, states={"mq@2": "Stopped"})
+    whole = ScriptedWork()
+    _on(SHOP, whole)
+    assert list(_on(SHOP, work, _cut(whole, _intends("0/app@3/start/1"))).open) == [1]
+    rest = ScriptedWork(decide=lambda asked: None, patient=False, states={"mq@2": "Running"})
+    state = _on(SHOP, rest, (*work.journal, RESUMED))
+    assert (dict(state.open), state.verdict().verdict) == ({}, "done")
+
+
+def test_a_host_that_the_run_does_without_is_not_acted_on_again_after_a_change() -> None:
+    one = stage([node("sql@1"), node("app@1"), node("web@2", waits_for=(0,))], [barrier(1)])
+    said = {CauseKind.FAILURE: Choice.EXCLUDE, CauseKind.CHANGED: Choice.RETRY}
+    work = ScriptedWork({"0/app@1/start/1": FAILED}, decide=lambda asked: None, patient=False)
+    facts = _on(plan(one, back=DOWN), work)
+    del facts
+    answered = DecisionAnswered(decision=1, answer=Decided(choice=Choice.EXCLUDE, source=Source.PERSON, by="me"))
+    rest = ScriptedWork(decide=lambda asked: Decision(said[asked.cause.kind]), states={"sql@1": "Stopped"})
+    _on(plan(one, back=DOWN), rest, (*work.journal, answered, RESUMED))
+    assert _acted(rest) == []
 
 
 def test_a_look_that_nobody_asked_for_is_refused() -> None:
