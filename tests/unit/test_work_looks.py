@@ -5,10 +5,11 @@ from dataclasses import replace
 from virtual_time import in_virtual_time
 from working import Bench, about, node
 
-from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryService
+from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryService
 from orchestrator.domain.plan import Role, Stage
 from orchestrator.domain.results import Outcome, Phase, Step
 from orchestrator.domain.service import State
+from orchestrator.engine.work.work import LOOK_S, READ_S
 
 
 def _bench(role: Role = Role.ACT) -> Bench:
@@ -23,6 +24,16 @@ async def test_a_look_tells_the_state_and_a_read_of_a_probed_unit_judges_it() ->
     look, read = await bench.run(Phase.LOOK), await bench.run(Phase.READ)
     assert (look.outcome, look.after, look.problem) == (Outcome.OK, "Running", None)
     assert (read.outcome, read.after) == (Outcome.FAILED, "Running")
+
+
+@in_virtual_time
+async def test_a_look_at_a_dead_host_holds_the_others_up_for_ten_seconds_and_a_read_tries_longer() -> None:
+    bench = _bench()
+    bench.fleet.fault("app-01", Fault.UNREACHABLE, times=None)
+    look, read = await bench.run(Phase.LOOK), await bench.run(Phase.READ)
+    assert (look.outcome, look.after, look.took_s) == (Outcome.UNKNOWN, "", about(LOOK_S))
+    assert (read.outcome, read.took_s) == (Outcome.UNKNOWN, about(READ_S))
+    assert LOOK_S < READ_S
 
 
 @in_virtual_time

@@ -20,6 +20,8 @@ from orchestrator.engine.work.sights import Eyes
 
 READ_S = 30.0
 """How long a READ is tried: a state that nobody waits for has no deadline of its own in a playbook."""
+LOOK_S = 10.0
+"""How long a LOOK is tried: whoever is silent meanwhile counts as unread, and all others wait for the round to end."""
 
 
 class Work:
@@ -105,7 +107,8 @@ class Work:
 
 async def _read(step: Step, stage: Stage, index: int, looks: Looks) -> Result:
     try:
-        status = await looks.status(asyncio.get_running_loop().time() + READ_S)
+        tried_s = LOOK_S if step.phase is Phase.LOOK else READ_S
+        status = await looks.status(asyncio.get_running_loop().time() + tried_s)
     except HostError as error:
         # A host that said no has answered; silence and garbage are no answer.
         outcome = Outcome.FAILED if isinstance(error, AuthRejected | Refused) else Outcome.UNKNOWN
