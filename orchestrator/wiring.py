@@ -57,7 +57,7 @@ def load(
     playbook, hosts = load_both(plan, inventory, safe)
     reach = Reach(hosts, render, ask="password" in answers, reveal=secrets.reveal)
     gathered = Gathered()
-    made = gathered.value(lambda: draft(playbook, hosts, render, reach.address_of))
+    made = gathered.value(lambda: draft(playbook, hosts, render, reach.address_of, notifies_by=_notifies_by))
     gathered.value(reach.check)
     gathered.check()
     assert made is not None
@@ -124,6 +124,12 @@ def notifier(ways: Ways) -> "Notifier":
     from orchestrator.adapters.notify import AppriseNotifier
 
     return AppriseNotifier(Renderer(), ways.secrets.reveal)
+
+
+def _notifies_by(scheme: str) -> bool:
+    from orchestrator.adapters.notify import notifies_by
+
+    return notifies_by(scheme)
 
 
 def shipped(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Tells people by apprise: mail, chats, webhooks. apprise itself is imported when the first notice is sent.
+"""Tells people by apprise: mail, chats, webhooks. apprise itself is imported where there is a notice.
 
 A notice's URL holds tokens, and apprise's own words may hold parts of it: nothing that it logs or raises is passed on.
 What goes wrong is told by the URL's scheme and, where an HTTP server said no, its status.
@@ -22,6 +22,18 @@ SEND_S = 10.0
 """How long one notice may take: servers are given a few seconds for each exchange, this is for all of them."""
 _NOWHERE = logging.NullHandler()
 _STATUS = re.compile(r"\berror=(\d{3})\b")
+
+
+def notifies_by(scheme: str) -> bool:
+    """Whether apprise may send by URLs of *scheme*, such as `mailto`; in lower case. Cost: apprise is imported.
+
+    Some services are known by their web addresses too (https://hooks.slack.com/...): any of these may be one.
+    """
+    if scheme in ("http", "https"):
+        return True
+    from apprise.manager_plugins import NotificationManager  # noqa: PLC0415  slow, and few playbooks tell anybody
+
+    return scheme in NotificationManager()  # type: ignore[no-untyped-call]  # apprise has no types for it
 
 
 class AppriseNotifier:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import pytest
 
 from orchestrator.adapters.memory.notifier import MemoryNotifier
-from orchestrator.adapters.notify import AppriseNotifier
+from orchestrator.adapters.notify import AppriseNotifier, notifies_by
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.domain.errors import SecretError
 from orchestrator.domain.notices import SAMPLES
@@ -162,3 +162,7 @@ def test_a_url_may_be_a_secret_as_a_whole_and_its_source_a_dead_end() -> None:
 
     said = asyncio.run(AppriseNotifier(Renderer(), nothing).send(Notice(url=TOKEN_REF), ASKED))
     assert said == "the notice to <secret env:TOKEN> was not sent: the environment has no variable TOKEN"
+
+
+def test_schemes_are_those_of_apprise_and_of_the_web() -> None:
+    assert [notifies_by(scheme) for scheme in ("json", "mailto", "slack", "https", "jsn")] == [*[True] * 4, False]

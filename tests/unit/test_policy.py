@@ -43,7 +43,8 @@ DOCS = (Path(__file__).parents[2] / "docs" / "policy.md").read_text(encoding="ut
 
 def drafted(said: str, fleet: bytes = FLEET, services: str = SERVICES) -> Draft:
     hosts = merge(declare(parse(fleet, "fleet.yaml")), {}, {})
-    return draft(read_playbook(parse((said + services).encode(), "p.yaml")), hosts, Renderer(), lambda name: name)
+    written = read_playbook(parse((said + services).encode(), "p.yaml"))
+    return draft(written, hosts, Renderer(), lambda name: name, notifies_by=lambda scheme: scheme != "jsn")
 
 
 def planned(of: Draft, action: Action = Action.STOP, **choice: object) -> Policy:
@@ -181,6 +182,18 @@ window: { until: "05:00", tz: Europe/Berln }
 @pytest.mark.parametrize("zone", ["", "Europe", "../x", "/etc/localtime", "Europe/Berlin "])
 def test_no_other_text_is_a_time_zone(zone: str) -> None:
     assert len(told(f'window: {{ until: "05:00", tz: "{zone}" }}')) == 1
+
+
+def test_a_scheme_that_nothing_is_sent_by_is_told_unless_it_is_a_secret() -> None:
+    assert told(
+        """
+notify:
+- url: JSN://x/
+- url: json://{{ secret('env:JSN') }}/jsn://x
+- url: "{{ secret('env:JSN') }}"
+- url: "js{{ 'n' }}://x"
+"""
+    ) == ["3:8 apprise knows no JSN://", "6:8 apprise knows no jsn://"]
 
 
 def test_the_texts_of_notices_are_looked_at_before_anything_is_sent() -> None:

@@ -22,17 +22,25 @@ if TYPE_CHECKING:
     from orchestrator.domain.terms import Terms
 
 
-def draft(playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]) -> Draft:
+def draft(
+    playbook: Playbook,
+    inventory: Inventory,
+    render: Render,
+    address_of: Callable[[str], str],
+    *,
+    notifies_by: Callable[[str], bool] = lambda _: True,
+) -> Draft:
     """The whole playbook, resolved but not yet held against live state.
 
     *address_of* gives the address of a host of the inventory, by name; it is asked for every host of the draft, so
-    that all their mistakes are told together.
+    that all their mistakes are told together. *notifies_by* says whether notices can be sent by a URL of that scheme;
+    it is asked where the playbook has a notice.
 
     Raises:
         Mistakes: every mistake of the playbook, those found on reading it included.
     Cost: O(instances + edges); what holds no template is made once and shared.
     """
-    return _Drafting(playbook, inventory, render, address_of).draft()
+    return _Drafting(playbook, inventory, render, address_of, notifies_by).draft()
 
 
 class _Placed(NamedTuple):
@@ -47,12 +55,18 @@ class _Drafting:
     """One draft in the making."""
 
     def __init__(
-        self, playbook: Playbook, inventory: Inventory, render: Render, address_of: Callable[[str], str]
+        self,
+        playbook: Playbook,
+        inventory: Inventory,
+        render: Render,
+        address_of: Callable[[str], str],
+        notifies_by: Callable[[str], bool],
     ) -> None:
         self._playbook = playbook
         self._inventory = inventory
         self._render = render
         self._address_of = address_of
+        self._notifies_by = notifies_by
         self._names = Names(render, playbook.vars, inventory, address_of)
         self._found = Findings()
         self._found.extend(playbook.mistakes)
@@ -85,7 +99,7 @@ class _Drafting:
             return None
         from orchestrator.domain.drafting.terms import TermsReader  # noqa: PLC0415  few playbooks say any
 
-        reader = TermsReader(self._playbook, self._inventory, self._render, self._found)
+        reader = TermsReader(self._playbook, self._inventory, self._render, self._found, self._notifies_by)
         return reader.terms(self._names.of_playbook(), acted)
 
     def _resolve(self, host: str) -> str:

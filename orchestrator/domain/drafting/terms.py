@@ -1,6 +1,6 @@
 """What the playbook says about failures, decisions and notices, rendered, with its names looked up."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from orchestrator.domain.errors import BadInput, ProblemKind, TemplateError
 from orchestrator.domain.inventory.connection_variables import ZONE
@@ -12,6 +12,7 @@ from orchestrator.domain.playbook.policy_shapes import DecisionsShape, NoticeSha
 from orchestrator.domain.playbook.reading import Playbook
 from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.policy import Approval, Do, Notice, OnTimeout, Rule, Window
+from orchestrator.domain.secrets import OPEN
 from orchestrator.domain.templates import Render, is_template
 from orchestrator.domain.terms import Terms
 from orchestrator.domain.tree import Node
@@ -20,11 +21,19 @@ from orchestrator.domain.tree import Node
 class TermsReader:
     """Makes the terms of one draft."""
 
-    def __init__(self, playbook: Playbook, inventory: Inventory, render: Render, found: Findings) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        inventory: Inventory,
+        render: Render,
+        found: Findings,
+        notifies_by: Callable[[str], bool],
+    ) -> None:
         self._playbook = playbook
         self._inventory = inventory
         self._render = render
         self._found = found
+        self._notifies_by = notifies_by
 
     def terms(self, context: Mapping[str, object], acted: Mapping[str, None]) -> Terms:
         """The terms for a playbook that acts on the hosts *acted*; what is wrong, the findings tell.
@@ -116,12 +125,23 @@ class TermsReader:
     def _notices(self, notices: Sequence[NoticeShape], node: Node) -> Iterator[Notice]:
         for number, notice in enumerate(notices):
             own = node.at(["notify", number])
+            self._check_scheme(notice.url, own.at(["url"]))
             yield Notice(
                 url=notice.url,
                 on=notice.events,
                 title=self._later(own, "title", notice.title, notice.events),
                 body=self._later(own, "body", notice.body, notice.events),
                 remind_s=notice.remind,
+            )
+
+    def _check_scheme(self, url: str, node: Node) -> None:
+        """A secret may hold the scheme too: then it is seen when the notice is sent."""
+        scheme = url.partition("://")[0]
+        if OPEN not in scheme and not is_template(scheme) and not self._notifies_by(scheme.lower()):
+            self._found.add(
+                node.mark,
+                f"apprise knows no {scheme}://",
+                "one of its own: mailto://..., slack://..., json://HOST/PATH",
             )
 
     def _later(self, notice: Node, key: str, read: str, events: Sequence[str]) -> str:
