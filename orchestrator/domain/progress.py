@@ -184,7 +184,8 @@ class StageProgress:
             self.tracks[unit].exchanges += result.exchanges
 
     def exclude(self, host: str, why: str) -> None:
-        """Do without *host* from here on: its units that did not begin are not touched. Cost: O(units)."""
+        """Do without *host* from here on: its units that did not begin are not touched, and those that were to go again
+        stay as they are. Cost: O(units)."""
         for track in [track for track in self.tracks.values() if track.host == host]:
             if track.unit in self.suspended:
                 self.settle(track.unit, "excluded")
@@ -193,7 +194,7 @@ class StageProgress:
                 self.ready -= self._waits[index] == 0
                 self.work_left_s -= track.expected_s
                 track.set_aside, track.why = "excluded", why
-                self._stand(track, Standing.UNTOUCHED)
+                self._stand(track, _ENDED[track.result.outcome] if track.result else Standing.UNTOUCHED)
                 self._settle(index, False)
 
     def lose(self) -> None:

@@ -156,7 +156,10 @@ def _too_late(question: Question, by: str) -> BadInput:
     why = question.closed or (f"was answered at {question.answered}: {_answer_said(answer)}" if answer else "")
     same = answer is not None and by.casefold() in {name.casefold() for name in answer.approvals}
     yours = "; that was you" if same else ""
-    return BadInput(f"{question.name} {why}{yours}; your answer changes nothing", hint=f"`orch show {question.run}`")
+    hint = f"`orch show {question.run}`"
+    if answer is not None and answer.choice is Choice.HOLD and not question.closed:
+        hint = f"`orch resume {question.run}` takes the hold up, and then the same is asked again"
+    return BadInput(f"{question.name} {why}{yours}; your answer changes nothing", hint=hint)
 
 
 def _check_person(question: Question, new: Said, approval: Approval, requester: str) -> None:

@@ -30,6 +30,16 @@ async def test_what_was_held_at_night_is_answered_in_the_morning(patient: bool) 
     assert ((await shop.resume()).exit_code, shop.states) == (3, {})
 
 
+@in_virtual_time
+async def test_who_comes_after_the_time_to_hold_of_a_parked_run_is_heard() -> None:
+    shop = Shop(policy=Policy(approval=Approval(timeout_s=900.0)))
+    shop.refuses()
+    assert (await shop.run(await shop.plan())).waiting == (1,)
+    await asyncio.sleep(20_000.0)
+    assert (await shop.says(Choice.ROLLBACK)).choice is Choice.ROLLBACK
+    assert ((await shop.resume()).exit_code, shop.states) == (3, {})
+
+
 @pytest.mark.parametrize("wish", [OnTimeout.HOLD, OnTimeout.ABORT])
 @in_virtual_time
 async def test_a_held_question_has_no_timeout(wish: OnTimeout) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import DecisionAsked, RunBegan
 from orchestrator.engine.jobs.asking import on_timeout
@@ -12,8 +13,8 @@ from orchestrator.engine.ports import Holding, OpenDecision, Order, Tally, Vote
 async def decide(run: str, decision: int | None, vote: Vote, books: Books) -> Tally:
     """Say *vote* to *decision* of *run*; to the one that waits, if the number is left out.
 
-    A timeout that has passed takes effect first. The process that holds the run goes on at once; a parked run goes on
-    when it is resumed.
+    A timeout that has passed takes effect first, but for one to hold. The process that holds the run goes on at once; a
+    parked run goes on when it is resumed.
 
     Raises:
         BadInput: there is no such run or decision, several wait and none is named, or the store refuses: the message
@@ -50,10 +51,12 @@ async def _waiting(run: str, books: Books) -> Sequence[OpenDecision]:
 
 
 async def _expire(one: OpenDecision, books: Books) -> None:
-    """Nobody's clock ran while the run was parked."""
+    """Nobody's clock ran while the run was parked. To hold would only ask the same again: who comes is heard."""
     timeout_s = None if one.asked.held else one.approval.timeout_s
-    if one.settled is None and timeout_s is not None and books.clock() - one.asked_at >= timeout_s:
-        choice = on_timeout(one.approval, one.asked.choices)
+    choice = on_timeout(one.approval, one.asked.choices)
+    if choice is Choice.HOLD or timeout_s is None or one.settled is not None:
+        return
+    if books.clock() - one.asked_at >= timeout_s:
         await books.decisions.settle_by_timeout(one.run, one.asked.decision, choice)
 
 

@@ -50,8 +50,6 @@ def answer(
         say(f"try: orch show {found.run}")
     elif not resume:
         say(f"nobody carries the run: it goes on when somebody resumes it\ntry: orch resume {found.run}")
-    elif tally.choice is Choice.HOLD:
-        say("hold leaves all as it is: there is nothing to go on with")
     else:
         go_on(state, found, going)
 
