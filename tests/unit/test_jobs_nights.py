@@ -14,9 +14,11 @@ from orchestrator.domain.facts import (
     OrderTaken,
     RunBegan,
     RunParked,
+    StepEnded,
 )
 from orchestrator.domain.plan import Action
 from orchestrator.domain.policy import Approval, Notice, OnTimeout, Policy, Window
+from orchestrator.domain.results import Phase
 from orchestrator.domain.service import Control, State
 from orchestrator.engine.jobs.answering import cancel
 from orchestrator.engine.jobs.going_back import plan_rollback
@@ -299,3 +301,21 @@ async def test_a_rollback_that_cannot_reach_a_host_ends_with_4_and_names_it() ->
     ending = await going
     assert ending.exit_code == 4
     assert shop.states == {"orders@app-01": "Stopped"}
+
+
+@in_virtual_time
+async def test_the_time_of_a_rollback_bounds_what_is_tried_on_a_dead_host() -> None:
+    shop = Shop(policy=Policy(rollback_timeout_s=20.0))
+    shop.refuses("app-02")
+    going = asyncio.create_task(shop.run(await shop.plan(), patient=True))
+    await asyncio.sleep(50.0)
+    shop.fleet.fault("app-01", Fault.UNREACHABLE, times=None)
+    await shop.says(Choice.ROLLBACK)
+    assert (await going).exit_code == 4
+    took_s = [
+        one.fact.result.took_s
+        for one in await shop.facts()
+        if isinstance(one.fact, StepEnded) and one.fact.result.step.phase is Phase.START
+    ]
+    assert len(took_s) > 1, "it was tried again"
+    assert 20.0 <= sum(took_s) <= 35.0

@@ -49,3 +49,19 @@ async def test_the_stages_of_a_way_back_are_numbered_on() -> None:
     assert (await bench.run(Phase.STOP)).after == "Stopped"
     bench.work.learn([Stage(goal=State.RUNNING, nodes=tuple(bench.nodes), barriers=())])
     assert (await bench.work.run(Step(1, "sql@app-01", Phase.START))).after == "Running"
+
+
+@in_virtual_time
+async def test_on_the_way_back_a_dead_host_is_given_up_soon_and_a_slow_service_waited_for() -> None:
+    bench = _bench()
+    bench.fleet.add("app-02", MemoryService(name="sql", state=State.STOPPED, start_s=60.0))
+    nodes = (*bench.nodes, node("sql", "app-02"))
+    bench.work.learn([Stage(goal=State.RUNNING, nodes=nodes, barriers=())])
+    bench.fleet.fault("app-01", Fault.UNREACHABLE, times=None)
+    forth = await bench.run(Phase.STOP)
+    gone = await bench.work.run(Step(1, "sql@app-01", Phase.START))
+    slow = await bench.work.run(Step(1, "sql@app-02", Phase.START))
+    assert (forth.outcome, forth.took_s) == (Outcome.UNKNOWN, about(90.0))
+    assert (gone.outcome, gone.acted, gone.took_s) == (Outcome.UNKNOWN, "no", about(LOOK_S))
+    assert slow.outcome is Outcome.OK
+    assert slow.took_s > 60.0

@@ -5,6 +5,7 @@ rule stands above all: a control that may have reached Windows is never sent aga
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from enum import Enum
 
@@ -36,9 +37,22 @@ class Sent(Enum):
 
 
 class Drive:
-    """Brings one unit to its goal, once. Nothing in here raises but for cancellation and our own bugs."""
+    """Brings one unit to its goal, once. Nothing in here raises but for cancellation and our own bugs.
 
-    def __init__(self, step: Step, node: Node, goal: State, host: Host, note: Callable[[str], None]) -> None:
+    A state that can't be read is tried for the node's timeout; as long as nothing was asked, for *patience_s* at most.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        node: Node,
+        goal: State,
+        host: Host,
+        note: Callable[[str], None],
+        *,
+        patience_s: float = math.inf,
+    ) -> None:
+        self._patience_s = patience_s
         self._scm_name = node.unit.scm_name or ""
         self._node = node
         self._goal = goal
@@ -64,13 +78,17 @@ class Drive:
         self._ends_s = self._now_s() + self._node.timeout_s
         while True:
             try:
-                status = await self._looks.status(self._ends_s)
+                status = await self._looks.status(self._tried_until_s())
             except HostError as error:
                 return self._blind(error)
             self._take_in(status)
             result = await self._turn(status)
             if result is not None:
                 return result
+
+    def _tried_until_s(self) -> float:
+        patience_s = self._patience_s if self._sent is Sent.NO else math.inf
+        return min(self._ends_s, self._now_s() + patience_s)
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()

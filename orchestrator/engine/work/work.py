@@ -1,12 +1,13 @@
 """The work: carries out one step and always comes back with a result."""
 
 import asyncio
+import math
 import traceback
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
-from orchestrator.domain.plan import Plan, Role, Stage
+from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import ServiceStatus
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
@@ -25,10 +26,16 @@ LOOK_S = 10.0
 
 
 class Work:
-    """The conductor's `run` port. One per run; steps may run side by side, and those of one host share a reader."""
+    """The conductor's `run` port. One per run; steps may run side by side, and those of one host share a reader.
+
+    On the way back a step gives a silent host up soon: it is tried again, in the bounds of the policy's
+    `rollback_timeout_s`, which a node's own timeout must not stretch.
+    """
 
     def __init__(self, plan: Plan, hosts: Hosts, probe: Probe, local: LocalCommand, note: NoteTaker) -> None:
         self._poll_s = plan.poll_s
+        self._back_from = 0 if plan.action is Action.ROLLBACK else len(plan.stages)
+        self._patience_s = min(LOOK_S, plan.policy.rollback_timeout_s)
         self._hosts = hosts
         self._probe = probe
         self._local = local
@@ -90,7 +97,8 @@ class Work:
             return await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
         if node.role is not Role.ACT:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
-        return await Drive(step, node, stage.goal, host, note).run()
+        patience_s = self._patience_s if step.stage >= self._back_from else math.inf
+        return await Drive(step, node, stage.goal, host, note, patience_s=patience_s).run()
 
     def _host(self, name: str) -> Host:
         if name not in self._known:
