@@ -5,7 +5,7 @@ way up, goes to Running; one that was Stopped, or on its way down, to Stopped. N
 it goes to Running, and is named.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -78,7 +78,7 @@ def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
     """The stages that would put back every unit that *plan* acts on, its snapshot in them. Cost: O(nodes)."""
     if plan.action is Action.RESTART:
         return plan.stages[1:]
-    seen = {unit.id: unit for unit in _units(plan)}
+    seen = {unit.id: unit for unit in acted_on(plan)}
     return tuple(
         replace(stage, nodes=tuple(replace(node, unit=seen.get(node.unit.id, node.unit)) for node in stage.nodes))
         for stage in plan.back
@@ -99,7 +99,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
     acting: set[str] = set()
     probed: set[str] = set()
     strayed: list[Strayed] = []
-    for unit in _units(plan):
+    for unit in acted_on(plan):
         touch = touched.get(unit.id)
         if touch is None or as_before(unit, touch.live):
             continue
@@ -181,14 +181,14 @@ def narrowed(stage: Stage, acting: AbstractSet[str], probed: AbstractSet[str]) -
     return estimate.complete(replace(stage, nodes=tuple(rows), barriers=tuple(barriers)))
 
 
-def _units(plan: Plan) -> Iterator[Unit]:
-    """The units that the plan acts on, each once, in plan order."""
-    known: set[str] = set()
+def acted_on(plan: Plan) -> tuple[Unit, ...]:
+    """The units that *plan* acts on, each once, in plan order, as its first stage with them has them."""
+    found: dict[str, Unit] = {}
     for stage in plan.stages:
         for node in stage.nodes:
-            if node.role is Role.ACT and node.unit.id not in known:
-                known.add(node.unit.id)
-                yield node.unit
+            if node.role is Role.ACT:
+                found.setdefault(node.unit.id, node.unit)
+    return tuple(found.values())
 
 
 def held_words(unit: Unit) -> str:

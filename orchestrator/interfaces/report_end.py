@@ -8,11 +8,12 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from orchestrator.domain.decision_log import Question
-from orchestrator.domain.plan import Action
+from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.runstate import UNREAD
+from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.undo import ByHand, by_hand
-from orchestrator.domain.way_back import in_words
+from orchestrator.domain.way_back import acted_on, home, in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command
 from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe
@@ -115,7 +116,16 @@ def what_next(timeline: Timeline) -> Iterator[RenderableType]:
     elif timeline.back_from is None and not done:
         yield from _again(timeline)
     if began.plan.action is Action.STOP and timeline.back_from is None and timeline.touched():
-        yield from _typed("back: ", f"orch start --from {began.run}", "")
+        yield from _typed("back: ", f"orch start --from {began.run}", _covers(began.plan))
+
+
+def _covers(plan: Plan) -> str:
+    """How much a start from this stop brings up, if that is less than is down after it; else ""."""
+    units = acted_on(plan)
+    ran = sum(home(unit) is State.RUNNING for unit in units)
+    down = sum(home(unit) is State.STOPPED for unit in units)
+    starts = f"starts the {plural(ran, 'unit')} that ran before it" if ran else "would start nothing"
+    return f"{starts}; {down} {'was' if down == 1 else 'were'} down already and would stay down" if down else ""
 
 
 def _open(timeline: Timeline) -> Iterator[RenderableType]:

@@ -113,8 +113,10 @@ async def _act(
         excluded = _excluded(project, choice, action, live, policy, dry_run=options.dry_run)
         units = before.units if before and action is Action.RESTORE else ()
         plan = build(project.draft, choice, action, live, before=units, excluded=excluded, controller=world.controller)
+        if before and action is Action.START and before.stayed:
+            say(before.stayed)
         if options.dry_run:
-            preview_view.show(preview(plan), live, json=options.json)
+            preview_view.show(preview(plan, dry_run=True), live, json=options.json)
             return 1 if live.unreachable and policy is not OnUnreachable.EXCLUDE else 0
         if options.save:
             return _save(plan, live, header, options.save, options)

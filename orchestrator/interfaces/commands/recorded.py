@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import MadeFrom, RunBegan
-from orchestrator.domain.plan import Role, Unit
+from orchestrator.domain.plan import Unit
 from orchestrator.domain.service import State
-from orchestrator.domain.way_back import home
+from orchestrator.domain.way_back import acted_on, home
 from orchestrator.engine.jobs.world import Books
 
 
@@ -24,8 +24,20 @@ class Recorded:
         """The ids of those that ran, or were on their way up. Raises BadInput if there is none."""
         ran = frozenset(unit.id for unit in self.units if home(unit) is State.RUNNING)
         if not ran:
-            raise BadInput(f"nothing ran when {self.of} was recorded: there is nothing to start; nothing was touched")
+            raise BadInput(
+                f"nothing ran when {self.of} was recorded: there is nothing to start; nothing was touched",
+                hint="`orch runs` lists the runs before it: name the stop that found the units running, --from RUN",
+            )
         return ran
+
+    @property
+    def stayed(self) -> str:
+        """What a start of those that ran leaves as it is, in words; "" if all ran."""
+        down = [unit for unit in self.units if home(unit) is State.STOPPED]
+        if not down:
+            return ""
+        of = f"{len(down)} of {len(self.units)} units"
+        return f"{of} were not running when {self.of} was recorded: they stay as they are"
 
 
 async def recorded(books: Books, name: str) -> Recorded:
@@ -41,6 +53,4 @@ async def recorded(books: Books, name: str) -> Recorded:
         raise BadInput(f"there is no snapshot {name!r}, and {error}", hint="orch snapshot list; orch runs") from None
     began = (await books.journal.read(run))[0].fact
     assert isinstance(began, RunBegan)
-    acting = (node.unit for stage in began.plan.stages for node in stage.nodes if node.role is Role.ACT)
-    units = {unit.id: unit for unit in reversed([*acting])}  # the first stage's sight of a unit counts
-    return Recorded(of=run, made_from=began.made_from, units=tuple(reversed(units.values())))
+    return Recorded(of=run, made_from=began.made_from, units=acted_on(began.plan))
