@@ -7,8 +7,10 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from orchestrator.domain.plan import Action, LeftAlone, Node, Plan, Role, Stage
+from orchestrator.domain.policy import Approval, Window
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.way_back import stops_running
+from orchestrator.domain.window import window_of
 
 _AT_BOOT = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED)
 
@@ -74,6 +76,7 @@ class Preview:
     (a rollback, a restore) would stop. `starts_at_boot` are units that a stop brings down and a reboot would bring up
     again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are units that a start needs and
     does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests on guesses.
+    `window` is the one that it is refused past; `approval` who approves before anything is touched (None: nobody).
     """
 
     name: str
@@ -88,10 +91,12 @@ class Preview:
     ignored: tuple[str, ...]
     expected_s: float
     guessed_share: float
+    window: Window | None = None
+    approval: Approval | None = None
 
 
-def preview(plan: Plan) -> Preview:
-    """What *plan* would do. Cost: O(nodes + edges)."""
+def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
+    """What *plan* would do. With *dry_run* it is all that is done: no gate will be probed. Cost: O(nodes + edges)."""
     again = plan.action is Action.RESTART  # what it starts is what it has stopped
     stages = tuple(_stage(stage, first=number == 0 or not again) for number, stage in enumerate(plan.stages))
     rows = [row for stage in stages for wave in stage.waves for row in wave]
@@ -103,7 +108,7 @@ def preview(plan: Plan) -> Preview:
         stages=stages,
         totals=dict(Counter(str(row.what) for row in rows)),
         stops_running=stops_running(plan) if plan.action in (Action.ROLLBACK, Action.RESTORE) else 0,
-        not_verified=tuple(_not_verified(rows)),
+        not_verified=tuple(_not_verified(rows, dry_run=dry_run)),
         not_ready=tuple(
             row.unit
             for stage in stages
@@ -118,6 +123,8 @@ def preview(plan: Plan) -> Preview:
         ignored=plan.ignored,
         expected_s=sum(stage.expected_s for stage in stages),
         guessed_share=guessed_s / work_s if work_s else 0.0,
+        window=window_of(plan),
+        approval=plan.policy.approval if plan.policy.approve_before else None,
     )
 
 
@@ -183,9 +190,9 @@ def _what(node: Node, goal: State, *, first: bool) -> What:
     return What.START if goal is State.RUNNING else What.STOP
 
 
-def _not_verified(rows: list[Row]) -> Iterator[NotVerified]:
+def _not_verified(rows: list[Row], *, dry_run: bool) -> Iterator[NotVerified]:
     gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates))
-    if gated:
+    if gated and dry_run:
         yield NotVerified("gates are not probed in a dry run; `orch check` probes each once", gated)
     untyped = [row.unit for row in rows if row.wanted is State.RUNNING and row.start_type is None]
     if untyped:

@@ -3,10 +3,18 @@
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.policy import Window
+from orchestrator.domain.service import State
 
 LONGEST = timedelta(hours=12)
 """A window that would close later than this after a run began is the one that has closed already."""
+
+
+def window_of(plan: Plan) -> Window | None:
+    """The window that *plan* is refused past: a way back and what only starts have none."""
+    stops = plan.action is not Action.ROLLBACK and any(stage.goal is State.STOPPED for stage in plan.stages)
+    return plan.policy.window if stops else None
 
 
 def closes_at(window: Window, began_at: float) -> float:

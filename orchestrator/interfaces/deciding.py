@@ -7,6 +7,7 @@ meanwhile takes the question away, and is said.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decision_log import DecisionLog
@@ -190,4 +191,5 @@ class Decider:
         state = query.state
         touched = {unit: state.touch(unit, state.whereabouts(unit)) for unit in state.touched}
         plan = rollback_plan(state.plan, touched, accept_drift=False, name=state.plan.name)
-        preview_view.show(preview(plan), Survey({}), json=False, to_person=True)
+        asks_no_more = replace(preview(plan), approval=None)  # the run was approved as a whole
+        preview_view.show(asks_no_more, Survey({}), json=False, to_person=True)

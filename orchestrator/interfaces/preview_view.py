@@ -1,6 +1,7 @@
 """What `--dry-run` prints, and what is shown before the question: the preview as tables, or as JSON."""
 
 import json as json_module
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +18,9 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
+from orchestrator.domain.window import closes_at
 from orchestrator.interfaces.clean_text import clean
+from orchestrator.interfaces.decision_words import who_may
 from orchestrator.interfaces.report import by_detour, by_reason
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
@@ -166,11 +169,30 @@ def _step(step: PathStep) -> str:
 
 def _notices(preview: Preview, survey: Survey) -> list[Text]:
     return [
+        *by_policy(preview, time.time()),
         *_without_answer(preview, survey.unreachable),
         *by_another_way(survey),
         *_unread_clusters(survey),
         *_doubts(preview),
     ]
+
+
+def by_policy(preview: Preview, now: float) -> Iterator[Text]:
+    """What its window and its approval do to it *now* (UTC, seconds since 1970)."""
+    window, approval = preview.window, preview.approval
+    if window is not None:
+        left_s = closes_at(window, now) - now
+        at = f"{window.until} ({window.tz})"
+        if left_s <= 0:
+            yield Text("! ", style="bold red").append(f"its window is closed since {at}: this would be refused")
+        else:
+            text = f"its window ends at {at}, in {spoken(left_s)}"
+            text += ": this is expected to take longer" if preview.expected_s > left_s else ""
+            yield Text("! ", style="bold yellow").append(text)
+    if approval is not None:
+        who = who_may(approval, "") + (", but not who begins it" if approval.not_requester else "")
+        text = f"approve_before: asks for approval before anything is touched ({who})"
+        yield Text("! ", style="bold yellow").append(text)
 
 
 def _unread_clusters(survey: Survey) -> Iterator[Text]:

@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import json
+from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from drafts import NO_SUCH, READY, draft, entry, status, survey
@@ -12,6 +14,7 @@ from orchestrator.domain.plan import Action, LeftAlone
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.planning.status import expectations
+from orchestrator.domain.policy import Approval, Policy, Window
 from orchestrator.domain.preview import Preview, What, preview
 from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
@@ -74,12 +77,40 @@ def test_a_stop_names_what_a_reboot_would_bring_up_again() -> None:
 
 def test_what_could_not_be_verified_is_said() -> None:
     seen = survey(SHOP, State.STOPPED, but={"orders@app-01": (status("orders", State.STOPPED, None),)})
-    found = preview(build(SHOP, Choice(services=("orders",)), Action.START, seen))
+    found = preview(build(SHOP, Choice(services=("orders",)), Action.START, seen), dry_run=True)
     assert [(one.why.split(";")[0], one.units) for one in found.not_verified] == [
         ("gates are not probed in a dry run", ("sql@db-01",)),
         ("the start type is not known", ("orders@app-01",)),
     ]
+    asked = preview(build(SHOP, Choice(services=("orders",)), Action.START, seen))
+    assert [one.units for one in asked.not_verified] == [("orders@app-01",)]
     assert found.not_ready == ("sql@db-01", "broker@mq-01")
+
+
+def told_of(policy: Policy, action: Action, now: str) -> list[str]:
+    plan = replace(build(SHOP, Choice(), action, survey(SHOP)), policy=policy)
+    at = datetime.fromisoformat(now).timestamp()
+    return [str(line) for line in preview_view.by_policy(preview(plan), at)]
+
+
+def test_what_the_policy_will_do_is_said_and_no_more() -> None:
+    window = Policy(window=Window(until="05:00", tz="Europe/Berlin"))
+    late = "2026-11-21T05:10:00+01:00"
+    assert told_of(window, Action.STOP, late) == [
+        "! its window is closed since 05:00 (Europe/Berlin): this would be refused"
+    ]
+    assert told_of(window, Action.RESTART, "2026-11-21T02:50:00+01:00") == [
+        "! its window ends at 05:00 (Europe/Berlin), in 2 h 10 min"
+    ]
+    [short] = told_of(window, Action.STOP, "2026-11-21T04:59:50+01:00")
+    assert short.endswith("in 10 s: this is expected to take longer")
+    assert told_of(window, Action.START, late) == []
+    approval = Approval(approvers=("ada", "ben"), min_approvals=2, not_requester=True)
+    assert told_of(Policy(approve_before=True, approval=approval), Action.START, late) == [
+        "! approve_before: asks for approval before anything is touched "
+        "(2 of ada, ben must agree, but not who begins it)"
+    ]
+    assert told_of(Policy(), Action.STOP, late) == []
 
 
 def test_a_restart_is_shown_as_two_stages_and_what_it_leaves_alone() -> None:

@@ -4,8 +4,7 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import RunBegan
 from orchestrator.domain.locks import keys
 from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.service import State
-from orchestrator.domain.window import closes_at
+from orchestrator.domain.window import closes_at, window_of
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.journey import Audience, Ending, Journey, Watch
 from orchestrator.engine.jobs.world import Books, Header, World
@@ -52,9 +51,8 @@ async def run(
 
 def refuse_late(plan: Plan, now: float) -> None:
     """Raises BadInput if *plan* would stop something and its window is closed *now* (UTC, seconds since 1970)."""
-    window = plan.policy.window
-    stops = plan.action is not Action.ROLLBACK and any(stage.goal is State.STOPPED for stage in plan.stages)
-    if window is not None and stops and closes_at(window, now) <= now:
+    window = window_of(plan)
+    if window is not None and closes_at(window, now) <= now:
         raise BadInput(
             f"the window of {plan.name} is closed: nothing is stopped after {window.until} ({window.tz}); "
             "nothing was touched",

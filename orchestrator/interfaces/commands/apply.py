@@ -56,7 +56,7 @@ async def _apply(state: Path, saved: SavedPlan, ways: wiring.Ways, going: GoOn, 
             )
         refuse_vital(plan, live, allow=saved.allow, controller=world.controller)
         if dry_run:
-            preview_view.show(preview(plan), live, json=going.json)
+            preview_view.show(preview(plan, dry_run=True), live, json=going.json)
             _warn(found)
             return 0
         async with to_write(state) as books:

@@ -73,7 +73,7 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
                 found.run, found.facts, world, accept_drift=going.accept_drift, answered=answered
             )
         if dry_run:
-            preview_view.show(preview(back.plan), back.live, json=going.json)
+            preview_view.show(preview(back.plan, dry_run=True), back.live, json=going.json)
             _warn(back, shown=True)
             return 0
         if not back.plan.stages:
