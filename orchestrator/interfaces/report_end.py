@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from orchestrator.domain.decision_log import Question
+from orchestrator.domain.facts import RunBegan
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.runstate import UNREAD
 from orchestrator.domain.service import State
@@ -147,12 +148,27 @@ def _again(timeline: Timeline) -> Iterator[RenderableType]:
         yield from _typed("or:   ", f"orch rollback {began.run}", words)
     if not began.command:
         return
-    typed, words = began.command, "units that are there already are left as they are"
+    typed, words = _typed_again(began), "units that are there already are left as they are"
     if began.plan.action is Action.RESTART:
         typed = _as_start(typed)
         words = "starts what is stopped; a restart acts on what runs, so it would leave down what this one stopped"
     when = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
     yield from _typed("or:   ", typed, f"{when}: {words}")
+
+
+def _typed_again(began: RunBegan) -> str:
+    """The command line, with the run or tag that it was of named: `last` is another run by now."""
+    words = shlex.split(began.command)
+    if not began.of:
+        return began.command
+    named_first = began.plan.action in (Action.ROLLBACK, Action.RESTORE)  # by an argument, and not by --from
+    for place, word in enumerate(words):
+        before = words[place - 1] if place else ""
+        if before == "--from" or (named_first and word == "last" and not before.startswith("--state")):
+            words[place] = began.of
+        elif word.startswith("--from="):
+            words[place] = f"--from={began.of}"
+    return shlex.join(words)
 
 
 def _typed(label: str, line: str, what: str) -> Iterator[RenderableType]:

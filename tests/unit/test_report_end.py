@@ -9,8 +9,9 @@ from nights import Night
 from rich.console import Console, RenderableType
 
 from orchestrator.domain.errors import BadInput
-from orchestrator.domain.facts import MadeFrom, RunEnded
-from orchestrator.domain.plan import Plan
+from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan
+from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.results import Outcome
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.domain.way_back import acted_on
 from orchestrator.interfaces.commands.recorded import Recorded
@@ -58,3 +59,22 @@ def test_what_was_down_when_it_was_recorded_is_counted_and_nothing_to_start_says
     with pytest.raises(BadInput, match="nothing ran when r-1 was recorded") as caught:
         assert none.ran
     assert "`orch runs`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("action", "typed", "said"),
+    [
+        (Action.START, "orch start --from last --yes", "orch start --from r-0 --yes"),
+        (Action.START, "orch start --from=last --limit last", "orch start --from=r-0 --limit last"),
+        (Action.ROLLBACK, "orch rollback --yes last", "orch rollback --yes r-0"),
+    ],
+)
+def test_what_is_to_be_typed_again_names_the_run_that_it_was_of(action: Action, typed: str, said: str) -> None:
+    plan = replace(fleet(SMALL), action=action)
+    night = Night(plan).tell(
+        RunBegan(run="r-1", plan=plan, requester="ada", controller="ctl-01", command=typed, of="r-0"), StageBegan(0)
+    )
+    night.intend("web@web-01").later(4).ended("web@web-01", outcome=Outcome.FAILED)
+    night.tell(RunEnded(verdict="failed", exit_code=1, counts={"failed": 1}))
+    lines = [line.rstrip() for line in drawn(report(timeline_of(night.facts))).splitlines()]
+    assert f"or:   {said}" in lines
