@@ -1,7 +1,7 @@
 """Books in memory, people who answer by script, and a shop whose runs are begun, killed, resumed and answered."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from orchestrator.domain.policy import Notice, Policy
 from orchestrator.domain.service import Control, State
 from orchestrator.engine.jobs import resuming, running
 from orchestrator.engine.jobs.answering import decide
-from orchestrator.engine.jobs.asking import People
+from orchestrator.engine.jobs.asking import People, Query
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import Books, Header, World
@@ -100,14 +100,21 @@ class Shop:
         return Header(run=run, requester="anna", controller="desk", command="orch stop", of=of, pid=self.processes)
 
     async def run(
-        self, plan: Plan, run: str = "r1", *, patient: bool = False, of: str = "", through: Books | None = None
+        self,
+        plan: Plan,
+        run: str = "r1",
+        *,
+        patient: bool = False,
+        of: str = "",
+        through: Books | None = None,
+        ask: Callable[[Query], Awaitable[Vote | None]] | None = None,
     ) -> Ending:
         return await running.run(
             plan,
             self.world,
             through or books(self.store),
             header=self.header(run, of=of),
-            people=People(orders=self.orders.get, patient=patient),
+            people=People(orders=self.orders.get, ask=ask, patient=patient),
             watch=lambda _: None,
             note=lambda _: None,
             notifier=self.told,

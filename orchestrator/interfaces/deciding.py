@@ -97,10 +97,10 @@ class Decider:
             say(("\n" if number == self._asking else "") + f"decision {number}: {answered(self._log.all[number])}")
 
     async def ask(self, query: Query) -> Vote | None:
-        """`People.ask`: what is answered here; None once the input has ended. May be cancelled."""
+        """`People.ask`: what is answered here; None once the input has ended, or the run parks. May be cancelled."""
         async with self._asker.turn():
             await self._until_settled()
-            if self._ended:
+            if self._ended or query.state.held:
                 return None
             self._asking = query.decision
             self._shown.add(query.decision)

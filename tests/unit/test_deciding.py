@@ -189,6 +189,25 @@ async def test_what_happens_while_it_is_asked_is_said_beside_it(capsys: pytest.C
 
 
 @in_a_loop
+async def test_after_a_hold_nothing_more_is_asked_here(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(("h", "", NEVER))
+    vote = await table.ask()
+    assert vote is not None
+    assert vote.choice is Choice.HOLD
+    table.night.ask(2, "sql@db-01")
+    table.hears()
+    table.state.apply(table.night.facts[-1].fact)
+    second = asyncio.create_task(table.decider.ask(Query(decision=2, state=table.state)))
+    table.night.answer(1, Choice.HOLD, by=ME)
+    table.state.apply(table.night.facts[-1].fact)
+    table.state.decide()
+    capsys.readouterr()
+    table.hears()
+    assert await second is None
+    assert capsys.readouterr().err == ""
+
+
+@in_a_loop
 async def test_one_that_was_never_shown_here_goes_without_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table(())
     table.night.tell(DecisionWithdrawn(decision=1, why="the run goes back"))

@@ -6,9 +6,12 @@ import pytest
 from bookkeeping import ALL_DOWN, Shop
 from virtual_time import in_virtual_time
 
+from orchestrator.adapters.memory.fleet import Fault
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.facts import DecisionAsked
 from orchestrator.domain.policy import Approval, Do, OnTimeout, Policy, Rule
+from orchestrator.engine.jobs.asking import Query
+from orchestrator.engine.ports import Vote
 
 
 @pytest.mark.parametrize("patient", [False, True])
@@ -56,3 +59,25 @@ async def test_a_held_question_has_no_timeout(wish: OnTimeout) -> None:
     await shop.says(Choice.RETRY)
     assert ((await shop.resume()).exit_code, shop.states) == (0, ALL_DOWN)
     assert len([one for one in await shop.facts() if isinstance(one.fact, DecisionAsked)]) == 2
+
+
+@in_virtual_time
+async def test_a_hold_of_one_of_two_questions_parks_at_once_and_both_stay_open() -> None:
+    shop = Shop()
+    shop.refuses("app-01")
+    shop.fleet.fault("app-02", Fault.UNREACHABLE, times=None, on=("stop",))
+    asked: list[int] = []
+
+    async def ask(query: Query) -> Vote | None:
+        await asyncio.sleep(200.0)
+        asked.append(query.decision)
+        if len(asked) > 1:
+            await asyncio.get_running_loop().create_future()
+        return Vote(choice=Choice.HOLD, by="anna")
+
+    ending = await shop.run(await shop.plan(), patient=True, ask=ask)
+    assert (ending.exit_code, ending.waiting, asked) == (6, (2, 3), [1])
+    assert asyncio.get_running_loop().time() < 250.0
+    assert [(one.decision, one.held) for one in await shop.asked()] == [(1, False), (2, False), (3, True)]
+    await shop.says(Choice.SKIP, decision=2)
+    assert (await shop.resume()).waiting == (3,)

@@ -131,8 +131,8 @@ class Asking:
             await self._decisions.changed(self._state.run)
 
     async def _from_the_terminal(self, decision: int) -> Answer | None:
-        if self._people.ask is None or decision in self._state.on_hold:
-            return None  # who said hold is not asked the same again before somebody resumes the run
+        if self._people.ask is None or self._state.held:
+            return None  # the run is about to park: nothing is asked here before somebody resumes it
         said = ""
         async with self._terminal:
             while True:
