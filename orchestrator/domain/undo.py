@@ -5,13 +5,14 @@ never become code.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.preview import waves
 from orchestrator.domain.service import Asked, State
-from orchestrator.domain.way_back import as_before, home, whole_way_back
+from orchestrator.domain.way_back import as_before, home, left_behind, whole_way_back
 
 _UNREAD = "not known"
 
@@ -72,9 +73,9 @@ def script(run: str, hands: Sequence[ByHand]) -> str:
 def _in_order(plan: Plan) -> Iterator[tuple[Unit, State, str]]:
     """Each unit that may have to go back, where to, and where it was: as the way back goes, then what it can't move."""
     given: set[str] = set()
-    rollback = plan.action is Action.ROLLBACK
+    rollback, behind = plan.action is Action.ROLLBACK, left_behind(plan)
     for stage in plan.stages if rollback else whole_way_back(plan):
-        for unit in _acting(stage):
+        for unit in _acting(stage, and_too={unit for unit, of in behind.items() if of is stage}):
             given.add(unit.id)
             was = stage.goal if rollback or unit.seen is None else unit.seen.state
             yield unit, stage.goal, was
@@ -86,10 +87,11 @@ def _in_order(plan: Plan) -> Iterator[tuple[Unit, State, str]]:
                 yield unit, goal, unit.seen.state
 
 
-def _acting(stage: Stage) -> list[Unit]:
+def _acting(stage: Stage, and_too: AbstractSet[str] = frozenset()) -> list[Unit]:
     wave = waves(stage)
     places = sorted(range(len(stage.nodes)), key=lambda place: (wave[place], place))
-    return [stage.nodes[place].unit for place in places if stage.nodes[place].role is Role.ACT]
+    nodes = (stage.nodes[place] for place in places)
+    return [node.unit for node in nodes if node.role is Role.ACT or node.unit.id in and_too]
 
 
 def _typed(name: str, was: str, now: str) -> str:

@@ -181,6 +181,20 @@ def narrowed(stage: Stage, acting: AbstractSet[str], probed: AbstractSet[str]) -
     return estimate.complete(replace(stage, nodes=tuple(rows), barriers=tuple(barriers)))
 
 
+def left_behind(plan: Plan) -> dict[str, Stage]:
+    """The units that the run of a rollback looks at, and leaves where somebody else brought them; and the stage that
+    would have put each back."""
+    if plan.action is not Action.ROLLBACK:
+        return {}
+    alone = {left.unit for left in plan.left_alone}
+    return {
+        node.unit.id: stage
+        for stage in plan.stages
+        for node in stage.nodes
+        if node.role is Role.PROBE and node.unit.id in alone
+    }
+
+
 def acted_on(plan: Plan) -> tuple[Unit, ...]:
     """The units that *plan* acts on, each once, in plan order, as its first stage with them has them."""
     found: dict[str, Unit] = {}

@@ -71,9 +71,19 @@ def _counts(timeline: Timeline, marks: Marks) -> Text:
             pieces.append(Text(said, style=STYLES[standing]))
     if timeline.strayed:
         pieces.append(Text(f"{marks.strayed} {len(timeline.strayed)} strayed", style=STRAYED_STYLE))
-    if timeline.began and timeline.began.plan.left_alone:
-        pieces.append(Text(f"{len(timeline.began.plan.left_alone)} left alone", style=QUIET_STYLE))
+    left_alone = len(timeline.began.plan.left_alone) - _counted(timeline) if timeline.began else 0
+    if left_alone:
+        pieces.append(Text(f"{left_alone} left alone", style=QUIET_STYLE))
     return Text(marks.dot).join(pieces)
+
+
+def _counted(timeline: Timeline) -> int:
+    """How many of the units that are left alone are counted by what became of them: a rollback may look at some, and
+    brings what was paused as near to that as it can."""
+    alone = {left.unit for left in timeline.began.plan.left_alone} if timeline.began else set()
+    bad = (Standing.FAILED, Standing.UNKNOWN)
+    mine = (track for track in timeline.tracks() if track.unit in alone)
+    return len({track.unit for track in mine if track.role is Role.ACT or track.standing in bad})
 
 
 def _needed_no_act(timeline: Timeline) -> int:
@@ -102,7 +112,9 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
         for first, units in _groups(left):
             what = _what(timeline, standing, first.goal)
             yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, first.why)
-    for why, units in by_reason(timeline.began.plan.left_alone if timeline.began else ()).items():
+    mine = {track.unit for track in timeline.tracks()}  # of those left alone, what was looked at stands further below
+    alone = timeline.began.plan.left_alone if timeline.began else ()
+    for why, units in by_reason([left for left in alone if left.unit not in mine]).items():
         yield from _row(marks.standing[Standing.WAITING], QUIET_STYLE, named(units), "left alone", "", why)
     for how, hosts in by_detour(timeline.detours).items():
         way, _, why = clean(how).partition("; ")

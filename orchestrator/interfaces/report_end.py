@@ -57,6 +57,9 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
         back = f"{len(touched) - len(unlike)} of {plural(len(touched), 'touched unit')}"
         yield Text(f"rolled back: {back} {'is' if len(touched) == 1 else 'are'} as before the run", style="bold")
     why = {one.unit: in_words(one) for one in timeline.changed_since}
+    if whole and began is not None:
+        mine = {track.unit for track in timeline.tracks()}
+        why |= {left.unit: left.why for left in began.plan.left_alone if left.unit in mine}
     said = {one.unit: f"was {clean(one.was)}, is {clean(one.now) or 'not known'}" for one in unlike}
     told = list(dict.fromkeys([*said, *why]))
     for unit in told[:MOST_UNITS]:

@@ -8,14 +8,17 @@ from fake_run import SMALL, fleet
 from nights import Night
 from rich.console import Console, RenderableType
 
-from orchestrator.domain.errors import BadInput
+from orchestrator.domain.errors import BadInput, Unreachable
 from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan
-from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.results import Outcome
+from orchestrator.domain.plan import Action, Plan, Role
+from orchestrator.domain.results import Acted, Outcome, Phase, Step
+from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
-from orchestrator.domain.way_back import acted_on
+from orchestrator.domain.way_back import Touch, acted_on, rollback_plan
+from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.runs_view import timeline_of
 
 
@@ -78,3 +81,46 @@ def test_what_is_to_be_typed_again_names_the_run_that_it_was_of(action: Action, 
     night.tell(RunEnded(verdict="failed", exit_code=1, counts={"failed": 1}))
     lines = [line.rstrip() for line in drawn(report(timeline_of(night.facts))).splitlines()]
     assert f"or:   {said}" in lines
+
+
+def test_a_rollback_of_its_own_counts_and_lists_each_unit_once_by_what_became_of_it() -> None:
+    """web-01 is unknown at first and comes up when it is tried again; web-02 was moved by others, and is left there."""
+    was = fleet(SMALL, twice=True)
+    touched = {"web@web-01": Touch("Stopped", ""), "web@web-02": Touch("Stopped", "Paused")}
+    plan = rollback_plan(was, touched, accept_drift=False, name="shop")
+    [stage] = plan.stages
+    probes = [node.unit.id for node in stage.nodes if node.role is Role.PROBE]
+    if not probes:  # nobody waits for it: it is put beside those that go back
+        [there] = (node for node in was.stages[1].nodes if node.unit.id == "web@web-02")
+        probe = replace(there, role=Role.PROBE, waits_for=())
+        plan = replace(plan, stages=(replace(stage, nodes=(*stage.nodes, probe)),))
+    night = Night(plan).tell(
+        RunBegan(run="r-1", plan=plan, requester="ada", controller="ctl-01", command="orch rollback r-0", of="r-0"),
+        StageBegan(0),
+    )
+    night.intend("web@web-01", phase=Phase.START).intend("web@web-02", phase=Phase.READ).later(60)
+    night.ended("web@web-02", phase=Phase.READ, outcome=Outcome.FAILED, after="Paused")
+    night.ended("web@web-01", phase=Phase.START, outcome=Outcome.UNKNOWN, after="", acted=Acted.NO)
+    assert timeline_of(night.facts).counts()[Standing.UNKNOWN] == 1
+    night.intend("web@web-01", phase=Phase.START, attempt=2).later(5)
+    night.ended("web@web-01", phase=Phase.START, attempt=2, after="Running")
+    night.tell(RunEnded(verdict="rollback incomplete", exit_code=4, counts={"ok": 1, "failed": 1}))
+    timeline = timeline_of(night.facts)
+    assert [(track.unit, track.standing) for track in timeline.failures] == [("web@web-02", Standing.FAILED)]
+    assert timeline.ended_count == timeline.total
+    undo = undo_of(timeline, {})
+    assert undo is not None
+    assert [(hand.unit, hand.was, hand.now) for hand in undo.hands] == [("web@web-02", "Running", "Paused")]
+    text = drawn(report(timeline, undo=undo))
+    assert "1 ok · ✗ 1 failed\n" in "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    assert "left alone" not in text
+    assert "! web@web-02  was Running, is Paused\n      changed since: the run left it Stopped" in text
+    assert "Resume-Service -Name 'Web'" in text
+    assert "web@web-01" not in text
+
+
+def test_a_later_attempt_does_not_say_for_those_before_it_that_nothing_was_asked() -> None:
+    gone = Unreachable("app-01", "no route to host")
+    for attempt, said in ((1, "nothing was asked of it"), (2, "this attempt asked nothing of it")):
+        record = Record(Step(0, "orders@app-01", Phase.START, attempt), State.RUNNING)
+        assert record.blind(gone, 1.0).endswith(f"; {said}")

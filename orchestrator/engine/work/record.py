@@ -58,7 +58,7 @@ class Record:
         """The deadline passed on the way."""
         deadline = f"deadline {span(timeout_s)} passed"
         if self._control is None:
-            return f"{self._unit} {self._standing(now_s)} ({deadline}; nothing was asked of it)"
+            return f"{self._unit} {self._standing(now_s)} ({deadline}; {self._unasked})"
         if self.lost:
             tail = f"the answer to the {self._control} was lost, it was not asked again and may still happen"
         else:
@@ -69,12 +69,12 @@ class Record:
         """The deadline passed before the host took the control."""
         return (
             f"{self._unit} is {self._state}: the host never took the request ({hindrance.text}); "
-            f"deadline {span(timeout_s)} passed, nothing was asked of it"
+            f"deadline {span(timeout_s)} passed, {self._unasked}"
         )
 
     def not_handed_over(self, problem: Problem) -> str:
         """The control could not be sent, and trying again would not help."""
-        return f"{self._unit} is {self._state}: the request could not be made ({problem.text}); nothing was asked of it"
+        return f"{self._unit} is {self._state}: the request could not be made ({problem.text}); {self._unasked}"
 
     def refused(self, problem: Problem) -> str:
         """Windows said no."""
@@ -103,7 +103,7 @@ class Record:
         if self._last is not None:
             seen = f", last seen {self._state} {span(now_s - self._read_s)} ago"
         if self._control is None:
-            return f"{self._unit}: its state can't be read ({error.text}){seen}; nothing was asked of it"
+            return f"{self._unit}: its state can't be read ({error.text}){seen}; {self._unasked}"
         sent = "sent and its answer lost" if self.lost else "taken by the host"
         return (
             f"{self._unit}: its state can't be read ({error.text}){seen}; the {self._control} was {sent}: "
@@ -132,6 +132,11 @@ class Record:
             evidence=evidence(self._first, self._last),
             exchanges=exchanges,
         )
+
+    @property
+    def _unasked(self) -> str:
+        """That no control was sent, of this attempt: what those before it sent it can't tell."""
+        return "nothing was asked of it" if self._step.attempt == 1 else "this attempt asked nothing of it"
 
     @property
     def _unit(self) -> str:
