@@ -27,6 +27,7 @@ from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import Books, Header, World
 from orchestrator.engine.ports import Order, Tally, Vote
 
+Ask = Callable[[Query], Awaitable[Vote | None]]
 BEGAN_AT = 1_795_000_000.0
 SHOP = draft(entry("sql", "db-01"), entry("orders", "app-01 app-02", "sql"))
 UNITS = ("orders@app-01", "orders@app-02", "sql@db-01")
@@ -107,7 +108,7 @@ class Shop:
         patient: bool = False,
         of: str = "",
         through: Books | None = None,
-        ask: Callable[[Query], Awaitable[Vote | None]] | None = None,
+        ask: Ask | None = None,
     ) -> Ending:
         return await running.run(
             plan,
@@ -120,13 +121,15 @@ class Shop:
             notifier=self.told,
         )
 
-    async def resume(self, run: str = "r1", *, patient: bool = False, accept_drift: bool = False) -> Ending:
+    async def resume(
+        self, run: str = "r1", *, patient: bool = False, accept_drift: bool = False, ask: Ask | None = None
+    ) -> Ending:
         return await resuming.resume(
             run,
             self.world,
             books(self.store),
             header=replace(self.header(run), requester="ben"),
-            people=People(orders=self.orders.get, patient=patient),
+            people=People(orders=self.orders.get, ask=ask, patient=patient),
             watch=lambda _: None,
             note=lambda _: None,
             notifier=self.told,

@@ -22,7 +22,7 @@ _GOES_ON = {
     CauseKind.APPROVAL: "begins the run",
     CauseKind.CANCELLED: "goes on as if nobody had cancelled",
     CauseKind.BUDGET: "goes on with the rest, and counts failures anew",
-    CauseKind.CHANGED: "goes on, and leaves what others moved as it is",
+    CauseKind.CHANGED: "goes on with the run, and leaves what others moved as it is",
 }
 
 

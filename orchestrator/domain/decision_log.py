@@ -121,11 +121,12 @@ class DecisionLog:
             question.answer, question.ended_at = fact.answer, at
         return question
 
-    def withdrawn(self, fact: DecisionWithdrawn, at: float) -> None:
-        """It needs no answer any more."""
+    def withdrawn(self, fact: DecisionWithdrawn, at: float) -> Question | None:
+        """It needs no answer any more, or its answer came late and is not applied; None if it was not asked."""
         question = self.all.get(fact.decision)
         if question is not None:
             question.withdrawn, question.ended_at = fact.why, at
+        return question
 
 
 def headline(cause: Cause, units: Sequence[str]) -> str:

@@ -94,8 +94,8 @@ class Findings:
         """How the first of *units*, all of them changed, has moved, and how many more did."""
         first = self.changed[units[0]]
         more = f", and {len(units) - 1} more changed" if len(units) > 1 else ""
-        began = "was left" if first.unit in self.stepped else "was"
-        return f"{first.unit} {began} {first.left} and is {first.found}{more}"
+        before = "the run had left it" if first.unit in self.stepped else "it was before"
+        return f"{first.unit} is {first.found} and not {first.left}, as {before}{more}"
 
     def begin_round(self, units: Iterable[str]) -> None:
         """Look at all of *units* that can be looked at."""

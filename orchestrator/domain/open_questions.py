@@ -6,6 +6,7 @@ Room: domain. A fold of the facts about decisions; what an answer does is `runst
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from orchestrator.domain.decision_log import answerer
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionGrew, DecisionWithdrawn, Fact
 
@@ -51,6 +52,11 @@ class Questions:
     def pausing(self) -> bool:
         """Whether nothing new may begin. Cost: O(open)."""
         return bool(self.held or self.on_hold or self.late) or any(asked.pauses for asked in self.open.values())
+
+    def not_applied(self) -> str:
+        """Begins a sentence about the late answers that are not in force for what changed; "" if there are none."""
+        words = [f"{answer.choice} by {answerer(answer)}" for _, (_, answer) in sorted(self.late.items())]
+        return f"{', '.join(words)} {'was' if len(words) == 1 else 'were'} not applied: " if words else ""
 
     def kinds(self) -> list[CauseKind]:
         """What is open, held or answered late."""

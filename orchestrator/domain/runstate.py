@@ -166,9 +166,10 @@ class RunState:
         units = tuple(folded.findings.untold)
         if not units:
             return
-        said = folded.findings.changed_words(units)
+        moved = folded.findings.changed_words(units)
+        said = f"{folded.questions.not_applied()}{moved}"
         for late in sorted(folded.questions.late):
-            self._follow(facts, DecisionWithdrawn(decision=late, why=f"the answer came late, and {said}"))
+            self._follow(facts, DecisionWithdrawn(decision=late, why=f"units changed meanwhile: {moved}"))
         number = folded.questions.of_kind(CauseKind.CHANGED)
         if number is not None:
             self._follow(facts, DecisionGrew(decision=number, units=units, pauses=True))

@@ -63,11 +63,14 @@ def in_time(question: Question, approval: Approval) -> str:
 
 
 def answered(question: Question) -> str:
-    """`abort by ada@ops after 2 min 3 s: not tonight`; why it needs no answer any more; or that it waits."""
+    """`abort by ada@ops after 2 min 3 s: not tonight`; why it needs none any more, or the one that it
+    got is not applied; or that it waits."""
     answer = question.answer
     if answer is None:
         withdrawn = f"withdrawn: {clean(question.withdrawn)}"
         return withdrawn if question.withdrawn else f"waits since {moment(question.asked_at)}"
     waited = f" after {spoken(answer.waited_s)}" if answer.waited_s >= 1 and answer.source is Source.PERSON else ""
     reason = f": {clean(answer.reason)}" if answer.reason else ""
+    if question.withdrawn:
+        return f"{answer.choice} by {clean(answerer(answer))} NOT APPLIED: {clean(question.withdrawn)}"
     return f"{answer.choice} by {clean(answerer(answer))}{waited}{reason}"

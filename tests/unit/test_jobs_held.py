@@ -62,6 +62,23 @@ async def test_a_held_question_has_no_timeout(wish: OnTimeout) -> None:
 
 
 @in_virtual_time
+async def test_what_is_answered_already_is_not_asked_on_resume() -> None:
+    shop = Shop()
+    shop.refuses()
+    await shop.run(await shop.plan())
+    shop.willing()
+    await shop.says(Choice.RETRY)
+    asked: list[int] = []
+
+    async def ask(query: Query) -> Vote | None:
+        asked.append(query.decision)
+        return None
+
+    assert (await shop.resume(patient=True, ask=ask)).exit_code == 0
+    assert asked == []
+
+
+@in_virtual_time
 async def test_a_hold_of_one_of_two_questions_parks_at_once_and_both_stay_open() -> None:
     shop = Shop()
     shop.refuses("app-01")

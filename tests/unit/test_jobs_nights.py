@@ -96,6 +96,8 @@ async def test_an_answer_that_comes_late_to_other_states_is_not_applied() -> Non
     asked = await shop.asked()
     assert [one.cause.kind for one in asked] == [CauseKind.FAILURE, CauseKind.CHANGED]
     assert asked[1].cause.units == ("orders@app-02",)
+    moved = "orders@app-02 is Running and not Stopped, as the run had left it"
+    assert asked[1].cause.said == f"retry by ben was not applied: {moved}"
     assert shop.fleet.asked == ["stop orders@app-01", "stop orders@app-02"]
     await shop.says(Choice.ROLLBACK, decision=2)
     assert (await going).exit_code == 3

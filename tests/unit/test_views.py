@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.errors import BadInput, Mark, Mistake, Mistakes, OrchError
 from orchestrator.domain.fact_codec import decode, encode
-from orchestrator.domain.facts import Fact, OrderTaken, Stamped, Strayed
+from orchestrator.domain.facts import DecisionWithdrawn, Fact, OrderTaken, Stamped, Strayed
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.policy import Approval, Policy
 from orchestrator.domain.results import Note, Outcome, Phase, Step
@@ -352,6 +352,14 @@ def test_lines_tell_each_of_a_decision_once() -> None:
         "run ends: rollback incomplete, exit code 4",
     ):
         assert said.count(words) == 1, words
+
+
+def test_an_answer_that_came_late_and_is_not_applied_is_told_so() -> None:
+    night = failing().answer(1, Choice.ROLLBACK, by="root")
+    assert folded(night.facts).halted == "rollback was decided"
+    night.tell(DecisionWithdrawn(decision=1, why="units changed meanwhile: web@web-01 is Running and not Stopped"))
+    assert "decision 1: rollback by root NOT APPLIED: units changed meanwhile" in told(night.facts)[-1]
+    assert folded(night.facts).halted == ""
 
 
 def test_nobody_is_told_to_answer_what_the_policy_answers_at_once() -> None:

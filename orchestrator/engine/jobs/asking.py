@@ -135,6 +135,8 @@ class Asking:
             return None  # the run is about to park: nothing is asked here before somebody resumes it
         said = ""
         async with self._terminal:
+            if await self.due([decision]):
+                return None  # it is settled, or its time is over: not worth a question
             while True:
                 vote = await self._people.ask(Query(decision=decision, state=self._state, said=said))
                 if vote is None:
