@@ -34,7 +34,10 @@ from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
 from orchestrator.domain.track import Track, Wait
-from orchestrator.domain.way_back import as_before
+from orchestrator.domain.way_back import as_before, left_behind
+
+OWN = {Role.ACT: (Phase.STOP, Phase.START), Role.PROBE: (Phase.READ,), Role.PASS: ()}
+"""With what an attempt of a unit's own begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,11 +170,21 @@ class Timeline:
                 self.stages[number].exclude(host, why)
 
     def _intend(self, step: Step, stamped: Stamped) -> None:
+        self._try_again(step)
         if self.owns(step):
             self.stages[step.stage].begin(step, stamped)
         elif step.phase in (Phase.READ, Phase.LOOK):
             self.checking += 1
             self.looking = step.phase is Phase.LOOK
+
+    def _try_again(self, step: Step) -> None:
+        """On a way back what failed goes again without a word: a new attempt of its own tells."""
+        track = self.stages[step.stage].tracks.get(step.unit) if 0 <= step.stage < len(self.stages) else None
+        if track is None or step.attempt <= track.attempts or step.phase not in OWN[track.role]:
+            return
+        if track in self.failures and self.stages[step.stage].again(step.unit):
+            self.ended_count -= 1
+            self.failures.remove(track)
 
     def _end_step(self, fact: StepEnded, stamped: Stamped) -> None:
         step = fact.result.step
@@ -326,6 +339,7 @@ class Timeline:
         if self.began.plan.action in (Action.ROLLBACK, Action.RESTORE):
             mine = (track for track in self.tracks() if track.role is Role.ACT)
             goals = {track.unit: str(track.goal) for track in mine}
+            goals |= {unit: str(stage.goal) for unit, stage in left_behind(self.began.plan).items()}
             return [Unlike(unit, goal, found[unit]) for unit, goal in goals.items() if found[unit] != goal]
         units = {node.unit.id: node.unit for stage in self.began.plan.stages for node in stage.nodes}
         touched = (units[unit] for unit in self.touched() if not as_before(units[unit], found[unit]))
