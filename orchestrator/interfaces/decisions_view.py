@@ -1,7 +1,8 @@
 """`orch decisions`: what waits for an answer, for people and as JSON. No plan is read for it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from orchestrator.domain.consequences import Consequence
 
 
-def waiting(found: Sequence[OpenDecision], now: float) -> RenderableType:
-    """All that waits, oldest first; *now* is UTC, seconds since 1970."""
+def waiting(found: Sequence[OpenDecision], now: float, carried: Collection[str] = ()) -> RenderableType:
+    """All that waits, oldest first; *now* is UTC, seconds since 1970; *carried*: the runs that a process goes on with
+    at once."""
     if not found:
         return Text("nothing waits for a decision")
     blocks: list[RenderableType] = []
+    several = Counter(one.run for one in found if one.settled is None)
     for one in found:
         blocks += [*([Text()] if blocks else []), heading(one, now), *_about(one)]
         if one.settled is None:
-            blocks += [below(line) for line in _choices(one)]
+            blocks += [below(line) for line in _choices(one, several=several[one.run] > 1, carried=one.run in carried)]
     return Group(*blocks)
 
 
@@ -83,9 +86,10 @@ def votes_json(votes: Sequence[Vote]) -> list[dict[str, object]]:
     ]
 
 
-def _choices(one: OpenDecision) -> list[Text]:
+def _choices(one: OpenDecision, *, several: bool, carried: bool) -> list[Text]:
     """A line for each answer: what to type, and what it means."""
-    number = f" --decision {one.asked.decision}" if one.asked.decision > 1 else ""
+    number = f" --decision {one.asked.decision}" if several or one.asked.decision > 1 else ""
+    number += "" if carried else " --resume"
     rows = [
         [Text(f"orch decide {one.run} {choice}{number}"), Text(MEANS[choice], style=QUIET_STYLE)]
         for choice in one.asked.choices

@@ -50,7 +50,7 @@ def decisions(
 @runs_app.command()
 def decide(
     run: options.Run,
-    choice: Annotated[str, typer.Argument(metavar=CHOICES, help="The answer.")],
+    choice: Annotated[str, typer.Argument(metavar=CHOICES, help="The answer: a word, its letter or its beginning.")],
     decision: options.Decision = None,
     reason: options.Reason = None,
     resume: options.Resume = False,

@@ -2,17 +2,20 @@
 
 import io
 import json
+from dataclasses import replace
 
+import pytest
 from fake_run import BEGAN_AT, NASTY, facts, fleet
 from rich.console import Console, RenderableType
 
 from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
-from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.errors import BadInput, ProblemKind
 from orchestrator.domain.facts import DecisionAsked, MadeFrom, StepEnded
 from orchestrator.domain.planning.observed import Difference, What
 from orchestrator.domain.policy import Approval
 from orchestrator.engine.ports import OpenDecision, Snapshot, Vote
+from orchestrator.interfaces.commands.decide import meant_by
 from orchestrator.interfaces.decisions_view import foretold, waiting, waiting_json
 from orchestrator.interfaces.resume_view import what_is_found
 from orchestrator.interfaces.runs_view import timeline_of
@@ -47,7 +50,7 @@ def drawn(picture: RenderableType, width: int = 100) -> str:
 
 
 def test_what_waits_is_told_with_who_may_answer_and_what_to_type() -> None:
-    text = drawn(waiting([WAITS], BEGAN_AT + 720.0), 160)
+    text = drawn(waiting([WAITS], BEGAN_AT + 720.0, [WAITS.run]), 160)
     for words in (
         "20261121-0213-k7q2  decision 2  shop of ada, waits 12 min",
         "sql@db-01 and 1 more failed (timeout)",
@@ -65,6 +68,27 @@ def test_what_waits_is_told_with_who_may_answer_and_what_to_type() -> None:
     assert [(vote["choice"], vote["counts"]) for vote in told["votes"]] == [("abort", False), ("rollback", True)]
     assert (told["asked_at"], "consequences" in told) == ("2026-11-21T01:13:05.000Z", False)
     assert "nothing waits" in drawn(waiting([], BEGAN_AT))
+
+
+def test_what_to_type_names_the_decision_where_several_wait_and_goes_on_with_a_parked_run() -> None:
+    first = replace(WAITS, asked=replace(WAITS.asked, decision=1))
+    both, alone = drawn(waiting([first, WAITS], BEGAN_AT), 160), drawn(waiting([first], BEGAN_AT), 160)
+    assert f"orch decide {WAITS.run} rollback --decision 1 --resume  put back" in both
+    assert f"orch decide {WAITS.run} rollback --resume  put back" in alone
+
+
+def test_an_answer_may_be_a_letter_or_a_beginning_of_those_that_the_decision_has() -> None:
+    few = replace(WAITS, asked=replace(WAITS.asked, choices=(Choice.ROLLBACK, Choice.RETRY, Choice.HOLD)))
+    meant = [meant_by(typed, [few], None) for typed in ("r", "t", "ret", "ROLLBACK", "ho")]
+    assert meant == [Choice.ROLLBACK, Choice.RETRY, Choice.RETRY, Choice.ROLLBACK, Choice.HOLD]
+    for typed in ("s", "skip", "x"):
+        with pytest.raises(BadInput) as refused:
+            meant_by(typed, [few], 2)
+        assert (str(refused.value), refused.value.hint) == (
+            f"{typed!r} is no answer to decision 2 of run {WAITS.run}; nothing was decided",
+            "choose rollback, retry or hold",
+        )
+    assert meant_by("s", [few], 7) is Choice.SKIP  # which is none that waits: the store says so
 
 
 def test_what_is_answered_and_not_taken_up_says_who_and_how_it_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json as json_module
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator import state_wiring
@@ -11,13 +12,14 @@ from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.questions import newest
 from orchestrator.engine.jobs import answering
 from orchestrator.engine.jobs.asking import still_missing
-from orchestrator.engine.ports import Tally, Vote
+from orchestrator.engine.ports import OpenDecision, Tally, Vote
 from orchestrator.interfaces import decisions_view
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import Found, find, look
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn, go_on
-from orchestrator.interfaces.question_view import in_short
+from orchestrator.interfaces.decision_words import listed
+from orchestrator.interfaces.question_view import in_short, understood
 from orchestrator.interfaces.terminal import confirm, err, print_json, say
 
 
@@ -25,9 +27,9 @@ def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: 
     """Answer, after the consequence was shown; tell what comes of it. With *resume*, go on here if nobody else does."""
     state = state_wiring.state_folder(going.state_dir)
     with boundary(state):
-        wanted = _choice(choice)
         going.check("decide")
         found = asyncio.run(look(state, run))
+        wanted = meant_by(choice, found.open, decision)
         answer(state, found, wanted, decision=decision, reason=reason, resume=resume, going=going)
 
 
@@ -54,11 +56,17 @@ def answer(
         go_on(state, found, going)
 
 
-def _choice(typed: str) -> Choice:
-    try:
-        return Choice(typed.lower())
-    except ValueError:
-        raise BadInput(f"{typed!r} is no answer", hint=f"choose {', '.join(Choice)}; orch decisions") from None
+def meant_by(typed: str, found: Sequence[OpenDecision], decision: int | None) -> Choice:
+    """The answer that a word, its letter or its beginning means, as in the run's own terminal, among those of the
+    decision that it is for. Where that is none of *found*, it is any answer: the store says what is wrong then."""
+    waiting = [one for one in found if one.settled is None and decision in (None, one.asked.decision)]
+    asked = waiting[0] if len(waiting) == 1 else None
+    choices = asked.asked.choices if asked else tuple(Choice)
+    choice = understood(typed, choices)
+    if choice is None:
+        of = f" to decision {asked.asked.decision} of run {asked.run}" if asked else ""
+        raise BadInput(f"{typed!r} is no answer{of}; nothing was decided", hint=f"choose {listed(choices)}")
+    return choice
 
 
 def _shown(found: Found, choice: Choice, decision: int | None, going: GoOn) -> str:

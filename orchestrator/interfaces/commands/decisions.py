@@ -25,16 +25,18 @@ def decisions(*, run: str | None, json: bool, state_dir: Path | None) -> None:
         if run is not None:
             _of_run(state, run, json=json)
             return
-        waiting, now = asyncio.run(_open(state))
+        waiting, now, carried = asyncio.run(_open(state))
         if json:
             print_json(decisions_view.waiting_json(waiting, now))
         else:
-            out().print(decisions_view.waiting(waiting, now))
+            out().print(decisions_view.waiting(waiting, now, carried))
 
 
-async def _open(state: Path) -> tuple[Sequence[OpenDecision], float]:
+async def _open(state: Path) -> tuple[Sequence[OpenDecision], float, frozenset[str]]:
+    """What waits, the time, and the runs that a process carries."""
     async with state_wiring.books(state) as books:
-        return await books.decisions.open(), books.clock()
+        carried = frozenset(one.run for one in await books.locks.holdings() if one.alive)
+        return await books.decisions.open(), books.clock(), carried
 
 
 def _of_run(state: Path, run: str, *, json: bool) -> None:
@@ -46,7 +48,7 @@ def _of_run(state: Path, run: str, *, json: bool) -> None:
     elif found.open:
         out().print(*_in_full(found), sep="\n")
     else:
-        out().print(decisions_view.waiting(found.open, found.now))
+        out().print(decisions_view.waiting((), found.now))
 
 
 def _foreseen(found: "Found") -> "dict[int, Sequence[Consequence]]":
