@@ -5,6 +5,7 @@ Room: domain. `RunState` decides what happens next; this only retells what did, 
 
 from itertools import chain, islice
 
+from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.plan import Barrier, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
@@ -117,7 +118,7 @@ class StageProgress:
             self.ready -= self._waits[self._indices[step.unit]] == 0
             track.began_at = stamped.at
             self._stand(track, Standing.UNDER_WAY)
-        track.phase, track.note, track.lost = step.phase, "", False
+        track.phase, track.note, track.lost = step.phase, _again(track, step), False
         track.attempts = max(track.attempts, step.attempt)
         self._under_way_since(track, stamped.elapsed_s)
 
@@ -379,3 +380,12 @@ _ENDS = {Standing.FAILED: "failed", Standing.UNKNOWN: "is unknown", Standing.UNT
 
 def _over(track: Track) -> bool:
     return track.standing not in (Standing.WAITING, Standing.UNDER_WAY)
+
+
+def _again(track: Track, step: Step) -> str:
+    """What a unit waits for that is tried again after a pause, and why; "" if it is tried at once."""
+    if step.delay_s <= 0:
+        return ""
+    problem = track.result.problem if track.result else None
+    why = f": {problem.text}" if problem and problem.text else ""
+    return f"tried again after {spoken(step.delay_s)}, attempt {step.attempt}{why}"

@@ -174,6 +174,7 @@ def _beginning(step: Step) -> Iterator[str]:
     """Only acts are worth a line when they begin: it names what hangs, should they."""
     if step.phase in (Phase.START, Phase.STOP):
         again = f", attempt {step.attempt}" if step.attempt > 1 else ""
+        again += f", after {spoken(step.delay_s)}" if step.delay_s > 0 else ""
         yield f"{clean(step.unit)}  {step.phase} begins{again}"
 
 

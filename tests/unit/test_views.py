@@ -21,7 +21,7 @@ from rich.console import Console, RenderableType
 from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.errors import BadInput, Mark, Mistake, Mistakes, OrchError
 from orchestrator.domain.fact_codec import decode, encode
-from orchestrator.domain.facts import DecisionWithdrawn, Fact, OrderTaken, Stamped, Strayed
+from orchestrator.domain.facts import DecisionWithdrawn, Fact, OrderTaken, Stamped, StepIntended, Strayed
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.policy import Approval, Policy
 from orchestrator.domain.results import Note, Outcome, Phase, Step
@@ -337,6 +337,20 @@ def test_the_way_back_has_its_own_heading_progress_and_list_of_what_is_left_alon
     assert text.startswith("ROLLING BACK  stopping shop")
     assert "0/2" in text
     assert "! sql@sql-01  changed since: the run left it Stopped, and it is Running; --accept-drift" in text
+
+
+def test_what_is_tried_again_on_the_way_back_is_under_way_and_says_when() -> None:
+    night = going_back().intend("web@web-01", "web@web-02", stage=1, phase=Phase.START).later(5)
+    night.ended("web@web-01", stage=1, phase=Phase.START, after="Running")
+    night.ended("web@web-02", stage=1, phase=Phase.START, after="", outcome=Outcome.UNKNOWN)
+    again = StepIntended(Step(1, "web@web-02", Phase.START, 2, 34.0))
+    timeline = folded(night.tell(again).later(4).facts)
+    text = drawn(frame(timeline, night.elapsed_s, Canvas(120, 30, UNICODE_MARKS)), 120)
+    assert "1/2  50 %" in text
+    assert "under way (1)" in text
+    assert "tried again after 34 s, attempt 2: " in text
+    assert "100 %" not in text
+    assert "start begins, attempt 2, after 34 s" in told(night.facts)[-1]
 
 
 def test_lines_tell_each_of_a_decision_once() -> None:
