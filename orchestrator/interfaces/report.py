@@ -31,22 +31,31 @@ MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
 
 
-def report(timeline: Timeline, marks: Marks = UNICODE_MARKS, undo: Undo | None = None) -> RenderableType:
-    """The report, for people. *undo* is what to do by hand where a way back did not put all back. Cost: O(units)."""
+def report(
+    timeline: Timeline, marks: Marks = UNICODE_MARKS, undo: Undo | None = None, *, carried: bool = False
+) -> RenderableType:
+    """The report, for people. *undo* is what to do by hand where a way back did not put all back; *carried*: a living
+    process goes on with the run. Cost: O(units)."""
     began = timeline.began
     if began is None:
         return Text("no run was begun; nothing was touched")
-    parts: list[RenderableType] = [_verdict(timeline), _counts(timeline, marks)]
-    for block in (_rows(timeline, marks), way_back(timeline, marks, undo), decisions(timeline), what_next(timeline)):
+    parts: list[RenderableType] = [_verdict(timeline, carried=carried), _counts(timeline, marks)]
+    for block in (
+        _rows(timeline, marks),
+        way_back(timeline, marks, undo),
+        decisions(timeline),
+        what_next(timeline, carried=carried),
+    ):
         lines = list(block)
         parts += [Text(), *lines] if lines else []
     return Group(*parts)
 
 
-def _verdict(timeline: Timeline) -> Text:
+def _verdict(timeline: Timeline, *, carried: bool) -> Text:
     began, ended = timeline.began, timeline.ended
     assert began is not None
-    verdict = ended.verdict if ended else "parked" if timeline.parked else "no end recorded"
+    verdict = "running" if carried else "parked" if timeline.parked else "no end recorded"
+    verdict = ended.verdict if ended else verdict
     text = Text(verdict.upper(), style=VERDICT_STYLES.get(verdict, "bold"))
     took = spoken(timeline.elapsed_s(timeline.last_s))
     of = f" of {clean(began.of)}" if began.of else ""

@@ -101,15 +101,16 @@ def _in_words(question: Question, timeline: Timeline) -> str:
     return f"unanswered when the run ended; it {words}" if question.open and timeline.ended else words
 
 
-def what_next(timeline: Timeline) -> Iterator[RenderableType]:
-    """The journal's head, and what to type next; the last line of a stop is how to start again what ran before."""
+def what_next(timeline: Timeline, *, carried: bool = False) -> Iterator[RenderableType]:
+    """The journal's head, and what to type next; the last line of a stop is how to start again what ran before.
+    *carried*: a living process goes on with it."""
     began, ended = timeline.began, timeline.ended
     if began is None:
         return
     if timeline.head:
         yield Text(f"journal head {timeline.head}", style=QUIET_STYLE)
     if ended is None:
-        yield from _open(timeline)
+        yield from _carried(timeline) if carried else _open(timeline)
         return
     done = ended.verdict == "done"
     if not done or timeline.strayed:
@@ -132,13 +133,22 @@ def _covers(plan: Plan) -> str:
     return f"{starts}; {down} {'was' if down == 1 else 'were'} down already and would stay down" if down else ""
 
 
+def _carried(timeline: Timeline) -> Iterator[RenderableType]:
+    if timeline.decisions.open:
+        yield from _typed("next: ", command(timeline), "answers; its process goes on at once")
+    else:
+        yield from _typed("next: ", f"orch show {timeline.run}", "it goes on: how far it has come by then")
+    words = "what is under way settles, then it asks whether to keep or roll back"
+    yield from _typed("or:   ", f"orch cancel {timeline.run}", words)
+
+
 def _open(timeline: Timeline) -> Iterator[RenderableType]:
     run, waiting = timeline.run, timeline.decisions.open
     if timeline.parked and waiting:
         yield from _typed("next: ", command(timeline), "answers, and goes on here")
         yield from _typed("or:   ", f"orch decisions; orch resume {run}", "what waits; goes on once it is answered")
-    else:
-        yield from _typed("next: ", f"orch resume {run}", "reads the hosts, says what it finds, and goes on from here")
+        return
+    yield from _typed("next: ", f"orch resume {run}", "reads the hosts, says what it finds, and goes on from here")
     yield from _typed("or:   ", f"orch close {run} --reason TEXT", "leaves all as it is, and frees its locks")
 
 

@@ -101,7 +101,7 @@ def show(facts: Sequence[Stamped], holding: Holding | None = None, marks: Marks 
         Text(),
         *_units(timeline, marks),
         Text(),
-        report(timeline, marks, undo_of(timeline, {})),
+        report(timeline, marks, undo_of(timeline, {}), carried=holding is not None and holding.alive is True),
     )
 
 

@@ -5,21 +5,22 @@ from dataclasses import replace
 
 import pytest
 from fake_run import SMALL, fleet
-from nights import Night
+from nights import Night, failing, parked
 from rich.console import Console, RenderableType
 
 from orchestrator.domain.errors import BadInput, Unreachable
-from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan
+from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan, Stamped
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.domain.way_back import Touch, acted_on, rollback_plan
+from orchestrator.engine.ports import Holding, Owner
 from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
-from orchestrator.interfaces.runs_view import timeline_of
+from orchestrator.interfaces.runs_view import show, timeline_of
 
 
 def drawn(picture: RenderableType) -> str:
@@ -124,3 +125,20 @@ def test_a_later_attempt_does_not_say_for_those_before_it_that_nothing_was_asked
     for attempt, said in ((1, "nothing was asked of it"), (2, "this attempt asked nothing of it")):
         record = Record(Step(0, "orders@app-01", Phase.START, attempt), State.RUNNING)
         assert record.blind(gone, 1.0).endswith(f"; {said}")
+
+
+def test_show_says_to_answer_a_run_that_lives_and_to_resume_or_close_one_that_is_dead() -> None:
+    owner = Owner(requester="ada", controller="ctl-01", pid=7, pid_started=1.0)
+    run, asks, busy = "20261121-0213-k7q2", failing().facts, Night(fleet(SMALL)).begin().intend("web@web-01").facts
+
+    def typed(facts: list[Stamped], *, alive: bool | None) -> list[str]:
+        holding = Holding(run=run, epoch=1, owner=owner, since=0.0, renewed_at=0.0, alive=alive, units=())
+        lines = drawn(show(facts, holding)).splitlines()
+        return [line[6:].strip() for line in lines if line.startswith(("next: ", "or:   "))]
+
+    assert typed(asks, alive=True) == [f"orch decide {run} CHOICE", f"orch cancel {run}"]
+    assert typed(busy, alive=True) == [f"orch show {run}", f"orch cancel {run}"]
+    assert typed(asks, alive=False) == typed(busy, alive=False)
+    assert typed(asks, alive=False) == [f"orch resume {run}", f"orch close {run} --reason TEXT"]
+    waits = [f"orch decide {run} CHOICE --resume", f"orch decisions; orch resume {run}"]
+    assert typed(parked().facts, alive=None) == waits
