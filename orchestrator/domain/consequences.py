@@ -16,6 +16,8 @@ from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import home, in_words
 
+NAMED = 3
+"""How many of the units that stay as they are a sentence names."""
 _MOVES = (Phase.START, Phase.STOP)
 _LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 _GOES_ON = {
@@ -197,7 +199,11 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
-    return f"{what}, and goes on with the rest; {_units(short)} would not be where the run was to bring them"
+    if not short:
+        return f"{what}, and goes on with the rest"
+    more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
+    left = f"{_units(short)} would not be where the run was to bring them: {', '.join(short[:NAMED])}{more}"
+    return f"{what}, and goes on with the rest; {left}"
 
 
 def _units(names: Collection[str]) -> str:

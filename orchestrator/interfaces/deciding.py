@@ -175,6 +175,7 @@ class Decider:
             approval=began.plan.policy.approval,
             requester=began.requester,
             behind=len(self._log.open) - 1,
+            run=began.run,
         )
         with suppress(OSError):  # nobody may look
             err().print(question(asked))

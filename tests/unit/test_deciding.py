@@ -238,13 +238,14 @@ def test_the_question_shows_cause_evidence_and_what_follows_from_each_answer() -
         approval=Approval(approvers=("ada", "bob"), min_approvals=2),
         requester=ME,
         behind=1,
+        run="r-1",
     )
     paper = io.StringIO()
     Console(file=paper, width=110, color_system=None).print(question(asked))
     text = "\n".join(line.rstrip() for line in paper.getvalue().splitlines())
     assert " DECISION 1   web@web-02 failed (timeout)  (1 more decision behind it)" in text
     assert "web@web-02: The service did not respond." in text
-    assert "what does not need them goes on meanwhile; 2 of ada, bob must agree" in text
+    assert "run r-1: what does not need them goes on meanwhile; 2 of ada, bob must agree" in text
     assert "r  rollback  puts back 9 units\n" in text
     assert "             9 units, about 1 min 04 s: web@web-01, web@web-02, web@web-03, web@web-04" in text
     assert "this STOPS 399 running units" in text
