@@ -19,6 +19,8 @@ from orchestrator.domain.templates import Render
 Event = Mapping[str, Any]
 MOST_UNITS = 5
 """How many units orch's own words name."""
+FIRST_S = 1.0
+"""What has waited for less has only just been asked: it is told for the first time."""
 DECISION, END = "decision", "end"
 
 
@@ -53,7 +55,7 @@ def decision_event(
         "pauses": asked.pauses,
         "approvers": list(approval.approvers),
         "min_approvals": approval.min_approvals,
-        "waited": spoken(waited_s) if waited_s else "",
+        "waited": spoken(waited_s) if waited_s >= FIRST_S else "",
         "left": spoken(max(0.0, timeout_s - waited_s)) if timeout_s is not None else "",
         "on_timeout": str(approval.on_timeout) if timeout_s is not None else "",
         # The number: who reads this late must not answer what was asked since.
@@ -61,12 +63,15 @@ def decision_event(
     }
 
 
-def end_event(of: OfRun, ended: RunEnded, *, took_s: float, head: str = "", command: str = "") -> dict[str, Any]:
-    """The event of a run that has ended. *head* is the hash of its journal; *command* what to type next, or ""."""
+def end_event(
+    of: OfRun, ended: RunEnded, *, took_s: float, head: str = "", command: str = "", failed: str = ""
+) -> dict[str, Any]:
+    """The event of a run that has ended. *head* is the hash of its journal; *command* what to type next, or "";
+    *failed* what its first failure said, "" if nothing failed."""
     return {
         **_begun(of),
         "event": END,
-        "said": ended.said,
+        "said": "; ".join(filter(None, (ended.said, failed))),
         "verdict": ended.verdict,
         "exit_code": ended.exit_code,
         "counts": dict(ended.counts),
@@ -141,11 +146,19 @@ def _waits(event: Event) -> list[str]:
         lines.append(event["preview"])
     if event["left"]:
         lines.append(f"Without an answer it becomes {event['on_timeout']} in {event['left']}.")
-    if event["approvers"]:
-        lines.append(f"May answer: {', '.join(event['approvers'])}; {event['min_approvals']} must agree.")
+    lines += _who(event)
     lines.append(f"Answers: {', '.join(event['choices'])}")
     lines.append(f"On {event['controller']}: {event['command']}")
     return [*lines, f"Run {event['run']}, begun by {event['requester']}."]
+
+
+def _who(event: Event) -> list[str]:
+    """Who may answer, and how many have to; nothing where anybody may and one is enough."""
+    people, needed = ", ".join(event["approvers"]), event["min_approvals"]
+    if needed > 1:
+        of = f"{needed} of {people}" if people else f"{needed} people"
+        return [f"{of} must agree; one is enough to hold or abort."]
+    return [f"May answer: {people}."] if people else []
 
 
 def _ended(event: Event) -> list[str]:
@@ -188,6 +201,7 @@ SAMPLES: Mapping[str, Event] = MappingProxyType(
             RunEnded(verdict="failed", exit_code=1, counts={"ok": 7, "failed": 1}),
             took_s=185.0,
             head="0" * 64,
+            failed="orders@app-02 was StopPending for 94 s",
             command="orch start --from 20260101-021300-abcd",
         ),
     }

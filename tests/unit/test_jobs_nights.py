@@ -260,6 +260,8 @@ async def test_notices_that_fail_change_nothing_and_are_told() -> None:
     assert events[2]["waited"]
     assert "rollback: puts " in events[0]["preview"]
     assert (events[3]["verdict"], events[3]["head"]) == ("failed", ending.head)
+    assert "orders" in events[3]["said"]
+    assert events[3]["said"] == events[0]["said"]
 
 
 @in_virtual_time

@@ -9,12 +9,14 @@ from drafts import survey
 from orchestrator.adapters.documents.yaml_nodes import parse
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.domain.budget import Budget
+from orchestrator.domain.decisions import Cause, CauseKind
 from orchestrator.domain.draft import Draft
 from orchestrator.domain.drafting.drafting import draft
 from orchestrator.domain.errors import Mistakes, ProblemKind
+from orchestrator.domain.facts import DecisionAsked
 from orchestrator.domain.inventory.merging import merge
 from orchestrator.domain.inventory.reading import declare
-from orchestrator.domain.notices import SAMPLES, body_of, title_of
+from orchestrator.domain.notices import SAMPLES, OfRun, body_of, decision_event, title_of
 from orchestrator.domain.plan import Action, Stage
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
@@ -250,7 +252,7 @@ def test_orchs_own_words_can_be_read_at_night() -> None:
         "2 units: orders@app-02, orders@app-03",
         "What does not depend on it goes on.",
         "Without an answer it becomes hold in 18 min 00 s.",
-        "May answer: ann, bob; 1 must agree.",
+        "May answer: ann, bob.",
         "Answers: rollback, retry, skip, exclude, hold, abort",
         "On jump-01: orch decide 20260101-021300-abcd rollback --decision 1",
         "Run 20260101-021300-abcd, begun by ann.",
@@ -258,7 +260,19 @@ def test_orchs_own_words_can_be_read_at_night() -> None:
     assert title_of(ended) == "orch: stop shop ended: failed"
     assert body_of(ended).splitlines() == [
         "7 ok, 1 failed, after 3 min 05 s (exit code 1).",
+        "orders@app-02 was StopPending for 94 s",
         "On jump-01: orch start --from 20260101-021300-abcd",
         "Run 20260101-021300-abcd, begun by ann on jump-01.",
         f"Journal head {'0' * 64}",
     ]
+    first = {**asked, "waited": "", "min_approvals": 2}
+    assert title_of(first) == "orch: stop shop waits for a decision"
+    assert "2 of ann, bob must agree; one is enough to hold or abort." in body_of(first).splitlines()
+    assert "2 people must agree; one is enough to hold or abort." in body_of({**first, "approvers": []}).splitlines()
+
+
+def test_a_notice_that_is_sent_as_soon_as_it_is_asked_names_no_time() -> None:
+    of = OfRun(run="r1", plan="shop", action="stop", requester="ann", controller="jump-01")
+    asked = DecisionAsked(decision=1, cause=Cause(kind=CauseKind.APPROVAL, said="a stop is approved"), choices=())
+    assert "now" not in title_of(decision_event(of, asked, Approval(), waited_s=0.02))
+    assert "(for 2.0 s now)" in title_of(decision_event(of, asked, Approval(), waited_s=2.0))

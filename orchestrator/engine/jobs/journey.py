@@ -19,8 +19,10 @@ from orchestrator.domain.facts import (
     RunParked,
     RunResumed,
     Stamped,
+    StepEnded,
 )
 from orchestrator.domain.notices import OfRun, decision_event, end_event
+from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.window import closes_at
 from orchestrator.engine.conductor.conduct import conduct
@@ -77,6 +79,7 @@ class Journey:
         self._began = began
         self._began_at = books.clock()
         self._told: frozenset[int] = frozenset()
+        self._failing: dict[str, str] = {}
         self._books = books
         self._people = people
         self._state = RunState.begin(plan)
@@ -110,6 +113,7 @@ class Journey:
         now = self._books.clock()
         for stamped in facts:
             self._state.apply(stamped.fact)
+            self._fail(stamped.fact)
             if isinstance(stamped.fact, RollbackBegan):
                 self._work.learn(stamped.fact.stages)
         self._told = _told(facts)
@@ -190,6 +194,7 @@ class Journey:
 
     def _hear(self, stamped: Stamped) -> None:
         self._asking.hear(stamped)
+        self._fail(stamped.fact)
         match stamped.fact:
             case DecisionAsked(decision=decision):
                 self._notices.waits(decision, partial(self._waits, decision))
@@ -198,10 +203,26 @@ class Journey:
             case DecisionAnswered(decision=decision) | DecisionWithdrawn(decision=decision):
                 self._notices.settled(decision)
 
+    def _fail(self, fact: Fact) -> None:
+        """What units that ended badly said, the first one first, until they do what they did not."""
+        if isinstance(fact, StepEnded) and fact.result.step.phase is not Phase.LOOK:
+            result = fact.result
+            if result.outcome is not Outcome.OK:
+                self._failing[result.step.unit] = result.said
+            elif result.step.phase is not Phase.READ:
+                self._failing.pop(result.step.unit, None)
+
     def _end(self, ended: RunEnded) -> Mapping[str, Any]:
         """What is told of the end."""
         took_s = self._books.clock() - self._began_at
-        return end_event(self._of, ended, took_s=took_s, head=self._held.head, command=f"orch show {self._of.run}")
+        return end_event(
+            self._of,
+            ended,
+            took_s=took_s,
+            head=self._held.head,
+            command=f"orch show {self._of.run}",
+            failed=next(iter(self._failing.values()), "") if ended.exit_code else "",
+        )
 
     def _waits(self, decision: int) -> Mapping[str, Any]:
         """What is told of a decision that waits."""

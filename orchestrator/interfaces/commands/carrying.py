@@ -87,7 +87,7 @@ async def carried(
         view.close(undo)
         orders.deaf(loop)
     for why in ending.unsent:
-        say(f"a notice was not sent: {why}")
+        say(why)
     return ending.exit_code
 
 
