@@ -150,6 +150,13 @@ def named(units: Sequence[str]) -> str:
     return units[0] + (f" and {len(units) - 1} more" if len(units) > 1 else "")
 
 
+def given(answer: Answer) -> str:
+    """`rollback by ada@ops`, `nobody answered in time: rollback`."""
+    if answer.source is Source.TIMEOUT:
+        return f"nobody answered in time: {answer.choice}"
+    return f"{answer.choice} by {answerer(answer)}"
+
+
 def answerer(answer: Answer) -> str:
     """Who answered: `ada@ops`, `ada@ops and bob@ops`, `the policy (on_failure)`, `nobody in time`."""
     if answer.source is Source.TIMEOUT:

@@ -6,7 +6,7 @@ Room: domain. A fold of the facts about decisions; what an answer does is `runst
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.decision_log import answerer
+from orchestrator.domain.decision_log import given
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionGrew, DecisionWithdrawn, Fact
 
@@ -55,7 +55,7 @@ class Questions:
 
     def not_applied(self) -> str:
         """Begins a sentence about the late answers that are not in force for what changed; "" if there are none."""
-        words = [f"{answer.choice} by {answerer(answer)}" for _, (_, answer) in sorted(self.late.items())]
+        words = [given(answer) for _, (_, answer) in sorted(self.late.items())]
         return f"{', '.join(words)} {'was' if len(words) == 1 else 'were'} not applied: " if words else ""
 
     def kinds(self) -> list[CauseKind]:

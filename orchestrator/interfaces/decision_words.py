@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from orchestrator.domain.decision_log import Question, answerer
+from orchestrator.domain.decision_log import Question, given
 from orchestrator.domain.decisions import Choice, Source
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.policy import Approval
@@ -70,7 +70,7 @@ def answered(question: Question) -> str:
         withdrawn = f"withdrawn: {clean(question.withdrawn)}"
         return withdrawn if question.withdrawn else f"waits since {moment(question.asked_at)}"
     waited = f" after {spoken(answer.waited_s)}" if answer.waited_s >= 1 and answer.source is Source.PERSON else ""
-    reason = f": {clean(answer.reason)}" if answer.reason else ""
+    reason = f": {clean(answer.reason)}" if answer.reason and answer.source is not Source.TIMEOUT else ""
     if question.withdrawn:
-        return f"{answer.choice} by {clean(answerer(answer))} NOT APPLIED: {clean(question.withdrawn)}"
-    return f"{answer.choice} by {clean(answerer(answer))}{waited}{reason}"
+        return f"{clean(given(answer))} NOT APPLIED: {clean(question.withdrawn)}"
+    return f"{clean(given(answer))}{waited}{reason}"

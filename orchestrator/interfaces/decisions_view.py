@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from orchestrator.domain.decision_log import answerer, headline
+from orchestrator.domain.decision_log import given, headline
+from orchestrator.domain.decisions import Source
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.questions import newest
 from orchestrator.engine.ports import OpenDecision, Vote
@@ -62,7 +63,8 @@ def said_so_far(one: OpenDecision) -> Iterator[RenderableType]:
     for vote, counts in counting(one.votes):
         yield below(safe(in_words(vote)) if counts else safe(f"{in_words(vote)}; changed since", QUIET_STYLE))
     if one.settled is not None:
-        said = f"answered: {one.settled.choice}, by {answerer(one.settled)}; the run has not taken it up yet"
+        answered = "" if one.settled.source is Source.TIMEOUT else "answered: "
+        said = f"{answered}{given(one.settled)}; the run has not taken it up yet"
         yield below(safe(said, "bold"))
         yield below(Text(f"orch resume {one.run}", style="bold"))
 

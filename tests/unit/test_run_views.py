@@ -97,9 +97,11 @@ def test_what_is_answered_and_not_taken_up_says_who_and_how_it_goes_on() -> None
         run="r-1", plan="shop", requester="ada", asked_at=BEGAN_AT, asked=WAITS.asked, settled=answer
     )
     text = drawn(waiting([settled], BEGAN_AT + 1.0))
-    assert "answered: rollback, by bob and cem" in text
+    assert "answered: rollback by bob and cem" in text
     assert "orch resume r-1" in text
     assert "orch decide" not in text
+    late = replace(settled, settled=Answer(choice=Choice.HOLD, source=Source.TIMEOUT, by="timeout", reason="too late"))
+    assert "nobody answered in time: hold; the run" in drawn(waiting([late], BEGAN_AT + 1.0))
 
 
 def test_a_consequence_is_shown_whole() -> None:
