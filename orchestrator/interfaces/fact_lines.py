@@ -202,6 +202,7 @@ def _outcome(result: Result) -> str:
     text = _sentence(result)
     if problem and clean(problem.text) not in clean(result.said):
         text = ": ".join(filter(None, (text, clean(problem.text))))
-    code = f" (error {problem.code})" if problem and problem.code is not None else ""
+    code = "" if problem is None or problem.code is None else f" (error {problem.code})"
+    code = "" if code.strip() in text else code
     perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
     return f"{result.outcome.upper()}: {state or 'state not read'}{perhaps}, {spoken(result.took_s)}: {text}{code}"
