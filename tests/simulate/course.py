@@ -312,18 +312,24 @@ class Course:
         for known in self.under_way.values():
             known["lost"] = True
             step = known["step"]
-            if step["phase"] in ACTS:
-                self.touched[step["unit"]] = ""
-                self.left[step["unit"]] = ""
-                self.coming[step["unit"]] = ACTS[step["phase"]]
+            self._perhaps_acted(step)
             if self.of_life(step):
                 stage, place = self.node(step)
                 stage.lives[place].standing = "waiting"
         self.under_way.clear()
 
+    def _perhaps_acted(self, step: Json) -> None:
+        """What is under way when its process is gone may have been done."""
+        if step["phase"] in ACTS:
+            self.touched[step["unit"]] = ""
+            self.left[step["unit"]] = ""
+            self.coming[step["unit"]] = ACTS[step["phase"]]
+
     def _run_ended(self, fact: Json, by: int, number: int) -> None:
         self.parked = False
         self.ended = fact
+        for known in self.under_way.values():  # it was closed from outside
+            self._perhaps_acted(known["step"])
 
 
 def step_id(step: Json) -> str:
