@@ -198,6 +198,15 @@ notify:
     ) == ["3:8 apprise knows no JSN://", "6:8 apprise knows no jsn://"]
 
 
+def test_reminders_are_a_minute_apart_at_least() -> None:
+    said = 'notify: {{ url: "json://x/", remind: {} }}'
+    assert told(said.format("1s")) == ["1:37 '1s' is too often"]
+    assert told(said.format("30")) == ["1:37 30 is too often"]
+    of = drafted(said.format("1m")).terms
+    assert of is not None
+    assert of.notify[0].remind_s == 60.0
+
+
 def test_the_texts_of_notices_are_looked_at_before_anything_is_sent() -> None:
     assert told(
         """

@@ -21,6 +21,7 @@ from orchestrator.domain.playbook.values import (
     OnFailureWord,
     OnTimeoutWord,
     Period,
+    Reminder,
     RuleWord,
     Text,
     TimeOfDay,
@@ -112,7 +113,9 @@ class NoticeShape(Shape):
     )
     title: Text = Field(default="", description="a template for the title")
     body: Text = Field(default="", description="a template for the text below it")
-    remind: Period | None = Field(default=None, description="how often to remind of a decision that still waits")
+    remind: Reminder | None = Field(
+        default=None, description="how often to remind of a decision that still waits; at least 1m"
+    )
 
     @model_validator(mode="after")
     def _of_decisions(self) -> Self:

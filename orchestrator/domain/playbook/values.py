@@ -23,6 +23,7 @@ from orchestrator.domain.templates import is_template
 FINAL = "final"
 LONGEST_SCM_NAME = 256
 SHORTEST_PERIOD_S = 0.1
+SHORTEST_REMINDER_S = 60.0
 
 
 class Wrong(ValueError):
@@ -120,6 +121,13 @@ def _period(value: object) -> float:
     if period_s < SHORTEST_PERIOD_S:
         raise Wrong(f"{_told(value)} is too short", f"at least {SHORTEST_PERIOD_S:g} s")
     return period_s
+
+
+def _reminder(value: object) -> float:
+    between_s = _duration(value)
+    if between_s < SHORTEST_REMINDER_S:
+        raise Wrong(f"{_told(value)} is too often", f"at least {SHORTEST_REMINDER_S:g} s apart, such as 10m")
+    return between_s
 
 
 def _text(value: object) -> str:
@@ -298,6 +306,7 @@ Count = Annotated[int, _Checked(_count, *_number(1))]
 Status = Annotated[int, _Checked(_status, *_number(100, 599))]
 Duration = Annotated[float, _Checked(_duration, *_lasting(0))]
 Period = Annotated[float, _Checked(_period, *_lasting(SHORTEST_PERIOD_S))]
+Reminder = Annotated[float, _Checked(_reminder, *_lasting(SHORTEST_REMINDER_S))]
 Text = Annotated[str, _Checked(_text, _JSON_TEXT)]
 Filled = Annotated[str, _Checked(_filled, *_JSON_FILLED)]
 Header = Annotated[str, _Checked(_header, *_JSON_HEADER)]
