@@ -60,6 +60,7 @@ def act(action_name: str, options: Options) -> None:
     """Carry the command out; ends the process with its exit code."""
     state = state_wiring.state_folder(options.state_dir)
     with boundary(state):
+        before = asyncio.run(_recorded(state, options.recorded)) if options.recorded else None
         if not (options.yes or options.dry_run or options.save or interactive()):
             raise BadInput(
                 f"orch {action_name} asks before it touches anything, and there is no terminal to ask in",
@@ -67,7 +68,6 @@ def act(action_name: str, options: Options) -> None:
             )
         if options.save:
             state_wiring.refuse_file(options.save, overwrite=options.overwrite)
-        before = asyncio.run(_recorded(state, options.recorded)) if options.recorded else None
         plan, sources, ask_pass = _files(options, before)
         # Before there is an event loop: Ctrl-C then ends a program of the inventory that does not end.
         project = load(plan, sources, ask_pass=ask_pass, limit=options.limit, exclude=options.exclude)
