@@ -119,5 +119,7 @@ def _lost(run: str, said: str) -> LeaseLost:
 
 
 def _units(units: Sequence[str]) -> str:
+    """`the service mssqlserver on db-01`: a key is made of the name that Windows has for it, not of the playbook's."""
     more = len(units) - SHOWN
-    return ", ".join(units[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    named = ", ".join("{0} on {2}".format(*unit.rpartition("@")) for unit in units[:SHOWN])
+    return f"the service{'s' * (len(units) > 1)} {named}" + (f" and {more} more" if more > 0 else "")

@@ -33,7 +33,8 @@ def test_units_are_taken_all_or_none_and_the_refusal_says_whose_they_are(drive: 
         assert caught.value.exit_code == 7
         said = str(caught.value)
         for part in (
-            "run r-1 of ada on ctl-01 holds orders@app-1, orders@app-2, orders@app-3 and 2 more since 2026-",
+            "run r-1 of ada on ctl-01 holds the services orders on app-1, orders on app-2, "
+            "orders on app-3 and 2 more since 2026-",
             "(12 min 00 s): it runs",
             "nothing was touched",
         ):
@@ -59,7 +60,7 @@ def test_every_run_in_the_way_is_named_with_what_it_does_and_what_to_type(drive:
         with pytest.raises(Locked) as caught:
             await folder.store.take("r-4", ["a@h", "b@h", "c@h"], owner(pid=4))
         first, second, third, _ = str(caught.value).splitlines()
-        assert "run r-1 of ada on ctl-01 holds a@h since" in first
+        assert "run r-1 of ada on ctl-01 holds the service a on h since" in first
         assert "it is parked and waits for decision 2" in first
         assert "run r-2 of bob" in second
         assert "its process is gone" in second
