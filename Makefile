@@ -13,7 +13,7 @@ test: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto -m 'not cost'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not cost'
 	$(BIN)/pytest -m cost
 
 # make bench ARGS="--peers", ARGS="--json", ARGS="waiting memory": see docs/benchmarks.md

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.facts import Strayed
-from orchestrator.domain.plan import Plan, Stage, Unit
+from orchestrator.domain.plan import Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch, as_before
@@ -33,6 +33,8 @@ class Findings:
         """Plan order: every unit's place in it."""
         self.left: dict[str, str] = {}
         """The state in which the run left each unit: what its last step read, or the plan's survey; "" if unknown."""
+        self.acting: dict[str, None] = {}
+        """Units that the run is to act on."""
         self.home: dict[str, int] = {}
         """The stage of each unit's last step, or its first one."""
         self.touched: dict[str, Acted] = {}
@@ -63,6 +65,8 @@ class Findings:
                     self.order[node.unit.id] = len(self.order)
                     self.home[node.unit.id] = number
                     self.left[node.unit.id] = str(node.unit.seen.state) if node.unit.seen else ""
+                if node.role is Role.ACT:
+                    self.acting[node.unit.id] = None
 
     def begin_stage(self, stage: Stage) -> None:
         """Units that only a way back knows."""
@@ -106,9 +110,14 @@ class Findings:
         return self.units[unit].host is not None and self.units[unit].scm_name is not None
 
     def known(self, busy: Iterable[str]) -> list[str]:
-        """The units of which steps of this run know where they are, but for *busy*, in plan order. Cost: O(units)."""
+        """The units that this run acted on and knows where it left them, but for *busy*, in plan order. Cost: O(units).
+
+        What is only probed was left nowhere: that somebody mends it is what a run that waits for it hopes for. So is what
+        failed and is asked about, which callers count among the busy.
+        """
         away = set(busy)
-        return [unit for unit in self.order if unit in self.stepped and self.left[unit] and unit not in away]
+        here = (unit for unit in self.order if unit in self.stepped and unit in self.acting)
+        return [unit for unit in here if self.left[unit] and unit not in away]
 
     def surveyed(self) -> list[str]:
         """The units that the plan's survey saw, in plan order. Cost: O(units)."""

@@ -268,7 +268,7 @@ class Folded:
         if fact.accept_drift:
             self.findings.tell_of(list(self.findings.changed))
         if not (self.closing or self.ending):
-            self.findings.begin_round(self.findings.known(()))
+            self.findings.begin_round(self.findings.known(self.failures.known))
 
     def _lose(self) -> None:
         """What is under way is lost with its process, be the run resumed or closed: it may have been done."""
@@ -310,7 +310,7 @@ class Folded:
         self.questions.late[number] = (asked, answer)
         if not self.findings.round_open:
             busy = (step.unit for step in (*self.now.under_way.values(), *self.now.due.values()))
-            units = self.findings.known(busy) if self.stage >= 0 else self.findings.surveyed()
+            units = self.findings.known((*busy, *self.failures.known)) if self.stage >= 0 else self.findings.surveyed()
             self.findings.begin_round(units)
 
     def _take(self, number: int, asked: Asked, answer: Answer) -> None:
