@@ -112,8 +112,8 @@ class Findings:
     def known(self, busy: Iterable[str]) -> list[str]:
         """The units that this run acted on and knows where it left them, but for *busy*, in plan order. Cost: O(units).
 
-        What is only probed was left nowhere: that somebody mends it is what a run that waits for it hopes for. So is what
-        failed and is asked about, which callers count among the busy.
+        What is only probed was left nowhere: that somebody mends it is what a run that waits for it hopes for. So is
+        what failed and is asked about, which callers count among the busy.
         """
         away = set(busy)
         here = (unit for unit in self.order if unit in self.stepped and unit in self.acting)
