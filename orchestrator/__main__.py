@@ -1,6 +1,19 @@
 """`python -m orchestrator` is `orch`."""
 
-from orchestrator.interfaces.cli import main
+import gc
+
+YOUNG = 50_000
+"""New objects before Python looks for circles among them, of which orch leaves few. With its own 700, `orch validate`
+spends 20 of its 300 ms on looking, and a plan of 10,000 units, whose objects all stay, costs an eighth more."""
+
+
+def main() -> None:
+    """Run `orch`."""
+    gc.set_threshold(YOUNG)
+    from orchestrator.interfaces.cli import main as command_line  # noqa: PLC0415 - its libraries make most of the objects
+
+    command_line()
+
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from orchestrator.interfaces.cli import YOUNG
+from orchestrator.__main__ import YOUNG
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def grown(what: str, small_s: Callable[[], float], large_s: Callable[[], float],
         {"small": lambda: min(small_s() for _ in range(3)), "large": large_s},
         enough=lambda best: best["large"] <= 13 * best["small"],
         least=least,
-        most=8,
+        most=16,
     )
     small_us, large_us = best["small"] / 1_000 * 1e6, best["large"] / 10_000 * 1e6
     ratio = large_us / small_us

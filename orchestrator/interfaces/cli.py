@@ -3,7 +3,6 @@
 Commands are imported when they are called: `orch --help` loads neither WinRM nor the graph library.
 """
 
-import gc
 import os
 import sys
 from pathlib import Path
@@ -38,10 +37,6 @@ app.add_typer(runs_app)
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(lab, name="lab")
 
-YOUNG = 50_000
-"""New objects before Python looks for circles among them, of which orch leaves few. With its own 700, `orch validate`
-spends 20 of its 300 ms on looking, and a plan of 10,000 units, whose objects all stay, costs an eighth more."""
-
 
 def _version(wanted: bool) -> None:
     if wanted:
@@ -62,7 +57,6 @@ def _orch(
 
 def main() -> None:
     """Run `orch`."""
-    gc.set_threshold(YOUNG)
     _with(next((word for word in sys.argv[1:] if not word.startswith("-")), ""))(prog_name="orch")
 
 

@@ -3,14 +3,13 @@
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 import pytest
-from measuring import best_s
 
 ROOT = Path(__file__).parents[2]
 VALIDATE = ("validate", "--plan", str(ROOT / "playbooks/shop.yaml"))
@@ -70,13 +69,11 @@ def test_validate_takes_hardly_longer_than_the_import_of_its_libraries(tmp_path:
     commands = {"validate": ["-m", "orchestrator", *VALIDATE], "libraries": ["-c", imports], "python": ["-c", ""]}
     for arguments in commands.values():
         _cpu_s([sys.executable, *arguments], env)
-    cpu_s = best_s(
-        {name: partial(_cpu_s, [sys.executable, *arguments], env) for name, arguments in commands.items()},
-        enough=lambda best: best["validate"] <= MOST * best["libraries"],
-        least=8,
-        most=25,
-    )
-    ratio = cpu_s["validate"] / cpu_s["libraries"]
-    said = ", ".join(f"{name} {cost_s * 1e3:.0f} ms" for name, cost_s in cpu_s.items())
+    rounds = [{name: _cpu_s([sys.executable, *words], env) for name, words in commands.items()} for _ in range(15)]
+    # The machine's speed changes from one second to the next: side by side, or at its best. Noise only adds to either.
+    best = {name: min(one[name] for one in rounds) for name in commands}
+    beside = statistics.median(one["validate"] / one["libraries"] for one in rounds)
+    ratio = min(beside, best["validate"] / best["libraries"])
+    said = ", ".join(f"{name} {cost_s * 1e3:.0f} ms" for name, cost_s in best.items())
     sys.stdout.write(f"orch validate: {ratio:.2f} x the import of its {len(libraries)} modules; {said}\n")
     assert ratio <= MOST
