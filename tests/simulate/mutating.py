@@ -1,7 +1,8 @@
 """Mutations: small diffs that break the product on purpose, each applied to a copy and simulated there.
 
 The head of a patch says which invariant must catch it and which seeds tend to: `invariant: once`, `seeds: 0-800`,
-`profile: network` (of the seeds, only those of that profile).
+`profile: network` (of the seeds, only those of that profile); and, if its paths are not those of the whole tree, in
+which folder they begin: `folder: orchestrator/engine`.
 """
 
 import json
@@ -32,13 +33,14 @@ class Mutation:
     invariant: str
     seeds: tuple[int, int]
     profile: str
+    folder: str
 
 
 def mutation(patch: Path) -> Mutation:
     """The head of *patch*."""
     said = dict(line.split(": ", 1) for line in patch.read_text().split("\n--- ")[0].splitlines() if ": " in line)
     first, last = said["seeds"].split("-")
-    return Mutation(patch, said["invariant"], (int(first), int(last)), said.get("profile", ""))
+    return Mutation(patch, said["invariant"], (int(first), int(last)), said.get("profile", ""), said.get("folder", ""))
 
 
 def mutate(patch: Path, folder: Path) -> None:
@@ -50,7 +52,7 @@ def mutate(patch: Path, folder: Path) -> None:
     shutil.copytree(ROOT / "orchestrator", folder / "orchestrator", ignore=shutil.ignore_patterns("__pycache__"))
     for part in re.split(r"^--- ", patch.read_text(), flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
-        file = folder / lines[1].removeprefix("+++ b/").strip()
+        file = folder / mutation(patch).folder / lines[1].removeprefix("+++ ").removeprefix("b/").strip()
         file.write_text(_applied(file.read_text(), lines[2:], f"{patch.name}: {file.relative_to(folder)}"))
 
 
