@@ -19,13 +19,14 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.policy import Notice, Policy
 from orchestrator.domain.service import Control, State
+from orchestrator.engine.book_ports import Tally, Vote
 from orchestrator.engine.jobs import resuming, running
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.asking import People, Query
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import Books, Header, World
-from orchestrator.engine.ports import Order, Tally, Vote
+from orchestrator.engine.ports import Order
 
 Ask = Callable[[Query], Awaitable[Vote | None]]
 BEGAN_AT = 1_795_000_000.0

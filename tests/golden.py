@@ -35,12 +35,13 @@ from orchestrator.domain.planning.observed import observed
 from orchestrator.domain.policy import Approval, Do, Notice, Policy, Rule, Window
 from orchestrator.domain.saved_plan import SavedPlan, write
 from orchestrator.domain.service import Control, State
+from orchestrator.engine.book_ports import Snapshot, Vote
 from orchestrator.engine.jobs import resuming, running
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import Books, Header, World
-from orchestrator.engine.ports import Order, Snapshot, Vote
+from orchestrator.engine.ports import Order
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 BACK, PARKED = "20261121-0213-k7q2", "20261121-0305-m4xa"

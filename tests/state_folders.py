@@ -14,7 +14,7 @@ from orchestrator.domain.decisions import Cause, CauseKind, Choice
 from orchestrator.domain.facts import DecisionAsked, RunBegan
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.policy import Approval, Policy
-from orchestrator.engine.ports import Lease, Owner
+from orchestrator.engine.book_ports import Lease, Owner
 
 BOUND_S = 60.0
 BEGAN_AT = 1_795_000_000.0

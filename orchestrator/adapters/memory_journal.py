@@ -28,12 +28,11 @@ from orchestrator.domain.locks import InTheWay, holds_nothing, lives, locked, lo
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import Question, Said, closing, grown, missing, timed_out, unasked, weigh
 from orchestrator.domain.run_names import check_tag, pick, tag_taken
-from orchestrator.engine.ports import (
+from orchestrator.engine.book_ports import (
     LEASE_S,
     Holding,
     Lease,
     OpenDecision,
-    Order,
     Owner,
     RunSummary,
     Snapshot,
@@ -41,6 +40,7 @@ from orchestrator.engine.ports import (
     Tally,
     Vote,
 )
+from orchestrator.engine.ports import Order
 
 LOOK_S = 1.0
 """How long `changed` waits when nobody writes."""

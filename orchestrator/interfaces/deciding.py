@@ -26,8 +26,8 @@ from orchestrator.domain.results import Outcome, Result
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.way_back import rollback_plan
+from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.asking import Query
-from orchestrator.engine.ports import Vote
 from orchestrator.interfaces import preview_view
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.clean_text import clean

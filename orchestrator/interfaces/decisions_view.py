@@ -15,7 +15,7 @@ from orchestrator.domain.decision_log import given, headline
 from orchestrator.domain.decisions import Source
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.questions import newest
-from orchestrator.engine.ports import OpenDecision, Vote
+from orchestrator.engine.book_ports import OpenDecision, Vote
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import MEANS, who_may
 from orchestrator.interfaces.theme import QUIET_STYLE, aligned, below, moment, plural, safe

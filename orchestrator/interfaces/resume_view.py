@@ -10,7 +10,7 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.plan import Role
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
-from orchestrator.engine.ports import OpenDecision
+from orchestrator.engine.book_ports import OpenDecision
 from orchestrator.interfaces.decision_words import answered
 from orchestrator.interfaces.theme import STYLES, UNICODE_MARKS, Marks, below, moment, plural, safe
 

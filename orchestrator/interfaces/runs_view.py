@@ -15,7 +15,7 @@ from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
 from orchestrator.domain.track import Track
-from orchestrator.engine.ports import Holding, RunSummary
+from orchestrator.engine.book_ports import Holding, RunSummary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from orchestrator.domain.plan import Unit
 from orchestrator.domain.planning.observed import Difference, What
-from orchestrator.engine.ports import Snapshot
+from orchestrator.engine.book_ports import Snapshot
 from orchestrator.interfaces.theme import QUIET_STYLE, aligned, moment, plural, safe
 
 

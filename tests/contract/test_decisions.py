@@ -26,7 +26,8 @@ from orchestrator.domain.facts import (
     StageBegan,
 )
 from orchestrator.domain.policy import Approval
-from orchestrator.engine.ports import Lease, Order, Vote
+from orchestrator.engine.book_ports import Lease, Vote
+from orchestrator.engine.ports import Order
 
 drive = state_folders.drive
 
@@ -299,7 +300,7 @@ from orchestrator.adapters.journal.sqlite import SqliteJournal
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.policy import Approval
-from orchestrator.engine.ports import Vote
+from orchestrator.engine.book_ports import Vote
 
 async def main(folder, by, choice, count):
     journal = SqliteJournal(Path(folder))
@@ -429,7 +430,7 @@ from orchestrator.adapters.journal.sqlite import SqliteJournal
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.policy import Approval
-from orchestrator.engine.ports import Vote
+from orchestrator.engine.book_ports import Vote
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 

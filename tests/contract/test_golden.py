@@ -26,10 +26,10 @@ from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.observed import questions_about
 from orchestrator.domain.saved_plan import read, write
 from orchestrator.domain.service import State
+from orchestrator.engine.book_ports import Standing, Vote
 from orchestrator.engine.jobs import resuming
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.surveying import survey
-from orchestrator.engine.ports import Standing, Vote
 
 FOLDERS = sorted((path for path in GOLDEN.iterdir() if path.is_dir()), key=lambda path: int(path.name))
 NEWEST = FOLDERS[-1]

@@ -23,7 +23,7 @@ from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.domain.facts import Fact, RunBegan, RunEnded, StageBegan, Stamped, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.results import Outcome, Phase, Result, Step
-from orchestrator.engine.ports import Journal
+from orchestrator.engine.book_ports import Journal
 
 BOUND_S = 60.0
 

@@ -15,7 +15,7 @@ from orchestrator.adapters.journal import processes
 from orchestrator.adapters.journal.processes import exists, started, this_process
 from orchestrator.domain.errors import BadInput, LeaseLost, Locked, OrchError
 from orchestrator.domain.facts import RunEnded, RunParked, RunResumed, StageBegan
-from orchestrator.engine.ports import LEASE_S, Lease, Standing
+from orchestrator.engine.book_ports import LEASE_S, Lease, Standing
 
 drive = state_folders.drive
 

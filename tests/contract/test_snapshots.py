@@ -11,7 +11,7 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import MadeFrom
 from orchestrator.domain.plan import Unit
 from orchestrator.domain.service import ServiceStatus, StartType, State
-from orchestrator.engine.ports import Snapshot
+from orchestrator.engine.book_ports import Snapshot
 
 drive = state_folders.drive
 

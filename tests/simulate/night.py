@@ -18,6 +18,7 @@ from witness import Entry, Log, Process, WatchedHosts, WatchedProbe
 from orchestrator.adapters.memory.probes import MemoryLocal
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionWithdrawn, Fact, RunEnded, RunParked
+from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.answering import cancel, decide
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.going_back import plan_rollback
@@ -25,7 +26,7 @@ from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.resuming import close, resume
 from orchestrator.engine.jobs.running import run
 from orchestrator.engine.jobs.world import Header, World
-from orchestrator.engine.ports import Order, Vote
+from orchestrator.engine.ports import Order
 
 LIVES = 25
 """How many processes carry one run at most; past that somebody would have to look into it."""

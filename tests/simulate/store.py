@@ -10,8 +10,8 @@ from witness import Log, Process
 from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.engine.book_ports import Lease, Owner
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import Lease, Owner
 
 RUN = "r1"
 WRITES = ("take", "take_over", "renew", "park", "release", "vote", "settle_by_timeout", "order")

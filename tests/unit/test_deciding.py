@@ -20,8 +20,8 @@ from orchestrator.domain.facts import DecisionAsked, DecisionGrew, DecisionWithd
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.results import Outcome
 from orchestrator.domain.runstate import RunState
+from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.asking import Query
-from orchestrator.engine.ports import Vote
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.deciding import Decider
 from orchestrator.interfaces.question_view import Asked, in_short, question, understood

@@ -15,9 +15,10 @@ from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.policy import Approval, OnTimeout, Policy
 from orchestrator.domain.runstate import RunState
+from orchestrator.engine.book_ports import Owner, Tally, Vote
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.asking import Asking, People, Query
-from orchestrator.engine.ports import Order, Owner, Tally, Vote
+from orchestrator.engine.ports import Order
 
 ANNA = Owner(requester="anna", controller="desk", pid=1, pid_started=1.0)
 FAILURE = (Choice.ROLLBACK, Choice.RETRY, Choice.SKIP, Choice.EXCLUDE, Choice.HOLD, Choice.ABORT)

@@ -21,9 +21,10 @@ from orchestrator.domain.facts import (
     StepIntended,
 )
 from orchestrator.domain.policy import Notice, Policy
+from orchestrator.engine.book_ports import LEASE_S, Lease, Owner
 from orchestrator.engine.jobs.resuming import close
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
+from orchestrator.engine.ports import Order
 
 
 @in_virtual_time

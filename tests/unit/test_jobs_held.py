@@ -10,8 +10,8 @@ from orchestrator.adapters.memory.fleet import Fault
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.facts import DecisionAsked
 from orchestrator.domain.policy import Approval, Do, OnTimeout, Policy, Rule
+from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.asking import Query
-from orchestrator.engine.ports import Vote
 
 
 @pytest.mark.parametrize("patient", [False, True])

@@ -17,12 +17,13 @@ from orchestrator.domain.facts import OrderTaken, RunBegan, StageBegan
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.policy import Approval, Notice, Policy, Window
 from orchestrator.domain.service import Control, State
+from orchestrator.engine.book_ports import LEASE_S, Lease, Owner
 from orchestrator.engine.jobs.guarding import GuardedHosts
 from orchestrator.engine.jobs.holding import BEAT_S, Held
 from orchestrator.engine.jobs.notifying import LAST_WAIT_S, Notices
 from orchestrator.engine.jobs.orders import Inbox
 from orchestrator.engine.jobs.running import refuse_late, refuse_unanswerable
-from orchestrator.engine.ports import LEASE_S, Lease, Order, Owner
+from orchestrator.engine.ports import Order
 
 ANNA = Owner(requester="anna", controller="desk", pid=1, pid_started=1.0)
 BEN = Owner(requester="ben", controller="desk", pid=2, pid_started=2.0)

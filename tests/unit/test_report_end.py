@@ -15,7 +15,7 @@ from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.domain.way_back import Touch, acted_on, rollback_plan
-from orchestrator.engine.ports import Holding, Owner
+from orchestrator.engine.book_ports import Holding, Owner
 from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
 from orchestrator.interfaces.report import report

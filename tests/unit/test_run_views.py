@@ -14,7 +14,7 @@ from orchestrator.domain.errors import BadInput, ProblemKind
 from orchestrator.domain.facts import DecisionAsked, MadeFrom, StepEnded
 from orchestrator.domain.planning.observed import Difference, What
 from orchestrator.domain.policy import Approval
-from orchestrator.engine.ports import OpenDecision, Snapshot, Vote
+from orchestrator.engine.book_ports import OpenDecision, Snapshot, Vote
 from orchestrator.interfaces.commands.decide import meant_by
 from orchestrator.interfaces.decisions_view import foretold, waiting, waiting_json
 from orchestrator.interfaces.resume_view import what_is_found

@@ -26,8 +26,8 @@ from orchestrator.domain.plan import Plan
 from orchestrator.domain.policy import Approval, Policy
 from orchestrator.domain.results import Note, Outcome, Phase, Step
 from orchestrator.domain.timeline import Timeline
-from orchestrator.engine.ports import RunSummary
-from orchestrator.engine.ports import Standing as PortStanding
+from orchestrator.engine.book_ports import RunSummary
+from orchestrator.engine.book_ports import Standing as PortStanding
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.frame import Canvas, frame

@@ -21,7 +21,7 @@ from orchestrator.domain.facts import (
     RunParked,
     Stamped,
 )
-from orchestrator.engine.ports import RunSummary, Standing
+from orchestrator.engine.book_ports import RunSummary, Standing
 
 
 def append(

@@ -20,7 +20,8 @@ from orchestrator.domain.facts import (
 from orchestrator.domain.locks import holds_nothing
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import Question, Said, closing, grown, missing, timed_out, unasked, weigh
-from orchestrator.engine.ports import OpenDecision, Order, Tally, Vote
+from orchestrator.engine.book_ports import OpenDecision, Tally, Vote
+from orchestrator.engine.ports import Order
 
 Heeded = DecisionAsked | DecisionGrew | DecisionAnswered | DecisionWithdrawn | RunEnded
 

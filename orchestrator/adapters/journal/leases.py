@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.adapters.journal.queries import column, from_column, moment, rows, storable_all, text
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.locks import InTheWay, holds_nothing, lives, locked, lost, lost_to_nobody, still_held
-from orchestrator.engine.ports import LEASE_S, Holding, Lease, Owner, Standing
+from orchestrator.engine.book_ports import LEASE_S, Holding, Lease, Owner, Standing
 
 Exists = Callable[[Owner], bool | None]
 """Whether an owner's process is there; None: it can't be told."""

@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from orchestrator.engine.ports import Owner
+from orchestrator.engine.book_ports import Owner
 
 UNKNOWN = 0.0
 """The start of a process of which this platform, or its rights, tell nothing."""

@@ -5,7 +5,7 @@ from sqlite3 import Connection
 
 from orchestrator.adapters.journal.queries import column, from_column, moment, rows, text
 from orchestrator.domain.run_names import tag_taken
-from orchestrator.engine.ports import Snapshot
+from orchestrator.engine.book_ports import Snapshot
 
 
 def save(connection: Connection, snapshot: Snapshot) -> None:

@@ -16,17 +16,8 @@ from orchestrator.domain.fact_codec import encode
 from orchestrator.domain.facts import Fact, RunBegan, Stamped
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.run_names import check_tag, pick
-from orchestrator.engine.ports import (
-    Holding,
-    Lease,
-    OpenDecision,
-    Order,
-    Owner,
-    RunSummary,
-    Snapshot,
-    Tally,
-    Vote,
-)
+from orchestrator.engine.book_ports import Holding, Lease, OpenDecision, Owner, RunSummary, Snapshot, Tally, Vote
+from orchestrator.engine.ports import Order
 
 FILE_NAME = "journal.db"
 LOCK_WAIT_S = 30.0

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import DecisionAsked, RunBegan
+from orchestrator.engine.book_ports import Holding, OpenDecision, Tally, Vote
 from orchestrator.engine.jobs.asking import on_timeout
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import Holding, OpenDecision, Order, Tally, Vote
+from orchestrator.engine.ports import Order
 
 
 async def decide(run: str, decision: int | None, vote: Vote, books: Books) -> Tally:

@@ -12,9 +12,10 @@ from orchestrator.domain.facts import DecisionAsked, DecisionGrew, Stamped
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import grown
 from orchestrator.domain.runstate import RunState
+from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.orders import CLOCK_LOOK_S
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import Order, Vote
+from orchestrator.engine.ports import Order
 
 SLEPT_S = 5.0
 """The clock is that much further than the loop's time: the machine slept. Less is a clock that was put right."""

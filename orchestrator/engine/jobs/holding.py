@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import Fact, Stamped
+from orchestrator.engine.book_ports import LEASE_S, Lease
 from orchestrator.engine.jobs.beside import beside
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import LEASE_S, Lease
 
 BEAT_S = LEASE_S / 6
 """Between two heartbeats: several may fail to come before anybody takes the run over."""

@@ -25,6 +25,7 @@ from orchestrator.domain.notices import OfRun, decision_event, end_event
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.window import closes_at
+from orchestrator.engine.book_ports import Lease
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.jobs.asking import Asking, People
 from orchestrator.engine.jobs.guarding import GuardedHosts
@@ -32,7 +33,7 @@ from orchestrator.engine.jobs.holding import Held
 from orchestrator.engine.jobs.notifying import Notices, previewed
 from orchestrator.engine.jobs.orders import Inbox
 from orchestrator.engine.jobs.world import Books, World
-from orchestrator.engine.ports import ConductorPorts, Lease, NoteTaker, Notifier, Order
+from orchestrator.engine.ports import ConductorPorts, NoteTaker, Notifier, Order
 from orchestrator.engine.work.work import Work
 
 EXIT_PARKED = 6

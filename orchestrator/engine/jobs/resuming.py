@@ -6,10 +6,11 @@ from contextlib import suppress
 from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.domain.facts import RunBegan, RunEnded, RunResumed, Stamped
 from orchestrator.domain.runstate import EXIT_CODES, Verdict, fold
+from orchestrator.engine.book_ports import Lease
 from orchestrator.engine.jobs.asking import People
 from orchestrator.engine.jobs.journey import Audience, Ending, Journey, Watch
 from orchestrator.engine.jobs.world import Books, Header, World
-from orchestrator.engine.ports import Lease, NoteTaker, Notifier
+from orchestrator.engine.ports import NoteTaker, Notifier
 
 
 async def resume(  # noqa: PLR0913 - what `run` is given, and how to take what others changed

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator.domain.facts import MadeFrom
-from orchestrator.engine.ports import Decisions, Hosts, Journal, LocalCommand, Locks, Owner, Probe, Snapshots
+from orchestrator.engine.book_ports import Decisions, Journal, Locks, Owner, Snapshots
+from orchestrator.engine.ports import Hosts, LocalCommand, Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.questions import newest
+from orchestrator.engine.book_ports import OpenDecision, Tally, Vote
 from orchestrator.engine.jobs import answering
 from orchestrator.engine.jobs.asking import still_missing
-from orchestrator.engine.ports import OpenDecision, Tally, Vote
 from orchestrator.interfaces import decisions_view
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import Found, find, look

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import state_wiring
-from orchestrator.engine.ports import OpenDecision
+from orchestrator.engine.book_ports import OpenDecision
 from orchestrator.interfaces import decisions_view
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.terminal import out, print_json

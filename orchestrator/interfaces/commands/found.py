@@ -10,8 +10,8 @@ from orchestrator.domain.facts import RunBegan, Stamped
 from orchestrator.domain.locks import InTheWay, holds_nothing, still_held
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.timeline import Timeline
+from orchestrator.engine.book_ports import Holding, OpenDecision
 from orchestrator.engine.jobs.world import Books
-from orchestrator.engine.ports import Holding, OpenDecision
 from orchestrator.interfaces.runs_view import timeline_of
 from orchestrator.interfaces.theme import moment
 

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from orchestrator import state_wiring
-from orchestrator.engine.ports import RunSummary
+from orchestrator.engine.book_ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.found import Found, find
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show_json

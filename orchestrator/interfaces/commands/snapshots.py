@@ -17,8 +17,8 @@ from orchestrator.domain.planning.observed import Unread, What, differences, obs
 from orchestrator.domain.run_names import check_tag
 from orchestrator.domain.service import Asked
 from orchestrator.domain.survey import Survey
+from orchestrator.engine.book_ports import Snapshot
 from orchestrator.engine.jobs.surveying import survey
-from orchestrator.engine.ports import Snapshot
 from orchestrator.interfaces import snapshots_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
