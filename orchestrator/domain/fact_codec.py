@@ -72,11 +72,6 @@ class _Codec(NamedTuple):
     from_json: _Convert | None
 
 
-def kind_of(fact: Fact) -> str:
-    """The fact's name on disk: `step_ended`."""
-    return _KIND_OF[type(fact)]
-
-
 def encode(fact: Fact) -> str:
     """The fact as one line of JSON.
 

@@ -26,7 +26,7 @@ from orchestrator.domain.facts import (
 from orchestrator.domain.folded import Folded
 from orchestrator.domain.judging import PAUSING, choices
 from orchestrator.domain.open_questions import OpenQuestion
-from orchestrator.domain.plan import Action, Plan, Role
+from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch, way_back
@@ -275,7 +275,7 @@ class RunState:
         return self._folded.run
 
     @property
-    def stages(self) -> tuple[Any, ...]:
+    def stages(self) -> tuple[Stage, ...]:
         """All stages by number: the plan's, then those of the way back."""
         return self._folded.stages
 

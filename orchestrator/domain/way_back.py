@@ -119,14 +119,13 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
     return WayBack(tuple(stage for stage in stages if stage is not None), tuple(strayed))
 
 
-def rollback_plan(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool, name: str) -> Plan:
-    """The way back as a plan of its own, for a run over *plan* that has ended.
+def rollback_plan(plan: Plan, way: WayBack, touched: Mapping[str, Touch]) -> Plan:
+    """*way* as a plan of its own, for a run over *plan* that touched *touched* and has ended.
 
     Its snapshot is the live state: what is not known, or was not looked at, is not seen. It has no way back itself.
     """
-    way = way_back(plan, touched, accept_drift=accept_drift)
     return Plan(
-        name=name,
+        name=plan.name,
         action=Action.ROLLBACK,
         stages=tuple(_as_now(stage, touched) for stage in way.stages),
         left_alone=tuple(LeftAlone(unit=one.unit, why=in_words(one)) for one in way.changed_since),

@@ -35,8 +35,3 @@ def closes_at(window: Window, began_at: float) -> float:
         if began < closes <= began + LONGEST:
             return closes.timestamp()
     return began_at
-
-
-def window_left_s(window: Window, now: datetime) -> float:
-    """Seconds until *window* closes for a run that begins *now* (with its offset); 0.0 if it is closed."""
-    return closes_at(window, now.timestamp()) - now.timestamp()

@@ -25,7 +25,7 @@ from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Result
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.survey import Survey
-from orchestrator.domain.way_back import rollback_plan
+from orchestrator.domain.way_back import rollback_plan, way_back
 from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.asking import Query
 from orchestrator.interfaces import preview_view
@@ -191,6 +191,7 @@ class Decider:
         """The way back as it would be gone now, unit by unit."""
         state = query.state
         touched = {unit: state.touch(unit, state.whereabouts(unit)) for unit in state.touched}
-        plan = rollback_plan(state.plan, touched, accept_drift=False, name=state.plan.name)
+        way = way_back(state.plan, touched, accept_drift=False)
+        plan = rollback_plan(state.plan, way, touched)
         asks_no_more = replace(preview(plan), approval=None)  # the run was approved as a whole
         preview_view.show(asks_no_more, Survey({}), json=False, to_person=True)

@@ -18,7 +18,7 @@ from orchestrator.domain.policy import Approval, Policy, Window
 from orchestrator.domain.preview import Preview, What, preview
 from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
-from orchestrator.domain.way_back import Touch, rollback_plan
+from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 from orchestrator.interfaces import preview_view
 
 SHOP = draft(
@@ -201,7 +201,7 @@ def test_a_rollback_says_first_what_it_would_stop_and_knows_only_what_was_looked
         "sql@db-01": Touch(left="Running", live=""),
     }
     started = build(SHOP, Choice(), Action.START, survey(SHOP, State.STOPPED))
-    back = preview(rollback_plan(started, touched, accept_drift=False, name="shop"))
+    back = preview(rollback_plan(started, way_back(started, touched, accept_drift=False), touched))
     rows = {row.unit: (row.state, row.what) for wave in back.stages[0].waves for row in wave}
     assert rows == {
         "orders@app-01": (State.RUNNING, What.STOP),

@@ -14,7 +14,7 @@ from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
-from orchestrator.domain.way_back import Touch, acted_on, rollback_plan
+from orchestrator.domain.way_back import Touch, acted_on, rollback_plan, way_back
 from orchestrator.engine.book_ports import Holding, Owner
 from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
@@ -88,7 +88,7 @@ def test_a_rollback_of_its_own_counts_and_lists_each_unit_once_by_what_became_of
     """web-01 is unknown at first and comes up when it is tried again; web-02 was moved by others, and is left there."""
     was = fleet(SMALL, twice=True)
     touched = {"web@web-01": Touch("Stopped", ""), "web@web-02": Touch("Stopped", "Paused")}
-    plan = rollback_plan(was, touched, accept_drift=False, name="shop")
+    plan = rollback_plan(was, way_back(was, touched, accept_drift=False), touched)
     [stage] = plan.stages
     probes = [node.unit.id for node in stage.nodes if node.role is Role.PROBE]
     if not probes:  # nobody waits for it: it is put beside those that go back

@@ -16,7 +16,7 @@ from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.service import Asked, State
 from orchestrator.domain.undo import ByHand, by_hand, script
-from orchestrator.domain.way_back import Touch, rollback_plan
+from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
 NASTY = st.sampled_from(
@@ -113,7 +113,8 @@ TOUCHED = {"orders@app-01": Touch("Running", "Running"), "sql@db-01": Touch("Run
 
 
 def test_a_rollback_that_failed_is_finished_by_hand() -> None:
-    back = rollback_plan(planned(Action.START, STOPPED), TOUCHED, accept_drift=False, name="back")
+    started = planned(Action.START, STOPPED)
+    back = rollback_plan(started, way_back(started, TOUCHED, accept_drift=False), TOUCHED)
     hands = by_hand(back, {"orders@app-01": "Stopped", "sql@db-01": ""}, {"db-01": "10.0.0.5"})
     assert [hand.command for hand in hands] == [
         "Invoke-Command -ComputerName '10.0.0.5' -ScriptBlock { Stop-Service -Name 'sql' }"

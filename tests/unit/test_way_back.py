@@ -185,14 +185,14 @@ def test_a_rollback_as_a_plan_has_the_live_state_and_says_what_it_would_stop() -
         "broker@mq-01": Touch("Running", ""),
         "orders@app-01": Touch("Running", "Paused"),
     }
-    back = rollback_plan(plan, touched, accept_drift=False, name="back")
-    assert (back.name, back.action, back.back) == ("back", Action.ROLLBACK, ())
+    back = rollback_plan(plan, way_back(plan, touched, accept_drift=False), touched)
+    assert (back.name, back.action, back.back) == (plan.name, Action.ROLLBACK, ())
     seen = {node.unit.id: node.unit.seen and node.unit.seen.state for node in back.stages[0].nodes}
     assert seen == {"orders@app-01": PAUSED, "broker@mq-01": None, "sql@db-01": RUNNING}
     assert stops_running(back) == 1
     assert [one.unit for one in back.left_alone] == ["orders@app-01"]
     assert "--accept-drift" in back.left_alone[0].why
-    assert stops_running(rollback_plan(plan, touched, accept_drift=True, name="back")) == 2
+    assert stops_running(rollback_plan(plan, way_back(plan, touched, accept_drift=True), touched)) == 2
 
 
 def needed_by_all(stage: Stage) -> set[tuple[str, str]]:

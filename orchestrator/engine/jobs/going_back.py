@@ -55,9 +55,9 @@ async def plan_rollback(
     live = await survey(questions_about(units), world.hosts, answered=answered)
     seen = _states(live)
     touched = {unit.id: state.touch(unit.id, seen.get(_key(unit), "")) for unit in units}
-    plan = rollback_plan(began.plan, touched, accept_drift=accept_drift, name=began.plan.name)
-    found = way_back(began.plan, touched, accept_drift=accept_drift)
-    return Rollback(plan=plan, live=live, changed_since=found.changed_since)
+    way = way_back(began.plan, touched, accept_drift=accept_drift)
+    plan = rollback_plan(began.plan, way, touched)
+    return Rollback(plan=plan, live=live, changed_since=way.changed_since)
 
 
 def touched_hosts(run: str, facts: Sequence[Stamped]) -> tuple[str, ...]:

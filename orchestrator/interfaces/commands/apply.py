@@ -19,7 +19,7 @@ from orchestrator.engine.jobs.surveying import survey
 from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.carrying import Way, addresses, carry
+from orchestrator.interfaces.commands.carrying import carry
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn
 from orchestrator.interfaces.loading import load_again
@@ -62,14 +62,7 @@ async def _apply(state: Path, saved: SavedPlan, ways: wiring.Ways, going: GoOn, 
         async with to_write(state) as books:
             _agree(plan, live, found, going)
             header = state_wiring.header(sys.argv[1:], saved.made_from, of=saved.of)
-            way = Way(
-                json=going.json,
-                wait=going.wait,
-                asker=asker,
-                by=header.requester,
-                state=state,
-                addresses=addresses(ways.connections),
-            )
+            way = going.way(header, ways, asker, state)
             return await carry(plan, world, books, header, wiring.notifier(ways), way)
 
 

@@ -12,6 +12,7 @@ from orchestrator import state_wiring, wiring
 from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.engine.jobs import resuming
 from orchestrator.engine.jobs.journey import Ending
+from orchestrator.engine.jobs.world import Header
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.carrying import Terminal, Way, addresses, carried
@@ -32,6 +33,17 @@ class GoOn:
     yes: bool = False
     json: bool = False
     state_dir: Path | None = None
+
+    def way(self, header: Header, ways: wiring.Ways, asker: Asker, state: Path) -> Way:
+        """How a run that goes on over *ways* is carried."""
+        return Way(
+            json=self.json,
+            wait=self.wait,
+            asker=asker,
+            by=header.requester,
+            state=state,
+            addresses=addresses(ways.connections),
+        )
 
     def check(self, what: str) -> None:
         """Raises BadInput if there is nobody who could be asked first."""
@@ -81,12 +93,5 @@ async def _go_on(state: Path, found: Found, ways: wiring.Ways, going: GoOn) -> i
                 accept_drift=going.accept_drift,
             )
 
-        way = Way(
-            json=going.json,
-            wait=going.wait,
-            asker=asker,
-            by=header.requester,
-            state=state,
-            addresses=addresses(ways.connections),
-        )
+        way = going.way(header, ways, asker, state)
         return await carried(begin, found.run, way, past=found.facts)

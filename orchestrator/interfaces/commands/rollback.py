@@ -17,7 +17,7 @@ from orchestrator.engine.jobs.going_back import Rollback, plan_rollback, touched
 from orchestrator.interfaces import preview_view, surveying
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.carrying import Way, addresses, carry
+from orchestrator.interfaces.commands.carrying import carry
 from orchestrator.interfaces.commands.decide import answer, show_meant
 from orchestrator.interfaces.commands.found import Found, look
 from orchestrator.interfaces.commands.opening import to_write
@@ -86,14 +86,7 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
             if not going.yes and not confirm(preview_view.question(preview(back.plan))):
                 raise Declined("nothing was touched")
             header = state_wiring.header(sys.argv[1:], found.began.made_from, of=found.run)
-            way = Way(
-                json=going.json,
-                wait=going.wait,
-                asker=asker,
-                by=header.requester,
-                state=state,
-                addresses=addresses(ways.connections),
-            )
+            way = going.way(header, ways, asker, state)
             return await carry(back.plan, world, books, header, wiring.notifier(ways), way)
 
 
