@@ -1,20 +1,25 @@
 """What work costs in CPU time, as `orch` would do it; ratios of such times are what tests may hold."""
 
 import gc
+import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from orchestrator.__main__ import YOUNG
+
+MOST_ROUNDS = 16
+"""A ratio that does not hold after so many does not hold."""
+
+Cost = Callable[[], float]
+"""Does some work and gives the seconds of CPU that it took."""
 
 
 @contextmanager
 def collecting_as_orch_does() -> Iterator[None]:
     """Python's garbage collector as `orch` sets it, walking what is made inside, not the heap of the whole session."""
     usual = gc.get_threshold()
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(YOUNG)
     try:
         yield
@@ -25,40 +30,39 @@ def collecting_as_orch_does() -> Iterator[None]:
 
 def cpu_s(work: Callable[[], object]) -> float:
     """Seconds of CPU that *work* takes in this process."""
+    gc.collect()
+    gc.freeze()
+    began_s = time.process_time()
+    work()
+    return time.process_time() - began_s
+
+
+def times(what: str, base_s: Cost, other_s: Cost, *, most: float, halves: int = 1, fewest: int = 3) -> float:
+    """How many times the CPU of *base_s* that *other_s* takes; printed, and measured until it is at most *most*.
+
+    A machine whose speed changes from one second to the next, and that others use, is no clock. So in each round half
+    of the base's runs (*halves* of them) come before the other's run and half behind it, for what happens to the
+    machine then to happen to both; noise only adds to either, so the least of both counts as well, if it says less than
+    the median of the rounds, of which there are *fewest* at least.
+    """
+    bases_s: list[float] = []
+    others_s: list[float] = []
+    ratio = float("inf")
     with collecting_as_orch_does():
-        began_s = time.process_time()
-        work()
-        return time.process_time() - began_s
-
-
-def best_s(
-    costs_s: Mapping[str, Callable[[], float]], *, enough: Callable[[Mapping[str, float]], bool], least: int, most: int
-) -> dict[str, float]:
-    """The fewest seconds of each, measured in turns, since others use the machine.
-
-    *least* rounds at least, then as many as it takes until the seconds are *enough*, and *most* at most.
-    """
-    best = dict.fromkeys(costs_s, float("inf"))
-    for number in range(1, most + 1):
-        for name, cost_s in costs_s.items():
-            best[name] = min(best[name], cost_s())
-        if number >= least and enough(best):
-            break
-    return best
-
-
-def grown(what: str, small_s: Callable[[], float], large_s: Callable[[], float], *, least: int = 2) -> float:
-    """How many times the CPU a unit takes among 10,000 as among 1,000; printed, and measured until it is at most 1.3.
-
-    *small_s* and *large_s* give the CPU seconds for 1,000 and for 10,000 units.
-    """
-    best = best_s(
-        {"small": lambda: min(small_s() for _ in range(3)), "large": large_s},
-        enough=lambda best: best["large"] <= 13 * best["small"],
-        least=least,
-        most=16,
-    )
-    small_us, large_us = best["small"] / 1_000 * 1e6, best["large"] / 10_000 * 1e6
-    ratio = large_us / small_us
-    sys.stdout.write(f"{what}: {small_us:.0f} us a unit of 1,000, {large_us:.0f} of 10,000; ratio {ratio:.2f}\n")
+        while len(bases_s) < fewest or (ratio > most and len(bases_s) < MOST_ROUNDS):
+            before_s = sum(base_s() for _ in range(halves))
+            others_s.append(other_s())
+            bases_s.append((before_s + sum(base_s() for _ in range(halves))) / (2 * halves))
+            beside = statistics.median(other / base for other, base in zip(others_s, bases_s, strict=True))
+            ratio = min(beside, min(others_s) / min(bases_s))
+    took = f"{min(others_s) * 1e3:.3g} ms to {min(bases_s) * 1e3:.3g} ms; rounds: {len(bases_s)}"
+    sys.stdout.write(f"{what}: {ratio:.2f} times, at most {most:g} ({took})\n")
     return ratio
+
+
+def grown(what: str, small_s: Cost, large_s: Cost, *, fewest: int = 3) -> float:
+    """How many times the CPU a unit takes among 10,000 as among 1,000.
+
+    *small_s* and *large_s* give the CPU seconds for 1,000 and for 10,000 units; ten of the small stand beside a large.
+    """
+    return times(f"{what}, 10,000 units to 1,000", small_s, large_s, most=13, halves=5, fewest=fewest) / 10

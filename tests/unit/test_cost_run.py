@@ -73,4 +73,4 @@ def run_s(units: int) -> float:
 
 
 def test_a_unit_costs_the_same_among_ten_thousand_as_among_one() -> None:
-    assert grown("work on the twins", partial(run_s, 1_000), partial(run_s, 10_000), least=1) <= 1.3
+    assert grown("work on the twins", partial(run_s, 1_000), partial(run_s, 10_000), fewest=1) <= 1.3

@@ -3,13 +3,14 @@
 import json
 import os
 import resource
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from measuring import times
 
 ROOT = Path(__file__).parents[2]
 VALIDATE = ("validate", "--plan", str(ROOT / "playbooks/shop.yaml"))
@@ -66,14 +67,9 @@ def test_validate_takes_hardly_longer_than_the_import_of_its_libraries(tmp_path:
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     libraries = loaded(*VALIDATE, libraries=True)
     imports = "\n".join(f"import {name}" for name in libraries)
-    commands = {"validate": ["-m", "orchestrator", *VALIDATE], "libraries": ["-c", imports], "python": ["-c", ""]}
-    for arguments in commands.values():
-        _cpu_s([sys.executable, *arguments], env)
-    rounds = [{name: _cpu_s([sys.executable, *words], env) for name, words in commands.items()} for _ in range(15)]
-    # The machine's speed changes from one second to the next: side by side, or at its best. Noise only adds to either.
-    best = {name: min(one[name] for one in rounds) for name in commands}
-    beside = statistics.median(one["validate"] / one["libraries"] for one in rounds)
-    ratio = min(beside, best["validate"] / best["libraries"])
-    said = ", ".join(f"{name} {cost_s * 1e3:.0f} ms" for name, cost_s in best.items())
-    sys.stdout.write(f"orch validate: {ratio:.2f} x the import of its {len(libraries)} modules; {said}\n")
-    assert ratio <= MOST
+    validate = [sys.executable, "-m", "orchestrator", *VALIDATE]
+    importing = [sys.executable, "-c", imports]
+    for command in (validate, importing):
+        _cpu_s(command, env)
+    what = f"orch validate to the import of its {len(libraries)} modules"
+    assert times(what, partial(_cpu_s, importing, env), partial(_cpu_s, validate, env), most=MOST) <= MOST

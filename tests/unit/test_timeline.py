@@ -1,13 +1,14 @@
 """The timeline tells what happened, what is under way and what waits for what, cheaply and for any run."""
 
 import json
-import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from fake_run import SMALL, facts, fleet, play
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measuring import cpu_s, times
 from nights import Night, failing, going_back, incomplete, parked, rolled_back
 from scripted_work import Decision, ScriptedWork, scripts
 from stages import plan, stages
@@ -327,27 +328,27 @@ def test_a_snapshot_is_json() -> None:
 
 @pytest.mark.cost
 def test_ten_thousand_units_cost_per_unit_what_a_thousand_do() -> None:
-    def cost_s(units: int) -> float:
-        events = facts(fleet((("web", units // 2), ("sql", units // 2)), slots=200))
-        began_s = time.process_time()
-        folded(events)
-        return (time.process_time() - began_s) / units
+    small, large = (facts(fleet((("web", units // 2), ("sql", units // 2)), slots=200)) for units in (1_000, 10_000))
 
-    small = min(cost_s(1000) for _ in range(3))
-    assert min(cost_s(10_000) for _ in range(3)) < 2.5 * small
+    def cost_s(events: list[Stamped]) -> float:
+        return cpu_s(lambda: folded(events))
+
+    ratio = times("folding 10,000 units to 1,000", partial(cost_s, small), partial(cost_s, large), most=25, halves=5)
+    assert ratio <= 25
 
 
 @pytest.mark.cost
 def test_looking_costs_the_same_however_many_units_there_are() -> None:
-    def cost_s(units: int) -> float:
+    def halfway(units: int) -> Timeline:
         plan = fleet((("web", units // 2), ("sql", units // 2)), slots=units)
-        timeline = until(plan, lambda line, _: len(line.under_way(units)) == units // 2)
-        began_s = time.process_time()
+        return until(plan, lambda line, _: len(line.under_way(units)) == units // 2)
+
+    def look(timeline: Timeline) -> None:
         for now_s in range(200):
             timeline.waits(20)
             timeline.under_way(20)
             timeline.remaining_s(now_s)
             timeline.counts()
-        return time.process_time() - began_s
 
-    assert min(cost_s(4000) for _ in range(3)) < 4 * max(cost_s(200) for _ in range(3))
+    small, large = (partial(cpu_s, partial(look, halfway(units))) for units in (200, 4_000))
+    assert times("looking at 4,000 units to 200", small, large, most=4) <= 4

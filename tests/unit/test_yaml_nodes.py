@@ -4,12 +4,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measuring import cpu_s, times
 
 from orchestrator.adapters.documents import yaml_nodes
 from orchestrator.adapters.documents.composing import LARGEST
@@ -250,16 +252,6 @@ def test_ten_thousand_lines_cost_about_what_they_cost_pyyaml() -> None:
         f"    web-{n:04d}:\n      ansible_host: 10.0.{n // 250}.{n % 250}\n      rack: {n}\n" for n in range(3_333)
     )
     encoded = text.encode()
-
-    def best_s(call: object) -> float:
-        assert callable(call)
-        times = []
-        for _ in range(4):
-            began_s = time.process_time()
-            call()
-            times.append(time.process_time() - began_s)
-        return min(times)
-
-    theirs_s = best_s(lambda: yaml.compose(text, Loader=yaml.CSafeLoader))
-    ours_s = best_s(lambda: yaml_nodes.parse(encoded, "f"))
-    assert ours_s < 2.5 * theirs_s
+    theirs_s = partial(cpu_s, lambda: yaml.compose(text, Loader=yaml.CSafeLoader))
+    ours_s = partial(cpu_s, lambda: yaml_nodes.parse(encoded, "f"))
+    assert times("nodes to PyYAML's", theirs_s, ours_s, most=2.5) <= 2.5
