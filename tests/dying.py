@@ -75,10 +75,11 @@ class Mortals:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._begun = 0
+        self._unread = b""
         self._codes: dict[int, int] = {}
         self._frozen: set[int] = set()
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            [sys.executable, str(Path(__file__))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
 
     def begin(
@@ -102,7 +103,8 @@ class Mortals:
             "err": str(err),
         }
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
         return Mortal(self, self._told("begun"), out, err)
 
     def code_of(self, pid: int) -> int:
@@ -119,17 +121,26 @@ class Mortals:
 
     def _told(self, kind: str) -> int:
         """Read until something of *kind* is said, or one line if it is empty."""
-        assert self._process.stdout is not None
         while True:
-            readable, _, _ = select.select([self._process.stdout], [], [], LIMIT_S)
-            assert readable, f"nothing ended within {LIMIT_S:g} s"
-            line = json.loads(self._process.stdout.readline())
+            line = json.loads(self._line())
             if "code" in line:
                 self._codes[line["pid"]] = line["code"]
             if "frozen" in line:
                 self._frozen.add(line["pid"])
             if not kind or kind in line:
                 return int(line["pid"])
+
+    def _line(self) -> bytes:
+        # The pipe is read by hand: of two lines at once a file object keeps the second where select sees none.
+        assert self._process.stdout is not None
+        while b"\n" not in self._unread:
+            readable, _, _ = select.select([self._process.stdout], [], [], LIMIT_S)
+            assert readable, f"nothing ended within {LIMIT_S:g} s"
+            part = os.read(self._process.stdout.fileno(), 65536)
+            assert part, "the server of processes has ended"
+            self._unread += part
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
 
     def close(self) -> None:
         """End the server, and what is left of its processes."""
