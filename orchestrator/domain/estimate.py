@@ -3,13 +3,17 @@
 Room: domain. Durations are expectations frozen into the nodes (`expected_s` includes the gates); nothing is measured.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
+from operator import itemgetter
 
 from orchestrator.domain.plan import Barrier, Role, Stage
 from orchestrator.domain.results import Outcome
 from orchestrator.domain.schedule import Schedule
+
+_FIRST = itemgetter(0)
 
 
 def complete(stage: Stage) -> Stage:
@@ -30,8 +34,8 @@ def foretold(stage: Stage, graph: "Graph") -> Stage:
     For a planner, which ranks before it makes the nodes; *graph* is the stage's own.
     Cost: O((nodes + edges) log nodes).
     """
-    stage = replace(stage, critical_path=_critical_path(stage, graph, expectations_s(stage)))
-    return replace(stage, expected_s=makespan_s(stage))
+    path, unhindered_s = _critical_path(stage, graph, expectations_s(stage))
+    return replace(stage, critical_path=path, expected_s=makespan_s(stage) if _hindered(stage) else unhindered_s)
 
 
 def expectations_s(stage: Stage) -> list[float]:
@@ -62,10 +66,11 @@ def critical_path(stage: Stage) -> tuple[int, ...]:
     A barrier that needs fewer instances than it has opens with the need-th to be ready. Nodes that only hand the
     order on are left out.
     """
-    return _critical_path(stage, _graph(stage), expectations_s(stage))
+    return _critical_path(stage, _graph(stage), expectations_s(stage))[0]
 
 
-def _critical_path(stage: Stage, graph: "Graph", expected_s: Sequence[float]) -> tuple[int, ...]:
+def _critical_path(stage: Stage, graph: "Graph", expected_s: Sequence[float]) -> tuple[tuple[int, ...], float]:
+    """The path, and when it ends."""
     nodes, count = stage.nodes, len(stage.nodes)
     begin_s, end_s, cause = [0.0] * count, [0.0] * count, [-1] * count
     opened: list[tuple[float, int]] = [(0.0, -1)] * len(stage.barriers)
@@ -74,18 +79,39 @@ def _critical_path(stage: Stage, graph: "Graph", expected_s: Sequence[float]) ->
             opened[place - count] = _opens(stage.barriers[place - count], end_s)
             continue
         node = nodes[place]
-        held_up = [opened[barrier] for barrier in node.waits_for]
-        if node.begins_after is not None:
-            held_up.append((begin_s[node.begins_after], cause[node.begins_after]))
-        begin_s[place], cause[place] = max(held_up, key=lambda held: held[0], default=(0.0, -1))
-        end_s[place] = begin_s[place] + expected_s[place]
+        begins_s, because = 0.0, -1
+        if node.waits_for:
+            begins_s, because = max([opened[barrier] for barrier in node.waits_for], key=_FIRST)
+        before = node.begins_after
+        if before is not None and (begin_s[before] > begins_s or not node.waits_for):
+            begins_s, because = begin_s[before], cause[before]
+        begin_s[place], cause[place], end_s[place] = begins_s, because, begins_s + expected_s[place]
     path: list[int] = []
-    place = max(range(count), key=end_s.__getitem__, default=-1)
+    last = place = max(range(count), key=end_s.__getitem__, default=-1)
     while place >= 0:
         if nodes[place].role is not Role.PASS:
             path.append(place)
         place = cause[place]
-    return tuple(reversed(path))
+    return tuple(reversed(path)), end_s[last] if count else 0.0
+
+
+def _hindered(stage: Stage) -> bool:
+    """Whether limits may hold somebody up, or a barrier is none that can open; if not, the critical path is all.
+
+    Counted in nodes, of which there are at least as many as instances.
+    """
+    limits, nodes = stage.limits, stage.nodes
+    if limits.run is not None and limits.run < len(nodes):
+        return True
+    if limits.host is not None:
+        crowded = Counter([node.unit.host for node in nodes if node.unit.host is not None]).most_common(1)
+        if crowded and crowded[0][1] > limits.host:
+            return True
+    if limits.services:
+        of_service = Counter([node.unit.service for node in nodes])
+        if any(of_service[service] > most for service, most in limits.services):
+            return True
+    return any(barrier.need > len(barrier.instances) or () in barrier.instances for barrier in stage.barriers)
 
 
 def _opens(barrier: Barrier, end_s: Sequence[float]) -> tuple[float, int]:

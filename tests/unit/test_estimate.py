@@ -32,7 +32,7 @@ def test_a_barrier_that_needs_one_opens_with_the_fastest() -> None:
         [barrier(0, 1, need=1)],
     )
     assert critical_path(shop) == (0, 2)
-    assert makespan_s(shop) == 35
+    assert makespan_s(shop) == 35 == complete(shop).expected_s
 
 
 def test_a_soft_barrier_opens_with_the_last() -> None:
@@ -41,7 +41,7 @@ def test_a_soft_barrier_opens_with_the_last() -> None:
         [barrier(0, 1, need=1, soft=True)],
     )
     assert critical_path(shop) == (1, 2)
-    assert makespan_s(shop) == 55
+    assert makespan_s(shop) == 55 == complete(shop).expected_s
 
 
 def test_nodes_that_only_hand_the_order_on_take_no_time_and_stand_on_no_path() -> None:
@@ -104,6 +104,12 @@ def test_without_limits_the_makespan_is_the_highest_rank(any_stage: Stage) -> No
     free = complete(Stage(goal=any_stage.goal, nodes=any_stage.nodes, barriers=any_stage.barriers))
     longest_s = max((n.rank_s for n in free.nodes), default=0.0)
     assert free.expected_s == pytest.approx(longest_s)
+
+
+@given(any_stage=stages())
+def test_it_takes_as_long_as_when_played_through(any_stage: Stage) -> None:
+    done = complete(any_stage)
+    assert done.expected_s == makespan_s(done)
 
 
 @given(any_stage=stages())
