@@ -17,7 +17,8 @@ class Choice(StrEnum):
     CONTINUE: go on as planned (an approval before a run; after a cancel, a change by others, or too many failures).
     ROLLBACK: put back what this run changed. RETRY: do the failed steps again. SKIP: leave the failed units and all
     that wait for them. EXCLUDE: do without their hosts from here on. HOLD: leave all as it is and decide later; the run
-    parks and keeps its locks. ABORT: leave all as it is, and end the run.
+    parks and keeps its locks. ABORT: leave all as it is, and end the run. KILL: end the processes of units that are
+    stuck on their way down, or that outlived their stop, and go on.
     """
 
     CONTINUE = "continue"
@@ -27,6 +28,7 @@ class Choice(StrEnum):
     EXCLUDE = "exclude"
     HOLD = "hold"
     ABORT = "abort"
+    KILL = "kill"
 
 
 class CauseKind(StrEnum):
@@ -34,7 +36,8 @@ class CauseKind(StrEnum):
 
     FAILURE: units failed or are unknown. VANISHED: most hosts, or most of a zone, can't be reached. BUDGET: more
     failures than `max_failures`. CANCELLED: somebody cancelled. WINDOW: its end has come. APPROVAL: `approve_before`.
-    CHANGED: units are not where the run left them, found on resume or when an answer came late.
+    CHANGED: units are not where the run left them, found on resume or when an answer came late. HOOK: a hook of the
+    whole run did not succeed. PAUSE: between two batches, where the playbook wants a person.
     """
 
     FAILURE = "failure"
@@ -44,6 +47,8 @@ class CauseKind(StrEnum):
     WINDOW = "window"
     APPROVAL = "approval"
     CHANGED = "changed"
+    HOOK = "hook"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

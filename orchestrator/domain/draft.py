@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.life import Life, RunHooks
 from orchestrator.domain.service import Asked
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ class OnUnreachable(StrEnum):
     ASK = "ask"
     EXCLUDE = "exclude"
     FAIL = "fail"
+
+
+class OnDependents(StrEnum):
+    """What a stop does about running services of the same host that need a unit and that no playbook entry names."""
+
+    FAIL = "fail"
+    STOP_AND_RESTORE = "stop_and_restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +50,8 @@ class Instance:
     """One entry of the playbook on one host, rendered for it. Durations are seconds; `*_expected_s` None: not given.
 
     `asked` lists the SCM names or patterns; it is empty for an external entry. `ready` gates follow a start, `stopped`
-    gates a stop; both also run on units that are already in the wanted state.
+    gates a stop; both also run on units that are already in the wanted state. `start_life` and `stop_life` are what
+    nodes do around the act, mirrored undos included; instances that need the same share one.
     """
 
     id: str
@@ -55,11 +64,16 @@ class Instance:
     start_expected_s: float | None = None
     stop_timeout_s: float = 90.0
     stop_expected_s: float | None = None
+    start_life: Life | None = None
+    stop_life: Life | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One service of the playbook. `in_order` is `order: inventory`: begun as listed, reversed on stop."""
+    """One service of the playbook. `in_order` is `order: inventory`: begun as listed, reversed on stop.
+
+    `ready_all` are gates that hold once for all instances, before dependents begin.
+    """
 
     key: str
     instances: tuple[Instance, ...]
@@ -68,6 +82,8 @@ class Entry:
     max_parallel: int | None = None
     in_order: bool = False
     max_failures: Budget | None = None
+    ready_all: tuple[Gate, ...] = ()
+    dependents: OnDependents = OnDependents.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,4 +100,5 @@ class Draft:
     max_parallel_per_host: int | None = 4
     unreachable: OnUnreachable = OnUnreachable.ASK
     poll_s: float = 2.0
+    hooks: RunHooks = RunHooks()
     terms: "Terms | None" = None

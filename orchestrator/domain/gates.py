@@ -82,7 +82,8 @@ Check = ServiceCheck | TcpCheck | PortClosedCheck | HttpCheck | CommandCheck
 class Gate:
     """A check and its timing, in Kubernetes' words; all durations are seconds.
 
-    The gate holds when `success_threshold` probes in a row held; it fails when `deadline_s` has passed.
+    The gate holds when `success_threshold` probes in a row held; it fails when `deadline_s` has passed. A `bound` one
+    holds only while what listens on its port is the unit's own process or a child of it.
     """
 
     check: Check
@@ -92,6 +93,7 @@ class Gate:
     timeout_s: float = 5.0
     success_threshold: int = 1
     deadline_s: float = 120.0
+    bound: bool = False
 
     @property
     def words(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.life import Life, RunHooks
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.service import ServiceStatus, State
 
@@ -71,6 +72,8 @@ class Node:
     """A node of the same service that must have begun before this one (`order: inventory`)."""
     rank_s: float = 0.0
     """The longest expected way from here to the stage's end, this node included: who goes first."""
+    life: Life | None = None
+    """What it does around its act; None: the act and its gates are all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One direction of a run: every ACT node is brought to `goal`."""
+    """One direction of a run: every ACT node is brought to `goal`.
+
+    `checks`: nothing acts in it; its nodes are the prechecks of what the stage after it acts on, with no order.
+    """
 
     goal: State
     nodes: tuple[Node, ...]
@@ -108,6 +114,7 @@ class Stage:
     """Node indices, first to last."""
     expected_s: float = 0.0
     """The estimated duration of the stage, limits included."""
+    checks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,3 +144,4 @@ class Plan:
     poll_s: float = 2.0
     back: tuple[Stage, ...] = ()
     policy: Policy = Policy()
+    hooks: RunHooks = RunHooks()

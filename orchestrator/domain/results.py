@@ -29,6 +29,11 @@ class Phase(StrEnum):
     """One phase of one unit. READ reads the state; GATE waits for health; START and STOP act only if needed.
 
     LOOK reads it too, outside a unit's own life: on resume, before a rollback, and when an answer came late.
+    PRECHECK and DRAINED wait for gates before a stop; the four named after hooks carry one hook out each, UNDO the undo
+    of one whose unit is given up halfway. KILL ends the process of a stop that is stuck, or an orphan. HEALTHY waits
+    whether a started service stays up. KEEP_DOWN takes away what could revive a stopped service, RELEASE puts it back.
+    WATCH ends when a unit that others count on is not at its goal any more. COUNT takes a live count before a batch.
+    ON_BEGIN, ON_END and ON_FAILURE are hooks of the run: their unit is RUN.
     """
 
     READ = "read"
@@ -36,13 +41,36 @@ class Phase(StrEnum):
     START = "start"
     STOP = "stop"
     GATE = "gate"
+    PRECHECK = "precheck"
+    PRE_STOP = "pre_stop"
+    DRAINED = "drained"
+    POST_STOP = "post_stop"
+    PRE_START = "pre_start"
+    HEALTHY = "healthy"
+    POST_START = "post_start"
+    UNDO = "undo"
+    KILL = "kill"
+    KEEP_DOWN = "keep_down"
+    RELEASE = "release"
+    WATCH = "watch"
+    COUNT = "count"
+    ON_BEGIN = "on_begin"
+    ON_END = "on_end"
+    ON_FAILURE = "on_failure"
+
+
+RUN = "run"
+"""The unit of steps that belong to the run as a whole."""
+HOOKS = (Phase.PRE_STOP, Phase.POST_STOP, Phase.PRE_START, Phase.POST_START)
+"""The phases that carry out a hook of a unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One phase of one unit in one stage of a run. `id` is `stage/unit/phase/attempt`: the key of intent and result.
 
-    `delay_s` is waited before anything is done: how retries back off.
+    `delay_s` is waited before anything is done: how retries back off. `hook` is which hook of the phase it is, by its
+    name in the plan; the id then has it behind the phase: `0/orders@app-03/pre_stop:pre_stop.1/1`.
     """
 
     stage: int
@@ -50,11 +78,13 @@ class Step:
     phase: Phase
     attempt: int = 1
     delay_s: float = 0.0
+    hook: str = ""
 
     @property
     def id(self) -> str:
         """The key, unique in a run."""
-        return f"{self.stage}/{self.unit}/{self.phase}/{self.attempt}"
+        phase = f"{self.phase}:{self.hook}" if self.hook else self.phase
+        return f"{self.stage}/{self.unit}/{phase}/{self.attempt}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from orchestrator.domain.errors import Problem
 from orchestrator.domain.facts import Fact, OrderTaken
 from orchestrator.domain.gates import HttpCheck
 from orchestrator.domain.policy import Notice
+from orchestrator.domain.processes import Process
 from orchestrator.domain.results import Note, Result, Step
 from orchestrator.domain.service import Asked, Control, Reading
 
@@ -63,6 +64,11 @@ class HostServices(Protocol):
 
     async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
         """The security descriptor of each service in SDDL, or why it can't be read. Read-only; one exchange."""
+
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        """Those of *pids* that run now, never cached, in the order asked; one exchange, read-only. May run beside
+        `read`. What can't be told of a process (by `sc` control its start and parent) is None; its being there never
+        is."""
 
     async def facts(self) -> HostFacts:
         """Who and what answers. Read-only."""
@@ -115,10 +121,14 @@ class LocalCommand(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One probe's verdict: whether it held, and what it saw, in a few words without secrets."""
+    """One probe's verdict: whether it held, and what it saw, in a few words without secrets.
+
+    `lost`: the request may have arrived, and nothing tells what became of it. Only where it did not hold.
+    """
 
     held: bool
     saw: str
+    lost: bool = False
 
 
 class Probe(Protocol):
