@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.numerous import numerous
 from orchestrator.domain.secrets import Secret
 
 
@@ -58,7 +59,7 @@ class Ssh:
     keepalive_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class Connection:
     """One way to reach one host. Durations are seconds.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.life import Life, RunHooks
+from orchestrator.domain.numerous import numerous
 from orchestrator.domain.service import Asked
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Dependency:
     soft: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class Instance:
     """One entry of the playbook on one host, rendered for it. Durations are seconds; `*_expected_s` None: not given.
 

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.numerous import numerous
 from orchestrator.domain.secrets import shown
 from orchestrator.domain.service import State
 
@@ -30,7 +31,7 @@ class ServiceCheck:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class TcpCheck:
     """*host*:*port* accepts a TCP connection."""
 
@@ -78,7 +79,7 @@ class CommandCheck:
 Check = ServiceCheck | TcpCheck | PortClosedCheck | HttpCheck | CommandCheck
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class Gate:
     """A check and its timing, in Kubernetes' words; all durations are seconds.
 

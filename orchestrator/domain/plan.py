@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.life import Life, RunHooks
+from orchestrator.domain.numerous import numerous
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.service import ServiceStatus, State
 
@@ -37,7 +38,7 @@ class Role(StrEnum):
     PASS = "pass"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One SCM service on one host, the smallest thing acted on.
 
@@ -56,7 +57,7 @@ class Unit:
     booted_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@numerous(frozen=True, slots=True, kw_only=True)
 class Node:
     """One unit in one stage. Durations are seconds; `guessed` says that `expected_s` is a quarter of the timeout."""
 

@@ -4,9 +4,9 @@ A `Node` is a value plus where it stands, so that every mistake can name file, l
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orchestrator.domain.errors import Mark
+from orchestrator.domain.numerous import numerous
 
 _TYPE_NAMES = {
     dict: "a mapping",
@@ -18,7 +18,7 @@ _TYPE_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@numerous(frozen=True, slots=True)
 class Node:
     """One YAML value.
 

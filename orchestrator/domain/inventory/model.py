@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import Mark
+from orchestrator.domain.numerous import numerous
 from orchestrator.domain.tree import Node
 
 
@@ -61,7 +62,7 @@ class Marks(Mapping[str, Mark]):
         return len(self._values)
 
 
-@dataclass(frozen=True, slots=True)
+@numerous(frozen=True, slots=True)
 class InventoryHost:
     """One host. `groups` are all groups that it is in, sorted, without `all`: Ansible's `group_names`.
 
