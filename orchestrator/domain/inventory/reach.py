@@ -67,7 +67,7 @@ class Reach:
         if made is None:
             variables = Rendered(host, self._render, self._reveal)
             made = self._checked(variables)
-            if alike is None and _says_address_alone(host.variables, variables.leaned_on):
+            if alike is None and _may_be_alike(host.variables, variables.leaned_on):
                 self._alike[shared] = _Alike.of(made, variables.leaned_on)
         return made
 
@@ -96,20 +96,24 @@ class _Alike(NamedTuple):
     def at(self, host: InventoryHost) -> tuple[Connection, ...] | None:
         """The ways to *host*, which has the same group variables; None if it needs a check of its own."""
         variables = host.variables
-        if not _says_address_alone(variables, self.leaned_on):
+        if not _says_address_alone(variables.own, self.leaned_on):
             return None
         own = variables.own.get(ADDRESS)
         address = host.name if own is None else own.value
         if not isinstance(address, str) or not is_plain_address(address):
             return None
-        return tuple(Connection(host=host.name, address=address, **rest) for rest in self.rest)
+        return tuple([Connection(host=host.name, address=address, **rest) for rest in self.rest])
 
 
-def _says_address_alone(variables: Values, leaned_on: AbstractSet[str]) -> bool:
-    """Whether all that a host itself says of its connection, in templates of its groups too, is its address."""
+def _may_be_alike(variables: Values, leaned_on: AbstractSet[str]) -> bool:
+    """Whether hosts with the same group variables can have the same ways, but for the address that they say."""
     return (
-        leaned_on.isdisjoint(variables.own)
-        and leaned_on.isdisjoint(BY_HOST)
-        and all(name == ADDRESS or not name.startswith(OURS) for name in variables.own)
+        leaned_on.isdisjoint(BY_HOST)
         and ADDRESSES.isdisjoint(variables.shared)
+        and _says_address_alone(variables.own, leaned_on)
     )
+
+
+def _says_address_alone(own: Iterable[str], leaned_on: AbstractSet[str]) -> bool:
+    """Whether all that a host itself says of its connection, in templates of its groups too, is its address."""
+    return not any(name in leaned_on or (name != ADDRESS and name.startswith(OURS)) for name in own)

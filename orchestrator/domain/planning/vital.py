@@ -26,7 +26,7 @@ def vital_reasons(
     how = "" if action is Action.START else carrying(unit.seen, host.transport)
     if how:
         yield refusals.carries_us(unit, how)
-    if not allowed.isdisjoint(names_of(unit)):
+    if allowed and not allowed.isdisjoint(names_of(unit)):
         return
     what = "" if action is Action.START else needed_by_everybody(unit.scm_name)
     if what:
