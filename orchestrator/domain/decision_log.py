@@ -16,6 +16,8 @@ _HEADLINES = {
     CauseKind.CANCELLED: "the run was cancelled",
     CauseKind.WINDOW: "the window has closed",
     CauseKind.APPROVAL: "somebody has to approve before anything is touched",
+    CauseKind.HOOK: "a hook of the run did not succeed",
+    CauseKind.PAUSE: "the playbook pauses here, between two batches, for a person",
 }
 
 

@@ -7,6 +7,15 @@ from orchestrator.domain.errors import Problem
 
 REACHED_BY = "reached_by"
 """The evidence of a host that was not reached by the first of its ways: how, and why."""
+ORPHAN = "orphan"
+"""The evidence of a stop whose process outlived it: that process's PID."""
+PID = "pid"
+"""The evidence of a stop that ended late: the PID that the service still has, and that a kill would end."""
+SHARED_BY = "shared_by"
+"""The evidence beside a PID: the SCM names of the other services that live in that process, by `, `; none where it is
+the unit's alone. Left out where nobody looked."""
+EVENTS = "events"
+"""The evidence of a failure: the last related records of the host's event logs, one a line, oldest first."""
 
 
 class Outcome(StrEnum):

@@ -36,7 +36,7 @@ from orchestrator.interfaces.question_view import LETTERS, Asked, in_short, name
 from orchestrator.interfaces.terminal import err, say
 from orchestrator.interfaces.theme import plural
 
-CONFIRMED = {Choice.ROLLBACK: "Roll back?", Choice.EXCLUDE: "Go on without these hosts?"}
+CONFIRMED = {Choice.ROLLBACK: "Roll back?", Choice.EXCLUDE: "Go on without these hosts?", Choice.KILL: "Kill?"}
 """Answers that are shown whole, and asked for once more, before they are given."""
 
 SETTLE_S = 3.0

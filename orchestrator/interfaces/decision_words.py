@@ -18,6 +18,7 @@ MEANS = {
     Choice.EXCLUDE: "do without their hosts from here on",
     Choice.HOLD: "leave all as it is and decide later; the run parks and keeps its locks",
     Choice.ABORT: "leave all as it is, and end the run",
+    Choice.KILL: "end the processes that are stuck, or that outlived their stop, and go on",
 }
 
 

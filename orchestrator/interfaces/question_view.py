@@ -25,6 +25,7 @@ LETTERS: Mapping[str, Choice] = {
     "e": Choice.EXCLUDE,
     "h": Choice.HOLD,
     "a": Choice.ABORT,
+    "k": Choice.KILL,
 }
 _LETTER_OF = {choice: letter for letter, choice in LETTERS.items()}
 MOST_NAMED = 6

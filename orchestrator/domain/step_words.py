@@ -1,0 +1,87 @@
+"""What the steps of a unit's life are called, by everybody who shows them.
+
+Room: domain. Hooks go by their names in the playbook; text that may hold a secret names the reference alone.
+"""
+
+from collections.abc import Iterator
+
+from orchestrator.domain.gates import CommandCheck, HttpCheck, describe
+from orchestrator.domain.life import Hook, Life
+from orchestrator.domain.results import Phase, Step
+from orchestrator.domain.secrets import shown
+
+_NAMES = {Phase.KEEP_DOWN: "keep down"}
+_DOING = {
+    Phase.STOP: "stopping",
+    Phase.START: "starting",
+    Phase.READ: "reading",
+    Phase.LOOK: "reading",
+    Phase.KEEP_DOWN: "keeping down",
+    Phase.RELEASE: "releasing",
+    Phase.KILL: "killing",
+    Phase.WATCH: "watching",
+    Phase.COUNT: "counting",
+}
+
+
+def hook_words(phase: Phase, name: str, *, undoes: bool = False) -> str:
+    """`pre_stop hook drain`, `pre_stop hook 1` for one without a name of its own, `undo of drain`."""
+    if undoes or phase is Phase.UNDO:
+        return f"undo of {name}"
+    return f"{phase} hook {name.removeprefix(f'{phase}.')}"
+
+
+def step_words(step: Step, life: Life | None = None) -> str:
+    """A step as its result is told: `stop`, `keep down`, `pre_stop hook drain`. *life* is that of its node."""
+    if step.hook:
+        return hook_words(step.phase, step.hook, undoes=undoes(step, life))
+    return _NAMES.get(step.phase, str(step.phase))
+
+
+def doing(step: Step, life: Life | None = None) -> str:
+    """A step while it goes on, in a word or a few: `stopping`, `precheck`, `undoing drain`."""
+    if step.hook:
+        undoing = step.phase is Phase.UNDO or undoes(step, life)
+        return f"undoing {step.hook}" if undoing else hook_words(step.phase, step.hook)
+    return _DOING.get(step.phase, str(step.phase))
+
+
+def undoes(step: Step, life: Life | None) -> bool:
+    """Whether *step* carries out the undo of a hook that another stage did."""
+    found = hook_of(step, life)
+    return found is not None and found.undoes
+
+
+def hook_of(step: Step, life: Life | None) -> Hook | None:
+    """The hook of *life* that *step* carries out; None if it carries out none of them."""
+    if not step.hook or life is None:
+        return None
+    return next((hook for hook in hooks(life) if hook.name == step.hook), None)
+
+
+def hooks(life: Life) -> Iterator[Hook]:
+    """All hooks of a node, in the order in which they are carried out."""
+    yield from life.before
+    yield from life.after
+
+
+def limit_s(step: Step, life: Life | None, *, act_s: float, gates_s: float) -> float:
+    """How long *step* may take; 0 where nothing says. *act_s* is the limit of a start or stop, *gates_s* of gates."""
+    if step.phase in (Phase.START, Phase.STOP):
+        return act_s
+    if step.phase is Phase.GATE:
+        return gates_s
+    hook = hook_of(step, life)
+    if life is None or hook is not None:
+        return hook.timeout_s if hook else 0.0
+    if step.phase is Phase.HEALTHY:
+        return life.healthy_s
+    gates = {Phase.PRECHECK: life.prechecks, Phase.DRAINED: life.drained}.get(step.phase, ())
+    return max((gate.deadline_s for gate in gates), default=0.0)
+
+
+def request_words(act: HttpCheck | CommandCheck) -> str:
+    """What a hook sends or runs, whole enough for somebody who has to do it by hand: no headers, no secrets."""
+    if isinstance(act, CommandCheck):
+        return " ".join(shown(word) for word in (act.exe, *act.args))
+    return describe(act).removeprefix("http ")
