@@ -51,7 +51,8 @@ class HttpCheck:
     """A request answers as wanted. Empty or None means: not looked at.
 
     `text` must occur in the body, `regex` must match somewhere in it, and every dotted path of `json` must hold its
-    value. `status` lists what is accepted. `verify` False accepts any certificate; `ca` names a PEM file.
+    value. `status` lists what is accepted. `verify` False accepts any certificate; `ca` names a PEM file. `body` is
+    sent as it is, if there is one; what it is, `headers` say.
     """
 
     url: str
@@ -63,6 +64,7 @@ class HttpCheck:
     headers: tuple[tuple[str, str], ...] = ()
     verify: bool = True
     ca: str = ""
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
