@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, Refused, Untrusted
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
 
@@ -141,6 +142,10 @@ class _Either:
     async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
         """See HostServices."""
         return await self._exchange(lambda way: self._ways[way].services.security(names))
+
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        """See HostServices."""
+        return await self._exchange(lambda way: self._ways[way].services.processes(pids))
 
     async def facts(self) -> HostFacts:
         """See HostServices."""

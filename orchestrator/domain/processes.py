@@ -1,6 +1,10 @@
 """Processes of a host: what a service left behind, who owns a port, whom a kill would hit."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_ROW = re.compile(r'"([^"]*)","(\d+)",')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,3 +16,10 @@ class Process:
     name: str = ""
     parent: int | None = None
     started_at: float | None = None
+
+
+def listed(lines: Iterable[str]) -> dict[int, Process]:
+    """All processes that `tasklist.exe /fo csv /nh` printed, by PID: it tells no start and no parent. Read by position;
+    what it says in words, in any language, is no row. A host always has some: empty means that there is no list."""
+    rows = (found for line in lines if (found := _ROW.match(line)) is not None)
+    return {int(row[2]): Process(pid=int(row[2]), name=row[1]) for row in rows}

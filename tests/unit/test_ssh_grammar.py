@@ -95,6 +95,14 @@ def test_descriptors(names: Sequence[str]) -> None:
     assert literals(said) == [NONCE, ",".join(map(coded, names))]
 
 
+@given(st.lists(st.integers(1, 2**32 - 1), min_size=1, max_size=4))
+def test_processes(pids: Sequence[int]) -> None:
+    said = line(lambda: powershell.processes(NONCE, pids))
+    assert shape(said) == shape(powershell.processes(NONCE, [4]))
+    assert literals(said) == [NONCE, ",".join(map(str, pids))]
+    for_cmd(sc.processes(NONCE))
+
+
 def test_facts() -> None:
     assert literals(line(lambda: powershell.facts(NONCE))) == [NONCE]
     shape(powershell.facts(NONCE))

@@ -9,6 +9,7 @@ from typing import Any
 from orchestrator.domain import sc_output
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.powershell_words import code_of, start_type
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus
 
 Row = Mapping[str, Any]
@@ -97,6 +98,22 @@ def booted_at(rows: Sequence[Row]) -> float | None:
     if up < 0 or per_s < 1:
         raise Garbled(f"a counter of {up} at {per_s} a second")
     return moment(now) - up / per_s
+
+
+def processes(rows: Sequence[Row]) -> dict[int, Process]:
+    """The processes that run, by PID. Raises Garbled."""
+    found = (_process(row) for row in rows)
+    return {process.pid: process for process in found}
+
+
+def _process(row: Row) -> Process:
+    parent, began = row.get("parent"), row.get("began")
+    return Process(
+        pid=_typed(row, "pid", int),
+        name=_typed(row, "name", str),
+        parent=None if parent is None else _typed(row, "parent", int),
+        started_at=None if began is None else moment(_typed(row, "began", int)),
+    )
 
 
 def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:

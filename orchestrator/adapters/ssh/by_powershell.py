@@ -9,6 +9,7 @@ from orchestrator.adapters.ssh.reader import Reader
 from orchestrator.adapters.ssh.talk import Sentence
 from orchestrator.domain import sc_output
 from orchestrator.domain.errors import Problem, ProblemKind, ProtocolError
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import HostFacts
 
@@ -42,6 +43,15 @@ class ByPowershell:
             told = {name: _descriptor(row) for name, row in zip(askable, rows, strict=True)}
         unaskable = Problem(ProblemKind.REFUSED, "sc.exe can't be asked for a service with such a name")
         return [told.get(name, unaskable) for name in names]
+
+    async def processes(self, pids: Sequence[int]) -> list[Process]:
+        """See HostServices."""
+        rows = await self._reader.ask(lambda nonce: powershell.processes(nonce, pids))
+        try:
+            found = answers.processes(rows)
+        except answers.Garbled as exc:
+            raise self._garbled(exc) from exc
+        return [found[pid] for pid in pids if pid in found]
 
     async def facts(self) -> HostFacts:
         """See HostServices."""

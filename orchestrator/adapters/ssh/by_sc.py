@@ -9,8 +9,9 @@ from orchestrator.adapters.ssh import answers, powershell, sc
 from orchestrator.adapters.ssh.line import SshLine
 from orchestrator.adapters.ssh.reader import ended
 from orchestrator.adapters.ssh.talk import Sentence
-from orchestrator.domain import sc_output
+from orchestrator.domain import processes, sc_output
 from orchestrator.domain.errors import Problem, ProblemKind, ProtocolError, Refused
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import HostFacts
 
@@ -74,6 +75,18 @@ class BySc:
         known = dict(zip(askable, told, strict=True))
         unaskable = Problem(ProblemKind.REFUSED, _UNASKABLE)
         return [known.get(name, unaskable) for name in names]
+
+    async def processes(self, pids: Sequence[int]) -> list[Process]:
+        """See HostServices. tasklist.exe tells no start and no parent."""
+        nonce = _token()
+        try:
+            (lines,) = answers.sections(await self._said(sc.processes(nonce)), nonce, 1)
+        except answers.Garbled as exc:
+            raise self._garbled(exc) from exc
+        found = processes.listed(lines)
+        if not found:
+            raise Refused(self._host, Problem(ProblemKind.PROTOCOL, "tasklist.exe gave no list of processes"))
+        return [found[pid] for pid in pids if pid in found]
 
     async def facts(self) -> HostFacts:
         """See HostServices. No program tells a time in a form that is the same in every language."""

@@ -47,6 +47,16 @@ _READ = (
     "catch{$w=OrchWhy $_;$w.q=$q;ConvertTo-Json -Compress -InputObject $w}});OrchSay $n $rows};"
     "function OrchShow([string]$n,[string]$asked){$q=-1;$rows=@(foreach($b in $asked.Split(',')){$q++;"
     "ConvertTo-Json -Compress -InputObject @{q=$q;sc=(OrchSc 'sdshow' (OrchText $b))}});OrchSay $n $rows};"
+    "function OrchPs([string]$n,[string]$ids){$w=@($ids.Split(',') | ForEach-Object {[int]$_});$told=@{};"
+    "$f=@($w | ForEach-Object {'ProcessId='+$_}) -join ' OR ';"
+    "try{foreach($p in @(Get-CimInstance -ClassName Win32_Process -Filter $f -OperationTimeoutSec 5 -ErrorAction Stop "
+    "-Property 'ProcessId','ParentProcessId','Name','CreationDate')){$b=$null;$i=[int]$p.ProcessId;"
+    "if($null -ne $p.CreationDate){$b=$p.CreationDate.ToUniversalTime().Ticks};"
+    "$told[$i]=@{pid=$i;name=[string]$p.Name;parent=[int]$p.ParentProcessId;began=$b}}}"
+    "catch{foreach($p in @(Get-Process -Id $w -ErrorAction SilentlyContinue)){$b=$null;$i=[int]$p.Id;"
+    "try{$b=$p.StartTime.ToUniversalTime().Ticks}catch{};"
+    "$told[$i]=@{pid=$i;name=[string]$p.ProcessName+'.exe';parent=$null;began=$b}}};"
+    "OrchSay $n @(foreach($i in $told.Keys){ConvertTo-Json -Compress -InputObject $told[$i]})};"
     "function OrchFacts([string]$n){$t=[DateTime]::UtcNow.Ticks;$w='';"
     'try{$w=(& whoami.exe /user /groups /fo csv /nh) -join "`n"}catch{};'
     "OrchSay $n (ConvertTo-Json -Compress -InputObject "
@@ -86,6 +96,12 @@ def reading(nonce: str, asked: Sequence[Asked]) -> str:
 def descriptors(nonce: str, names: Iterable[str]) -> str:
     """A reader's line that asks for security descriptors: a row per name, in order."""
     return f"OrchShow '{nonce}' '{','.join(map(_coded, names))}'"
+
+
+def processes(nonce: str, pids: Iterable[int]) -> str:
+    """A reader's line that asks which of *pids* run: a row for each. Where Windows' management service does not say it,
+    .NET does, without parents."""
+    return f"OrchPs '{nonce}' '{','.join(f'{pid:d}' for pid in pids)}'"
 
 
 def facts(nonce: str) -> str:

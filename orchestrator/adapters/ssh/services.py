@@ -15,6 +15,7 @@ from orchestrator.adapters.ssh.talk import Sentence, Talk
 from orchestrator.domain.connection import Connection, ControlBy
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Unreachable
 from orchestrator.domain.powershell_words import told_by_state
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
 
@@ -107,6 +108,10 @@ class SshServices:
     async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
         """See HostServices."""
         return await self._talk.security(names) if names else []
+
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        """See HostServices."""
+        return await self._talk.processes(pids) if pids else []
 
     async def facts(self) -> HostFacts:
         """See HostServices."""

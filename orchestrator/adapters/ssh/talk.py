@@ -6,6 +6,7 @@ from typing import Protocol
 
 from orchestrator.adapters.ssh.answers import Outcome
 from orchestrator.domain.errors import Problem
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.ports import HostFacts
 
@@ -29,6 +30,9 @@ class Talk(Protocol):
         """See HostServices."""
 
     async def security(self, names: Sequence[str]) -> list[str | Problem]:
+        """See HostServices."""
+
+    async def processes(self, pids: Sequence[int]) -> list[Process]:
         """See HostServices."""
 
     async def facts(self) -> HostFacts:

@@ -20,11 +20,14 @@ from orchestrator.domain.powershell_words import (
     told_by_state,
     wildcard,
 )
+from orchestrator.domain.processes import Process
 from orchestrator.domain.sc_output import ScmRow
 from orchestrator.domain.service import BY_NUMBER, Asked, Control, Reading, ServiceStatus, StartType
 
 _NATIVE = re.compile(r"Win32Exception \((\d{1,5})\)")
 """How .NET 5 and later print a Win32Exception: the number in brackets. .NET Framework prints none."""
+
+NO_TASKS = Problem(ProblemKind.PROTOCOL, "tasklist.exe gave no list of processes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,24 @@ def descriptors(names: Sequence[str], output: Output) -> list[str | Problem]:
     said = output.failures[0].text if output.failures else "sc.exe sdshow gave no answer that can be read"
     kind = ProblemKind.REFUSED if output.failures else ProblemKind.PROTOCOL
     return [Problem(kind, said)] * len(names)
+
+
+def processes(output: Output) -> dict[int, Process]:
+    """What Win32_Process told, by PID."""
+    found = (_process(item.properties) for item in output.items)
+    return {process.pid: process for process in found if process is not None}
+
+
+def _process(seen: Mapping[str, object]) -> Process | None:
+    pid, parent, began = (seen.get(name) for name in ("ProcessId", "ParentProcessId", "CreationDate"))
+    if not isinstance(pid, int):
+        return None
+    return Process(
+        pid=pid,
+        name=str(seen.get("Name") or ""),
+        parent=parent if isinstance(parent, int) else None,
+        started_at=moment(_text(began)) if began is not None else None,
+    )
 
 
 def booted_at(output: Output) -> float | None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from orchestrator.adapters.winrm import answers, sc, statements
 from orchestrator.adapters.winrm.lane import Lane
 from orchestrator.adapters.winrm.threads import WinrmThreads
-from orchestrator.domain import sc_output
+from orchestrator.domain import processes, sc_output
 from orchestrator.domain.connection import Connection, ControlBy
 from orchestrator.domain.errors import HostError, Problem, ProblemKind, QuotaExceeded, Refused, SecretError
+from orchestrator.domain.processes import Process
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput, ControlAnswer, Credentials, HostFacts
@@ -160,6 +161,33 @@ class WinrmServices:
             told = dict(zip(askable, answers.descriptors(askable, output), strict=True))
         return [told.get(name, _UNASKABLE) for name in names]
 
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        """See HostServices. Two requests on the wire; two more where Windows' management service does not answer, or an
+        endpoint does not have its cmdlet. Driven by sc.exe alone, and there, tasklist.exe tells no start and no parent.
+        """
+        if not pids:
+            return []
+        found = await self._by_cim(pids) if self._has_cim and not self._by_sc else None
+        if found is None:
+            output = await self._run(statements.tasks())
+            found = processes.listed(output.lines)
+            if not found:
+                raise Refused(self._host, output.failures[-1].problem() if output.failures else answers.NO_TASKS)
+        return [found[pid] for pid in pids if pid in found]
+
+    async def _by_cim(self, pids: Sequence[int]) -> dict[int, Process] | None:
+        """What runs, by PID; None if Windows' management service does not say."""
+        sent = statements.processes(pids)
+        try:
+            output = await self._lane.exchange(lambda session: session.run(sent, limit_s=self._limit_s, once=True))
+        except HostError as exc:
+            self._has_cim = not exc.sent
+            raise
+        if output.failures:
+            self._has_cim = not output.lacks(statements.GET_CIM)
+            return None
+        return answers.processes(output)
+
     async def facts(self) -> HostFacts:
         """See HostServices. Each command may be missing at a constrained endpoint: then its facts are."""
         parts: list[answers.Output] = []
@@ -260,7 +288,7 @@ class WinrmServices:
 
 
 def _begin_and_look(session: "Session", pipeline: Sequence[statements.Statement]) -> "tuple[Session, Job]":
-    job = session.begin(pipeline, secret=True)
+    job = session.begin(pipeline, kept=False)
     session.poll(job, SLICE_S)
     return session, job
 

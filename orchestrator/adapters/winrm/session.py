@@ -179,23 +179,23 @@ class Session:
         versions = table.get("PSVersionTable") if isinstance(table, dict) else None
         self.version = str(versions.get("PSVersion", "")) if isinstance(versions, dict) else ""
 
-    def begin(self, statements: Sequence[Statement], *, secret: bool = False) -> Job:
+    def begin(self, statements: Sequence[Statement], *, kept: bool = True) -> Job:
         """Hand a pipeline over. Returns once the host took it: one request.
 
-        Its serialised form is kept for the next time, on any host, unless it may hold a *secret*.
+        Its serialised form is *kept* for the next time, on any host: never where it may hold a secret.
         """
         pipeline = PowerShell(self._pool)
         self.commands += 1
         self.line.written = False
         key = (self._pool.protocol_version, *statements)
-        packed = None if secret else _packed.get(key)
+        packed = _packed.get(key) if kept else None
         with in_our_words(self._connection, lambda: self.line.written):
             if packed is not None:
                 pipeline._invoke(packed)
                 return Job(pipeline)
             _add(pipeline, statements)
             pipeline.begin_invoke()
-        if not secret:
+        if kept:
             if len(_packed) >= _PACKED_MOST:
                 _packed.pop(next(iter(_packed)))
             _packed[key] = self._packer.last
@@ -212,10 +212,11 @@ class Session:
             job.pipeline.poll_invoke(timeout=wait_s)  # type: ignore[arg-type]
             return job.take()
 
-    def run(self, statements: Sequence[Statement], *, limit_s: float) -> Output:
-        """A pipeline to its end: two requests if the host is quick."""
+    def run(self, statements: Sequence[Statement], *, limit_s: float, once: bool = False) -> Output:
+        """A pipeline to its end: two requests if the host is quick. What is asked *once* is not kept: it would only
+        drive out what many hosts are asked."""
         ends_s = time.monotonic() + limit_s
-        job = self.begin(statements)
+        job = self.begin(statements, kept=not once)
         while not self.poll(job).ended:
             if time.monotonic() > ends_s:
                 raise Unreachable(self._connection.host, f"no answer within {limit_s:g} s", sent=True)

@@ -38,6 +38,25 @@ def states(asked: Sequence[Asked], *, with_sc: bool, with_start: bool = False) -
     return [get, *rows, *([_START] if with_start else [])]
 
 
+def processes(pids: Sequence[int]) -> list[Statement]:
+    """Those of *pids* that run, by Windows' management service."""
+    wanted = " OR ".join(f"ProcessId={pid:d}" for pid in pids)
+    told = ("ProcessId", "ParentProcessId", "Name", "CreationDate")
+    parameters = (
+        ("ClassName", "Win32_Process"),
+        ("Filter", wanted),
+        ("Property", told),
+        ("OperationTimeoutSec", _CIM_S),
+    )
+    return [Statement(GET_CIM, parameters)]
+
+
+def tasks() -> list[Statement]:
+    """All processes, where Windows' management service is not to be had. With a filter, tasklist.exe would say in words
+    that there is none."""
+    return [Statement("tasklist.exe", arguments=("/fo", "csv", "/nh"))]
+
+
 def control(name: str, wanted: Control) -> list[Statement]:
     """One control of one service, whose name is taken literally. It waits on the host for as long as that takes."""
     return [Statement(_CONTROLS[wanted], (("Name", wildcard(Asked(name))),))]

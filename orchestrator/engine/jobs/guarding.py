@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import OrchError, Problem, ProblemKind, Refused
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.jobs.holding import Held
 from orchestrator.engine.ports import ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
@@ -62,6 +63,9 @@ class _GuardedServices:
 
     async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
         return await self._services.security(names)
+
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        return await self._services.processes(pids)
 
     async def facts(self) -> HostFacts:
         return await self._services.facts()
