@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
+from orchestrator.domain.gates import describe
+from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
 from orchestrator.domain.plan import Action, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.policy import Approval, Window
+from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
+from orchestrator.domain.step_words import hook_words, request_words
 from orchestrator.domain.way_back import stops_running
 from orchestrator.domain.window import window_of
 
@@ -23,11 +27,43 @@ class What(StrEnum):
     ALREADY_THERE = "already there"
     PROBE_ONLY = "probe only"
     PASS = "pass"
+    PRECHECK = "precheck"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRow:
+    """One hook: what it is called, what it sends or runs and from where, what undoes it later ("": nothing), and what
+    tells beforehand that it needs not be done ("": nothing)."""
+
+    name: str
+    words: str
+    does: str
+    origin: str
+    undone_by: str
+    check: str
+    once: bool
+    """It is never carried out twice by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is done around the act of a unit: see `life.Life`. Gates are in words."""
+
+    prechecks: tuple[str, ...]
+    before: tuple[HookRow, ...]
+    drained: tuple[str, ...]
+    after: tuple[HookRow, ...]
+    healthy_s: float
+    if_stuck: IfStuck
+    max_timeout_s: float | None
+    kill_shared: tuple[str, ...]
+    keep_down: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One unit in one wave. `state` None: it was not read; `wanted` None: nobody acts on it."""
+    """One unit in one wave. `state` None: it was not read; `wanted` None: nobody acts on it; `pid` is the process that
+    it had when it was read; `around` None: the act and its gates are all."""
 
     unit: str
     service: str
@@ -39,6 +75,8 @@ class Row:
     gates: tuple[str, ...]
     expected_s: float
     guessed: bool
+    pid: int | None = None
+    around: Around | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +90,25 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePreview:
-    """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves."""
+    """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves.
+
+    `checks`: nothing is moved in it, its units are those whose prechecks must hold before anything is.
+    """
 
     goal: State
     waves: tuple[tuple[Row, ...], ...]
     critical_path: tuple[PathStep, ...]
     expected_s: float
+    checks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHookRows:
+    """The hooks of the run itself, carried out on the controller: see `life.RunHooks`."""
+
+    begin: tuple[HookRow, ...] = ()
+    end: tuple[HookRow, ...] = ()
+    failure: tuple[HookRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +123,12 @@ class NotVerified:
 class Preview:
     """A plan in words and figures; `dataclasses.asdict` of it is JSON.
 
-    `totals` counts units by what would happen, over all stages. `stops_running` is how many running units a way back
-    (a rollback, a restore) would stop. `starts_at_boot` are units that a stop brings down and a reboot would bring up
-    again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are units that a start needs and
-    does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests on guesses.
-    `window` is the one that it is refused past; `approval` who approves before anything is touched (None: nobody).
+    `totals` counts units by what would happen, over all stages that move something. `stops_running` is how many running
+    units a way back (a rollback, a restore) would stop. `starts_at_boot` are units that a stop brings down and a reboot
+    would bring up again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are units that a
+    start needs and does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests
+    on guesses. `window` is the one that it is refused past; `approval` who approves before anything is touched (None:
+    nobody). `hooks` are those of the run itself.
     """
 
     name: str
@@ -93,13 +145,15 @@ class Preview:
     guessed_share: float
     window: Window | None = None
     approval: Approval | None = None
+    hooks: RunHookRows = RunHookRows()
 
 
 def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
     """What *plan* would do. With *dry_run* it is all that is done: no gate will be probed. Cost: O(nodes + edges)."""
+    acting = [stage for stage in plan.stages if not stage.checks]
     again = plan.action is Action.RESTART  # what it starts is what it has stopped
-    stages = tuple(_stage(stage, first=number == 0 or not again) for number, stage in enumerate(plan.stages))
-    rows = [row for stage in stages for wave in stage.waves for row in wave]
+    stages = tuple(_stage(stage, first=not again or stage.checks or stage is acting[0]) for stage in plan.stages)
+    rows = [row for stage in stages for wave in stage.waves for row in wave if not stage.checks]
     work_s = sum(row.expected_s for row in rows)
     guessed_s = sum(row.expected_s for row in rows if row.guessed)
     return Preview(
@@ -125,6 +179,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         guessed_share=guessed_s / work_s if work_s else 0.0,
         window=window_of(plan),
         approval=plan.policy.approval if plan.policy.approve_before else None,
+        hooks=_run_hooks(plan.hooks),
     )
 
 
@@ -152,19 +207,62 @@ def waves(stage: Stage) -> list[int]:
 def _stage(stage: Stage, *, first: bool) -> StagePreview:
     levels = waves(stage)
     grouped: list[list[Row]] = [[] for _ in range(max(levels, default=-1) + 1)]
+    lives: dict[int, Around] = {}  # by identity: instances that need the same share one
     for level, node in zip(levels, stage.nodes, strict=True):
-        grouped[level].append(_row(node, stage.goal, first=first))
+        row = _row(node, stage, first=first)
+        if node.life is not None and row.what in (What.STOP, What.START):
+            if id(node.life) not in lives:
+                lives[id(node.life)] = _around(node.life, stage.goal)
+            row = replace(row, around=lives[id(node.life)])
+        grouped[level].append(row)
     path = (stage.nodes[index] for index in stage.critical_path)
     return StagePreview(
         goal=stage.goal,
         waves=tuple(map(tuple, grouped)),
         critical_path=tuple(PathStep(node.unit.id, node.expected_s, node.guessed) for node in path),
         expected_s=stage.expected_s,
+        checks=stage.checks,
     )
 
 
-def _row(node: Node, goal: State, *, first: bool) -> Row:
-    unit, seen = node.unit, node.unit.seen
+def _around(life: Life, goal: State) -> Around:
+    stops = goal is State.STOPPED
+    return Around(
+        prechecks=tuple(gate.words for gate in life.prechecks),
+        before=tuple(_hook(hook, Phase.PRE_STOP if stops else Phase.PRE_START) for hook in life.before),
+        drained=tuple(gate.words for gate in life.drained),
+        after=tuple(_hook(hook, Phase.POST_STOP if stops else Phase.POST_START) for hook in life.after),
+        healthy_s=life.healthy_s,
+        if_stuck=life.if_stuck,
+        max_timeout_s=life.max_timeout_s,
+        kill_shared=life.kill_shared,
+        keep_down=life.keep_down,
+    )
+
+
+def _hook(hook: Hook, phase: Phase) -> HookRow:
+    act = hook.undo if hook.undoes and hook.undo is not None else hook.do
+    return HookRow(
+        name=hook.name,
+        words=hook_words(phase, hook.name, undoes=hook.undoes),
+        does=request_words(act),
+        origin=str(hook.origin),
+        undone_by=request_words(hook.undo) if hook.undo is not None and not hook.undoes else "",
+        check=describe(hook.check) if hook.check is not None and not hook.undoes else "",
+        once=not hook.idempotent,
+    )
+
+
+def _run_hooks(hooks: RunHooks) -> RunHookRows:
+    return RunHookRows(
+        begin=tuple(_hook(hook, Phase.ON_BEGIN) for hook in hooks.begin),
+        end=tuple(_hook(hook, Phase.ON_END) for hook in hooks.end),
+        failure=tuple(_hook(hook, Phase.ON_FAILURE) for hook in hooks.failure),
+    )
+
+
+def _row(node: Node, stage: Stage, *, first: bool) -> Row:
+    unit, seen, goal = node.unit, node.unit.seen, stage.goal
     acting = node.role is Role.ACT
     return Row(
         unit=unit.id,
@@ -173,10 +271,11 @@ def _row(node: Node, goal: State, *, first: bool) -> Row:
         state=seen.state if seen else None,
         wanted=goal if acting else None,
         start_type=seen.start_type if seen else None,
-        what=_what(node, goal, first=first),
+        what=What.PRECHECK if stage.checks else _what(node, goal, first=first),
         gates=tuple(gate.words for gate in node.gates),
         expected_s=node.expected_s,
         guessed=node.guessed,
+        pid=seen.pid if seen else None,
     )
 
 
@@ -190,10 +289,17 @@ def _what(node: Node, goal: State, *, first: bool) -> What:
     return What.START if goal is State.RUNNING else What.STOP
 
 
+def _asks_others(around: Around) -> bool:
+    return bool(around.prechecks or around.before or around.drained or around.after)
+
+
 def _not_verified(rows: list[Row], *, dry_run: bool) -> Iterator[NotVerified]:
     gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates))
     if gated and dry_run:
         yield NotVerified("gates are not probed in a dry run; `orch check` probes each once", gated)
+    lived = tuple(dict.fromkeys(row.unit for row in rows if row.around and _asks_others(row.around)))
+    if lived and dry_run:
+        yield NotVerified("what prechecks and hooks would say is not known: a dry run carries none out", lived)
     untyped = [row.unit for row in rows if row.wanted is State.RUNNING and row.start_type is None]
     if untyped:
         yield NotVerified("the start type is not known; a Disabled service can't be started", tuple(untyped))

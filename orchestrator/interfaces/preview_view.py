@@ -21,6 +21,7 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.window import closes_at
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import who_may
+from orchestrator.interfaces.life_view import around_the_acts, checked_first, of_the_run
 from orchestrator.interfaces.report import by_detour, by_reason
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
@@ -31,6 +32,7 @@ WORDS = {
     What.ALREADY_THERE: ("already there", QUIET_STYLE),
     What.PROBE_ONLY: ("probe only", "cyan"),
     What.PASS: ("not looked at", QUIET_STYLE),
+    What.PRECHECK: ("precheck", "cyan"),
 }
 LONG = 12
 """A list of units longer than this is cut in a table; --json has all of it."""
@@ -82,9 +84,12 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
         parts.append(Text(stops_words(preview.stops_running), style="bold red"))
     for stage in preview.stages:
         if stage.waves:
-            parts += [Text(""), _stage(stage)]
-        if stage.critical_path:
+            parts += [Text(""), *(checked_first(stage) if stage.checks else [_stage(stage)])]
+        if stage.critical_path and not stage.checks:
             parts.append(_path(stage, marks_of(console).arrow))
+    for lines in (*(around_the_acts(stage) for stage in preview.stages), of_the_run(preview)):
+        told = list(lines)
+        parts += [Text(""), *told] if told else []
     parts += [Text(""), *_notices(preview, survey), _estimate(preview)]
     return Group(*parts)
 
