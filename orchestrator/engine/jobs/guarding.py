@@ -7,11 +7,12 @@ from orchestrator.domain.errors import OrchError, Problem, ProblemKind, Refused
 from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.jobs.holding import Held
-from orchestrator.engine.ports import ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
+from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
 
 
 class GuardedHosts:
-    """Implements `engine.ports.Hosts` over *hosts*: no control is handed over once *held* is lost. Looking is free."""
+    """Implements `engine.ports.Hosts` over *hosts*: no control is handed over, and no program run, once *held* is lost.
+    Looking is free."""
 
     def __init__(self, hosts: Hosts, held: Held) -> None:
         self._hosts = hosts
@@ -33,8 +34,8 @@ class GuardedHosts:
         return self._known[host]
 
     def command(self, host: str) -> HostCommand:
-        """See `Hosts.command`. Programs are run to look at gates: they are not guarded."""
-        return self._hosts.command(host)
+        """See `Hosts.command`. Programs change hosts too: what keeps a service down, a hook, a kill."""
+        return _GuardedCommand(host, self._hosts.command(host), self._held)
 
     async def aclose(self) -> None:
         """See `Hosts.aclose`."""
@@ -52,10 +53,7 @@ class _GuardedServices:
 
     async def request(self, name: str, control: Control) -> None:
         """Raises Refused if the run is not held any more: the host was not asked, whatever `sent` says then."""
-        try:
-            await self._held.sure()
-        except OrchError as error:
-            raise Refused(self._host, Problem(ProblemKind.INTERNAL, f"not sent: {error}", hint=error.hint)) from error
+        await _sure(self._host, self._held)
         await self._services.request(name, control)
 
     async def answer(self, name: str) -> ControlAnswer:
@@ -75,3 +73,22 @@ class _GuardedServices:
 
     async def aclose(self) -> None:
         await self._services.aclose()
+
+
+class _GuardedCommand:
+    def __init__(self, host: str, command: HostCommand, held: Held) -> None:
+        self._host = host
+        self._command = command
+        self._held = held
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """Raises Refused as `request` does."""
+        await _sure(self._host, self._held)
+        return await self._command.run(exe, args, timeout_s=timeout_s)
+
+
+async def _sure(host: str, held: Held) -> None:
+    try:
+        await held.sure()
+    except OrchError as error:
+        raise Refused(host, Problem(ProblemKind.INTERNAL, f"not sent: {error}", hint=error.hint)) from error

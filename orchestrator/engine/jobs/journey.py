@@ -89,7 +89,8 @@ class Journey:
         self._asking = Asking(self._state, plan.policy.approval, began.requester, books, people)
         self._inbox.fail = self._asking.fail = self._held.fail
         self._notices = Notices(plan.policy.notify, audience.notifier)
-        self._work = Work(plan, GuardedHosts(world.hosts, self._held), world.probe, world.local, audience.note)
+        hosts = GuardedHosts(world.hosts, self._held)
+        self._work = Work(plan, hosts, world.probe, world.local, audience.note, run=began.run, clock=books.clock)
         self._watch = audience.watch
         self._of = OfRun(
             run=began.run,

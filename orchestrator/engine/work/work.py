@@ -3,16 +3,17 @@
 import asyncio
 import math
 import traceback
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
-from orchestrator.domain.plan import Action, Plan, Role, Stage
+from orchestrator.domain.plan import Action, Node, Plan, Role, Stage
 from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import ServiceStatus
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
-from orchestrator.engine.work import gates
+from orchestrator.engine.work import gates, keep_down
 from orchestrator.engine.work.drive import Drive
+from orchestrator.engine.work.keep_down import Keeper
 from orchestrator.engine.work.looks import Host, Looks
 from orchestrator.engine.work.pace import Pace
 from orchestrator.engine.work.reader import Reader
@@ -29,10 +30,23 @@ class Work:
     """The conductor's `run` port. One per run; steps may run side by side, and those of one host share a reader.
 
     On the way back a step gives a silent host up soon: it is tried again, in the bounds of the policy's
-    `rollback_timeout_s`, which a node's own timeout must not stretch.
+    `rollback_timeout_s`, which a node's own timeout must not stretch. *run* and *clock* (UTC, seconds since 1970) are
+    what is written down on hosts where a service is kept down.
     """
 
-    def __init__(self, plan: Plan, hosts: Hosts, probe: Probe, local: LocalCommand, note: NoteTaker) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        hosts: Hosts,
+        probe: Probe,
+        local: LocalCommand,
+        note: NoteTaker,
+        *,
+        run: str = "",
+        clock: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self._run = run
+        self._clock = clock
         self._poll_s = plan.poll_s
         self._back_from = 0 if plan.action is Action.ROLLBACK else len(plan.stages)
         self._patience_s = min(LOOK_S, plan.policy.rollback_timeout_s)
@@ -94,11 +108,29 @@ class Work:
         if host is None or node.unit.scm_name is None:
             return Result(step=step, outcome=Outcome.OK, said=f"{step.unit} is external: it has gates and no service")
         if step.phase in (Phase.READ, Phase.LOOK):
-            return await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
+            result = await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
+            if step.phase is Phase.LOOK or node.life is None or not node.life.keep_down:
+                return result
+            return await keep_down.looked_after(
+                result, self._keeper(host, keep_down.COMMAND_S, note), node.unit.scm_name
+            )
         if node.role is not Role.ACT:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
         patience_s = self._patience_s if step.stage >= self._back_from else math.inf
+        if step.phase in (Phase.KEEP_DOWN, Phase.RELEASE):
+            return await self._keep(step, node, self._keeper(host, min(node.timeout_s, patience_s), note))
         return await Drive(step, node, stage.goal, host, note, patience_s=patience_s).run()
+
+    async def _keep(self, step: Step, node: Node, keeper: Keeper) -> Result:
+        name = node.unit.scm_name or ""
+        if step.phase is Phase.RELEASE:
+            return await keep_down.release(step, keeper, name)
+        return await keep_down.keep_down(step, keeper, name, run=self._run, at=self._clock())
+
+    @staticmethod
+    def _keeper(host: Host, tried_s: float, note: Callable[[str], None]) -> Keeper:
+        ends_s = asyncio.get_running_loop().time() + tried_s
+        return Keeper(host=host.name, command=host.command, pace=host.pace, ends_s=ends_s, note=note)
 
     def _host(self, name: str) -> Host:
         if name not in self._known:
@@ -159,7 +191,7 @@ def _waiting_for(stage: Stage, barriers: Collection[int]) -> Sequence[str]:
 
 def _broken(step: Step, bug: Exception) -> Result:
     text = f"{type(bug).__name__}: {bug}"
-    acting = step.phase in (Phase.START, Phase.STOP)
+    acting = step.phase in (Phase.START, Phase.STOP, Phase.KEEP_DOWN, Phase.RELEASE)
     return Result(
         step=step,
         outcome=Outcome.UNKNOWN,
