@@ -57,17 +57,18 @@ class ControllerProbe:
         """See Probe. At most 64 KiB of the body are read."""
         import httpx  # noqa: PLC0415 - a tenth of a second that only runs with HTTP gates should pay
 
+        way = _Way()
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._asked(check)
+                return await self._asked(check, way)
         except TimeoutError:
-            return Seen(False, f"no whole answer within {timeout_s:g} s")
+            return Seen(False, f"no whole answer within {timeout_s:g} s", lost=way.sent)
         except httpx.TransportError as error:
-            return Seen(False, _why(error))
+            return Seen(False, _why(error), lost=way.sent)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError):
-            return Seen(False, "the request can't be made: look at its URL, method and headers")
+            return Seen(False, "the request can't be made: look at its URL, method and headers", lost=way.sent)
         except (OSError, SecretError) as error:
-            return Seen(False, _why(error))
+            return Seen(False, _why(error), lost=way.sent)
 
     async def aclose(self) -> None:
         """Close the clients. Safe to call twice."""
@@ -76,7 +77,7 @@ class ControllerProbe:
         for client in clients:
             await client.aclose()
 
-    async def _asked(self, check: HttpCheck) -> Seen:
+    async def _asked(self, check: HttpCheck, way: "_Way") -> Seen:
         values = [value for _, value in check.json if isinstance(value, str)]
         headers = [value for _, value in check.headers]
         plain = await self._revealed([check.url, check.text, check.regex, *headers, *values])
@@ -85,7 +86,8 @@ class ControllerProbe:
         sent = [(name, plain[value]) for name, value in check.headers]
         if not any(name.lower() == "accept-encoding" for name, _ in sent):
             sent.append(("Accept-Encoding", "identity"))
-        async with client.stream(check.method, url, headers=sent) as response:
+        watched = {"trace": way.trace}
+        async with client.stream(check.method, url, headers=sent, extensions=watched) as response:
             body = bytearray()
             async for chunk in response.aiter_raw():  # raw: a compressed answer can't blow up here
                 body += chunk
@@ -93,7 +95,7 @@ class ControllerProbe:
                     break
             text = _decoded(bytes(body[:BODY_LIMIT]), response.charset_encoding)
             held, saw = verdict(check, response.status_code, text, reveal=lambda text: plain.get(text, text))
-            return Seen(held, saw)
+            return Seen(held, saw, answered=not held)
 
     async def _revealed(self, texts: list[str]) -> dict[str, str]:
         """Each text with its references resolved."""
@@ -116,6 +118,17 @@ class ControllerProbe:
                 verify=context, trust_env=False, follow_redirects=False, timeout=None, limits=limits
             )
         return self._clients[trust]
+
+
+class _Way:
+    """How far one request got. `sent` from the moment on that its first byte may have left."""
+
+    def __init__(self) -> None:
+        self.sent = False
+
+    async def trace(self, event: str, _details: object) -> None:
+        """Told by httpcore of every event of the request."""
+        self.sent = self.sent or event.endswith(".send_request_headers.started")
 
 
 def _context(trust: Trust) -> ssl.SSLContext:

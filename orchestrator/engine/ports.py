@@ -123,12 +123,14 @@ class LocalCommand(Protocol):
 class Seen:
     """One probe's verdict: whether it held, and what it saw, in a few words without secrets.
 
-    `lost`: the request may have arrived, and nothing tells what became of it. Only where it did not hold.
+    `lost`: the request may have arrived, and nothing tells what became of it. `answered`: an answer came, and it was
+    not the wanted one. Only where it did not hold, and only HTTP tells them.
     """
 
     held: bool
     saw: str
     lost: bool = False
+    answered: bool = False
 
 
 class Probe(Protocol):

@@ -172,7 +172,7 @@ async def test_tcp_tells_open_from_closed(kind: str) -> None:
 async def test_http_tells_the_wanted_answer_from_others(kind: str, wanted: dict[str, Any], held: bool) -> None:
     async with world(kind) as there:
         seen = await there.probe.http(HttpCheck(url="http://{}:{}/".format(*there.up), **wanted), timeout_s=5)
-        assert seen.held is held
+        assert (seen.held, seen.answered, seen.lost) == (held, not held, False)
         assert seen.saw.startswith("status 200")
 
 
@@ -227,7 +227,20 @@ async def test_what_can_t_be_connected_to_is_seen_not_raised(host: str, port: in
 async def test_http_that_never_answers_is_left_in_time() -> None:
     async with probing() as probe, serving(silent) as (host, port):
         seen = await probe.http(HttpCheck(url=f"http://{host}:{port}/"), timeout_s=0.2)
-    assert seen == Seen(False, "no whole answer within 0.2 s")
+    assert seen == Seen(False, "no whole answer within 0.2 s", lost=True)
+
+
+async def broken_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Le")
+    await writer.drain()
+
+
+@on_a_loop
+async def test_an_answer_that_breaks_off_is_lost() -> None:
+    async with probing() as probe, serving(broken_off) as (host, port):
+        seen = await probe.http(HttpCheck(url=f"http://{host}:{port}/", method="POST"), timeout_s=5)
+    assert (seen.held, seen.lost, seen.answered) == (False, True, False), seen.saw
 
 
 @on_a_loop
@@ -265,7 +278,7 @@ async def test_garbage_and_half_answers_are_a_no(answer: bytes) -> None:
 @on_a_loop
 async def test_redirects_are_answers() -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-    assert await asked(moved) == Seen(False, "status 302, wanted 200")
+    assert await asked(moved) == Seen(False, "status 302, wanted 200", answered=True)
     assert await asked(moved, status=(302,)) == Seen(True, "status 302")
 
 
@@ -291,7 +304,7 @@ async def test_secrets_are_used_and_never_seen() -> None:
         url = f"http://{host}:{port}/?key={TOKEN}"
         check = HttpCheck(url=url, method="POST", headers=(("X-Token", TOKEN),), text=TOKEN)
         seen = await probe.http(check, timeout_s=5)
-    assert seen == Seen(False, "status 200, but it does not hold <secret env:TOKEN>")
+    assert seen == Seen(False, "status 200, but it does not hold <secret env:TOKEN>", answered=True)
     assert heard[0].startswith(b"POST /?key=hunter2 HTTP/1.1\r\n")
     assert b"X-Token: hunter2\r\n" in heard[0]
 
@@ -370,7 +383,7 @@ async def test_tls_is_verified_unless_told_otherwise(
     port = server.sockets[0].getsockname()[1]
     async with probing() as probe:
         seen = await probe.http(HttpCheck(url=f"https://{host}:{port}/", **trust), timeout_s=5)
-        assert seen.held is held
+        assert (seen.held, seen.lost) == (held, False)
         assert seen.saw.startswith(saw)
         plain = await probe.http(HttpCheck(url=f"http://{host}:{port}/", **trust), timeout_s=5)
         assert not plain.held

@@ -21,6 +21,7 @@ from orchestrator.domain.errors import (
     Refused,
     Unreachable,
 )
+from orchestrator.domain.processes import Process
 from orchestrator.domain.results import Acted, Outcome, Phase, Result
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus, State
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
@@ -83,6 +84,9 @@ class Anything:
 
     async def security(self, names: Sequence[str]) -> Sequence[str | Problem]:
         raise AssertionError("never asked")
+
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        return []
 
     async def facts(self) -> HostFacts:
         raise AssertionError("never asked")

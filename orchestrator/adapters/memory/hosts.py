@@ -4,9 +4,9 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryHost, MemoryService, dependents, refused
+from orchestrator.adapters.memory.programs import PROGRAMS
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import (
     AuthRejected,
@@ -17,6 +17,7 @@ from orchestrator.domain.errors import (
     QuotaExceeded,
     Unreachable,
 )
+from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus, State
 from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostFacts
 
@@ -108,6 +109,10 @@ class MemoryLink:
             lambda: [services[key].security if (key := name.lower()) in services else _missing(name) for name in names],
         )
 
+    async def processes(self, pids: Sequence[int]) -> Sequence[Process]:
+        """See HostServices. A host that does not tell when it started tells neither start nor parent."""
+        return await self._exchange("processes", lambda: self._running(pids))
+
     async def facts(self) -> HostFacts:
         """See HostServices."""
         return await self._exchange("facts", lambda: self._host.facts)
@@ -117,7 +122,7 @@ class MemoryLink:
         return self._booted_at
 
     async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
-        """See HostCommand. `netstat.exe` and `curl.exe` answer from the fleet unless the host's table has them."""
+        """See HostCommand. Programs of `PROGRAMS` answer from the fleet unless the host's table has them."""
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._exchange("run", lambda: self._output(exe, args), of=exe)
@@ -169,7 +174,7 @@ class MemoryLink:
     def _status(self, service: MemoryService) -> ServiceStatus:
         checkpoint = 0
         if service.state.pending and service.timer is not None:
-            elapsed_s = asyncio.get_running_loop().time() - service.since_s
+            elapsed_s = min(asyncio.get_running_loop().time() - service.since_s, service.checkpoints_end_s)
             checkpoint = 1 + int(elapsed_s / service.checkpoint_s)
         return ServiceStatus(
             name=service.name,
@@ -185,6 +190,19 @@ class MemoryLink:
             requires=service.requires,
             required_by=tuple(other.name for other in dependents(self._host, service)),
         )
+
+    def _running(self, pids: Sequence[int]) -> list[Process]:
+        table, quiet = self._fleet.processes(self._host), self._host.booted_at is None
+        return [
+            Process(
+                pid=one.pid,
+                name=one.name,
+                parent=None if quiet else one.parent,
+                started_at=None if quiet else one.started_at,
+            )
+            for pid in pids
+            if (one := table.get(pid)) is not None
+        ]
 
     def _take(self, name: str, control: Control) -> None:
         service = self._host.services.get(name.lower())
@@ -209,12 +227,8 @@ class MemoryLink:
         if exe.lower() in table:
             answer = table[exe.lower()]
             return answer(args) if callable(answer) else answer
-        if exe.lower() == "netstat.exe":
-            ports = [135, *sorted(self._fleet.listening(self._host))]
-            rows = (f"  TCP    0.0.0.0:{port}  0.0.0.0:0  LISTENING  4\n" for port in ports)
-            return CommandOutput(0, "\n  Proto  Local Address  Foreign Address  State  PID\n" + "".join(rows))
-        if exe.lower() == "curl.exe":
-            return _curl(self._fleet, self._host, args)
+        if exe.lower() in PROGRAMS:
+            return PROGRAMS[exe.lower()](self._fleet, self._host, args)
         raise HostError(self._host.name, f"{exe}: no such program", sent=True)
 
 
@@ -254,19 +268,3 @@ _ERRORS: Mapping[Fault, Callable[[str], HostError]] = {
     Fault.QUOTA: lambda host: QuotaExceeded(host, "too many shells"),
     Fault.AUTH: lambda host: AuthRejected(host, "the credentials were rejected"),
 }
-
-
-def _curl(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
-    """What curl.exe would print on *host*: head and body of an answer, then the `-w` text."""
-    url = urlsplit(next((word for word in args if "://" in word), ""))
-    target = host if url.hostname in ("localhost", "127.0.0.1", "::1") else fleet.at(url.hostname or "")
-    port = fleet.listening(target).get(url.port or {"https": 443}.get(url.scheme, 80)) if target else None
-    printed = ""
-    if port is not None and url.scheme != "telnet":
-        head = f"HTTP/1.1 {port.status} \r\nContent-Length: {len(port.body)}\r\n\r\n"
-        printed = (head if {"-i", "-I"} & set(args) else "") + ("" if "-I" in args else port.body)
-    if "%{time_connect}" in args:
-        printed += "0.001000" if port is not None else "0.000000"
-    if port is None and "-S" in args:
-        printed += f"curl: (7) Failed to connect to {url.hostname}"
-    return CommandOutput(0 if port is not None else 7, printed)

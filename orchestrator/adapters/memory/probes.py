@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryPort
@@ -11,11 +11,13 @@ from orchestrator.engine.ports import CommandOutput, Seen
 
 
 class MemoryProbe:
-    """The twin of Probe: looks at the fleet's ports."""
+    """The twin of Probe: looks at the fleet's ports, and at `answers`: what stands beside the fleet, by URL, and
+    answers each request as it likes."""
 
     def __init__(self, fleet: MemoryFleet) -> None:
         self._fleet = fleet
         self.asked: list[str] = []
+        self.answers: dict[str, Callable[[HttpCheck], Seen]] = {}
 
     async def tcp(self, host: str, port: int, *, timeout_s: float) -> Seen:
         """See Probe."""
@@ -27,14 +29,16 @@ class MemoryProbe:
         """See Probe. Looks at status, text and regex; a JSON field is not looked at."""
         self.asked.append(f"http {check.url}")
         await asyncio.sleep(0)
+        if check.url in self.answers:
+            return self.answers[check.url](check)
         url = urlsplit(check.url)
         port = self._port(url.hostname or "", url.port or {"https": 443}.get(url.scheme, 80))
         if port is None:
             return Seen(False, "connection refused")
         if port.status not in check.status:
-            return Seen(False, f"status {port.status}")
+            return Seen(False, f"status {port.status}", answered=True)
         held = check.text in port.body and re.search(check.regex, port.body) is not None
-        return Seen(held, f"status {port.status}" + ("" if held else ", body not as wanted"))
+        return Seen(held, f"status {port.status}" + ("" if held else ", body not as wanted"), answered=not held)
 
     def _port(self, address: str, number: int) -> MemoryPort | None:
         host = self._fleet.at(address)
@@ -44,9 +48,10 @@ class MemoryProbe:
 
 
 class MemoryLocal:
-    """The twin of LocalCommand: a table from program to what it prints; OSError for any other."""
+    """The twin of LocalCommand: a table from program to what it prints, or how long it would go on printing nothing;
+    OSError for any other."""
 
-    def __init__(self, commands: Mapping[str, CommandOutput] | None = None) -> None:
+    def __init__(self, commands: Mapping[str, CommandOutput | float] | None = None) -> None:
         self.commands = dict(commands or {})
         self.asked: list[str] = []
 
@@ -56,4 +61,9 @@ class MemoryLocal:
         await asyncio.sleep(0)
         if exe not in self.commands:
             raise FileNotFoundError(2, "no such program", exe)
-        return self.commands[exe]
+        ran = self.commands[exe]
+        if isinstance(ran, CommandOutput):
+            return ran
+        async with asyncio.timeout(timeout_s):
+            await asyncio.sleep(ran)
+        return CommandOutput(0, "")
