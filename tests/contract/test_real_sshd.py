@@ -59,7 +59,7 @@ MaxSessions 10
 SetEnv PATH={programs}:/usr/bin:/bin
 """
 CMD = """#!/bin/sh
-exec {ssh} "cmd.exe $1 $2 \\"$3\\""
+exec {ssh} "cmd.exe $1 $2 $3 \\"$4\\""
 """
 POWERSHELL = """#!/bin/sh
 exec {ssh} "powershell $*"

@@ -151,6 +151,7 @@ OUTPUTS = [
     ("cmd.exe /c echo a & echo b", "a \nb\n"),
     ('cmd /c "lab-exit 7 & call echo %^errorlevel%" & echo b', "7 \nb\n"),
     ('cmd /q /d /s /c "echo "a b""', '"a b"\n'),
+    ('cmd /Q /c "(for %x in (a b) do (echo %x & echo y)) & echo z"', "a \ny\nb \ny\nz\n"),
     ('cmd /c "cmd /c "echo a""', "a\n"),
     ("exit 3 & echo b", ""),
     ("exit /b 3 & echo b", ""),

@@ -135,9 +135,9 @@ def test_sc_by_powershell(names: Sequence[str]) -> None:
 def for_cmd(command: str) -> str:
     """The line that reaches cmd.exe, by whichever shell."""
     assert command.isascii()
-    program, d, c, text = shlex.split(command)
-    assert (program, d, c) == ("cmd.exe", "/d", "/c")
-    assert command == f'cmd.exe /d /c "{text}"'
+    program, q, d, c, text = shlex.split(command)
+    assert (program, q, d, c) == ("cmd.exe", "/q", "/d", "/c")
+    assert command == f'cmd.exe /q /d /c "{text}"'
     assert not set("\"'$`\\!") & set(text)
     root = PARSER.parse(command.encode()).root_node
     assert not root.has_error
@@ -173,17 +173,31 @@ def test_cmd_reads_the_same_whatever_the_names(names: Sequence[str]) -> None:
         assert outline(cmd.parse(for_cmd(say(names)))) == outline(cmd.parse(for_cmd(say(harmless))))
 
 
+@given(st.lists(st.from_regex(r"[A-Za-z0-9_./=:-]{1,40}", fullmatch=True), min_size=1, max_size=6))
+def test_cmd_hands_options_on_as_they_are(options: Sequence[str]) -> None:
+    assert sc.plain_program("x.exe", options)
+    tree = cmd.parse(for_cmd(sc.program(NONCE, "x.exe", options)))
+    assert outline(tree) == outline(cmd.parse(for_cmd(sc.program(NONCE, "x.exe", ["y"]))))
+    assert f"x.exe {' '.join(options)}" in repr(tree)
+
+
 @pytest.mark.parametrize(
     ("exe", "args", "plain"),
     [
         ("netstat.exe", ("-a", "-n"), True),
-        ("whoami.exe", ("/user",), False),
+        ("whoami.exe", ("/user",), True),
+        ("sc.exe", ("config", "Web", "start=", "disabled"), True),
         ("del", ("x",), False),
         ("dir.exe", ("a b",), False),
         ("x.exe", ("a&b",), False),
         ("x.exe", ("%PATH%",), False),
-        ("x.exe", ("a/b",), False),
+        ("x.exe", ("a/b",), True),
+        ("x/y.exe", (), False),
         ("x.exe", ("",), False),
+        ("x.exe", ("a\\b",), False),
+        ("x.exe", ("a,b",), False),
+        ("x.exe", ('a"b',), False),
+        ("x.exe", ("$x",), False),
         ("..\\x.exe", (), False),
         ("x.exe", ("a\n",), False),
     ],

@@ -3,7 +3,8 @@
 The login shell of a host is not known, and the line is read by it first. So the line for cmd.exe stands between double
 quotes, and no character stands in it that one of the three would touch there: no `$`, backtick, backslash, quote or
 `!`. Percent signs mean something to a login shell that is cmd: a variable that is not defined stays as it is there.
-Only values of `[A-Za-z0-9_.-]` stand in such a line; any other travels by PowerShell (see powershell.py).
+Only values of `[A-Za-z0-9_.-]` stand in such a line, and a program's options with `/`, `=` and `:`; any other travels
+by PowerShell (see powershell.py).
 
 Each section of what is printed begins with the nonce, and the nonce stands at its end: what stands before, or is left
 out, shows.
@@ -18,6 +19,7 @@ from orchestrator.domain.service import Control
 LINE_MOST = 8191
 """Characters that cmd.exe takes as one line."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+_OPTION = re.compile(r"[A-Za-z0-9_./=:-]+")
 _LIST = "sc.exe queryex type= service state= all bufsize= 262144"
 
 
@@ -27,8 +29,9 @@ def plain(word: str) -> bool:
 
 
 def plain_program(exe: str, args: Sequence[str]) -> bool:
-    """Whether a program may be called by such a line. Without `.exe` it could be a command of cmd itself."""
-    return plain(exe) and exe.lower().endswith(".exe") and all(map(plain, args))
+    """Whether a program may be called by such a line, with options too (`/PID`, `start=`), which are no shell's affair
+    behind its name. Without `.exe` it could be a command of cmd itself."""
+    return plain(exe) and exe.lower().endswith(".exe") and all(map(_OPTION.fullmatch, args))
 
 
 def everything(nonce: str) -> str:
@@ -41,15 +44,15 @@ def states(nonce: str, names: Sequence[str], configured: Sequence[str]) -> str:
     parts: list[str] = []
     if configured:
         both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s 8192"
-        parts.append(f"(for %s in ({' '.join(configured)}) do @({both}))")
+        parts.append(f"(for %s in ({' '.join(configured)}) do ({both}))")
     if names:
-        parts.append(f"(for %s in ({' '.join(names)}) do @(echo {nonce} & sc.exe queryex %s))")
+        parts.append(f"(for %s in ({' '.join(names)}) do (echo {nonce} & sc.exe queryex %s))")
     return _cmd([*parts, f"echo {nonce}"])
 
 
 def descriptors(nonce: str, names: Sequence[str]) -> str:
     """A section per name: its security descriptor."""
-    return _cmd([f"(for %s in ({' '.join(names)}) do @(echo {nonce} & sc.exe sdshow %s))", f"echo {nonce}"])
+    return _cmd([f"(for %s in ({' '.join(names)}) do (echo {nonce} & sc.exe sdshow %s))", f"echo {nonce}"])
 
 
 def processes(nonce: str) -> str:
@@ -78,4 +81,4 @@ def program(nonce: str, exe: str, args: Sequence[str]) -> str:
 
 
 def _cmd(parts: Sequence[str]) -> str:
-    return f'cmd.exe /d /c "{" & ".join(parts)}"'
+    return f'cmd.exe /q /d /c "{" & ".join(parts)}"'

@@ -40,6 +40,16 @@ def command_line(tail: str) -> str | None:
     return None
 
 
+def is_quiet(tail: str) -> bool:
+    """Whether `/q` turns echo off, in the text behind the name of `cmd.exe`."""
+    at = 0
+    while (switch := _SWITCH.match(tail, at)) and switch[1] not in "cC":
+        if switch[1] in "qQ":
+            return True
+        at = switch.end()
+    return False
+
+
 async def program(where: Where, name: str, arguments: list[str], console: Console, screen: Screen) -> int | None:
     """Any other program of the lab; None if there is none called *name*."""
     result = await programs.run(where, name, arguments)

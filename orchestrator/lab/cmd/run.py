@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from orchestrator.lab import codepages
 from orchestrator.lab.cmd import argv, expand, texts
-from orchestrator.lab.cmd.launch import Screen, command_line, powershell, program
+from orchestrator.lab.cmd.launch import Screen, command_line, is_quiet, powershell, program
 from orchestrator.lab.cmd.parse import (
     DELIMITERS,
     Block,
@@ -50,12 +50,12 @@ async def launch(where: Where, name: str, tail: str, console: Console, screen: S
     line = command_line(tail)
     if line is None:
         return complain(where, console, screen, "not built", "cmd.exe without /c")
-    return await execute(where, line, console, screen)
+    return await execute(where, line, console, screen, echo=not is_quiet(tail))
 
 
-async def execute(where: Where, line: str, console: Console, screen: Screen) -> int:
+async def execute(where: Where, line: str, console: Console, screen: Screen, *, echo: bool = True) -> int:
     """`cmd.exe /c LINE`; its exit code. All that it says goes to *console*."""
-    shell = _Shell(where, screen)
+    shell = _Shell(where, screen, echo=echo)
     try:
         return await shell.line(line, console)
     except _Exit as exc:
@@ -110,11 +110,11 @@ def _nowhere(data: bytes) -> None:
 
 
 class _Shell:
-    def __init__(self, where: Where, screen: Screen) -> None:
+    def __init__(self, where: Where, screen: Screen, *, echo: bool) -> None:
         self._where = where
         self._screen = screen
         self._error_level = 0
-        self._echo = True
+        self._echo = echo
         self._loops: list[tuple[str, str]] = []
         self._home = f"C:\\Users\\{where.user}"
         self._variables = {
