@@ -18,7 +18,8 @@ from orchestrator.domain.service import Control, StartType, State
 from orchestrator.engine.ports import CommandOutput, HostFacts
 
 BOOTED_AT = 1_767_225_600.0
-"""When hosts have started unless they say otherwise; where their clocks stand when the loop's is at 0."""
+"""When hosts have started unless they say otherwise: a day before the loop's clock stood at 0."""
+UP_S = 86_400.0
 DELAYED_S = 120.0
 """How long after a boot Automatic (delayed) services are started."""
 SERVICES_EXE = 600
@@ -63,6 +64,14 @@ class MemoryEvent:
     data: tuple[str, ...] = ()
     message: str = ""
     level: int = 2
+
+
+@dataclass(slots=True)
+class MemoryKey:
+    """A key of a registry: how its path is spelled, and its values (name, type, data) by name in lower case."""
+
+    path: str
+    values: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,6 +163,8 @@ class MemoryHost:
     processes: dict[int, MemoryProcess] = field(default_factory=dict)
     """What runs beside services' own processes: orphans, children, anything that a test puts there."""
     events: list[MemoryEvent] = field(default_factory=list)
+    registry: dict[str, MemoryKey] = field(default_factory=dict)
+    """By path in lower case; what services have of it by their own nature is added when it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,9 +384,9 @@ def _shared_pid(host: MemoryHost, service: MemoryService) -> int | None:
 def _clock() -> float:
     """The hosts' clock: UTC, seconds since 1970."""
     try:
-        return BOOTED_AT + asyncio.get_running_loop().time()
+        return BOOTED_AT + UP_S + asyncio.get_running_loop().time()
     except RuntimeError:  # the world is made before its loop runs
-        return BOOTED_AT
+        return BOOTED_AT + UP_S
 
 
 def _refusal(host: MemoryHost, service: MemoryService, control: Control) -> Problem | None:

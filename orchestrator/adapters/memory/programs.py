@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
+from orchestrator.adapters.memory import registry
 from orchestrator.adapters.memory.fleet import MemoryEvent, MemoryFleet, MemoryHost
 from orchestrator.engine.ports import CommandOutput
 
@@ -74,5 +75,6 @@ PROGRAMS: Mapping[str, Program] = {
     "netstat.exe": _netstat,
     "taskkill.exe": _taskkill,
     "wevtutil.exe": _wevtutil,
+    **registry.PROGRAMS,
 }
 """By name in lower case."""
