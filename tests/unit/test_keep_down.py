@@ -1,19 +1,26 @@
 """What could revive a stopped service is taken away and put back to the byte, whenever it is broken off."""
 
+import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 from working import Bench, node
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryHost, MemoryService
-from orchestrator.adapters.memory.registry import configure, failure_actions, tree, trigger
+from orchestrator.adapters.memory.hosts import MemoryHosts
+from orchestrator.adapters.memory.registry import PROGRAMS, configure, failure_actions, tree, trigger
 from orchestrator.domain import keep_down
 from orchestrator.domain.life import Life
-from orchestrator.domain.results import Acted, Outcome, Phase, Result
-from orchestrator.domain.service import Control, StartType, State
-from orchestrator.engine.work.keep_down import BESIDE, KEPT_DOWN, RECORD, REWRITTEN
+from orchestrator.domain.results import Acted, Outcome, Phase
+from orchestrator.domain.service import StartType, State
+from orchestrator.engine.ports import CommandOutput
+from orchestrator.engine.work.keep_down import BESIDE, KEPT_DOWN, RECORD, REWRITTEN, Keeper
+from orchestrator.engine.work.pace import Pace
 
 KINDS = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED, StartType.DISABLED, StartType.MANUAL)
 FAILURES = {
@@ -71,3 +78,141 @@ def _config(host: MemoryHost) -> keep_down.Config:
 
 def _key(host: MemoryHost) -> str:
     return "HKEY_LOCAL_MACHINE" + keep_down.service_key("Orders Api$1").removeprefix("HKLM")
+
+
+async def _killed(bench: Bench, phase: Phase, after_s: float) -> None:
+    """Begin the step and kill it: what was sent is not undone, and nothing more is."""
+    task = asyncio.create_task(bench.run(phase))
+    await asyncio.sleep(after_s)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("cut", range(14), ids="killed in exchange {}".format)
+@pytest.mark.parametrize("phase", [Phase.KEEP_DOWN, Phase.RELEASE])
+@in_virtual_time
+async def test_killed_at_any_instant_it_goes_on_from_what_the_host_says(phase: Phase, cut: int) -> None:
+    bench = _bench(StartType.AUTOMATIC_DELAYED, FAILURES["restart twice, then nothing"], triggers=1)
+    before = tree(_host(bench))
+    _host(bench).latency_s = 1.0
+    if phase is Phase.RELEASE:
+        assert (await bench.run(Phase.KEEP_DOWN)).outcome is Outcome.OK
+    await _killed(bench, phase, cut + 0.5)
+    another = Bench(State.STOPPED, bench.nodes, fleet=bench.fleet)
+    kept = await another.run(Phase.KEEP_DOWN)
+    assert (kept.outcome, keep_down.neutral(_config(_host(bench)))) == (Outcome.OK, True)
+    assert (await another.run(Phase.RELEASE)).outcome is Outcome.OK
+    assert tree(_host(bench)) == before
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.GARBAGE])
+@pytest.mark.parametrize("at", range(14), ids="exchange {}".format)
+@in_virtual_time
+async def test_a_broken_wire_is_tried_again_for_each_command_may_be_sent_twice(fault: Fault, at: int) -> None:
+    bench = _bench(StartType.AUTOMATIC, FAILURES["run a program"], triggers=1)
+    before = tree(_host(bench))
+    for phase in (Phase.KEEP_DOWN, Phase.RELEASE):
+        task = asyncio.create_task(bench.run(phase))
+        _host(bench).latency_s = 1.0
+        await asyncio.sleep(at + 0.5)
+        bench.fleet.fault("app-01", fault, on=("run",))
+        result = await task
+        _host(bench).faults.clear()
+        assert (result.outcome, result.acted) == (Outcome.OK, Acted.YES)
+    assert tree(_host(bench)) == before
+
+
+@in_virtual_time
+async def test_a_record_of_a_run_before_is_kept_and_names_that_run() -> None:
+    bench = _bench(StartType.AUTOMATIC)
+    first = Keeper(
+        host="app-01",
+        command=MemoryHosts(bench.fleet).command("app-01"),
+        pace=Pace("app-01", 2.0),
+        ends_s=60.0,
+        note=lambda text: None,
+    )
+    assert (await first.keep("Orders Api$1", run="20261121-a", at=1_795_287_600.0)).wrong == ()
+    kept = await bench.run(Phase.KEEP_DOWN)
+    assert (kept.outcome, kept.acted) == (Outcome.OK, Acted.NO)
+    assert kept.said.endswith("is kept down, as run 20261121-a had begun to; its start puts back: Automatic")
+    (record,) = await first.records()
+    assert (record.run, record.at, record.start) == ("20261121-a", 1_795_287_600.0, 2)
+
+
+@in_virtual_time
+async def test_a_last_reading_tells_what_somebody_gave_back_and_nothing_of_what_is_as_it_was_left() -> None:
+    bench = _bench(StartType.AUTOMATIC, FAILURES["reboot, never forgotten"])
+    before = await bench.run(Phase.READ)
+    await bench.run(Phase.KEEP_DOWN)
+    quiet = await bench.run(Phase.READ)
+    assert (KEPT_DOWN in before.evidence, REWRITTEN in quiet.evidence) == (False, False)
+    assert quiet.evidence[KEPT_DOWN].startswith("Automatic; on failure: reboot the host after 1 min 00 s")
+    bench.fleet.service("Orders Api$1", "app-01").start_type = StartType.AUTOMATIC
+    told = await bench.run(Phase.READ)
+    assert (told.outcome, told.evidence[REWRITTEN]) == (Outcome.OK, "its start type is Automatic again")
+    assert "somebody changed that: its start type is Automatic again" in told.said
+
+
+@in_virtual_time
+async def test_who_may_not_write_there_changes_nothing_and_says_so() -> None:
+    bench = _bench(StartType.AUTOMATIC)
+    before = tree(_host(bench))
+    denied = CommandOutput(1, "ERROR: Access is denied.\n")
+    _host(bench).commands["reg.exe"] = lambda args: (
+        denied if args[0] == "add" else PROGRAMS["reg.exe"](bench.fleet, _host(bench), args)
+    )
+    kept = await bench.run(Phase.KEEP_DOWN)
+    assert (kept.outcome, kept.acted, tree(_host(bench))) == (Outcome.FAILED, Acted.NO, before)
+    assert kept.said == "Orders Api$1@app-01: reg.exe add failed: exit code 1: ERROR: Access is denied."
+
+
+@in_virtual_time
+async def test_a_start_type_that_does_not_come_back_is_a_failure_and_the_record_stays() -> None:
+    bench = _bench(StartType.AUTOMATIC)
+    await bench.run(Phase.KEEP_DOWN)
+    _host(bench).commands["sc.exe"] = CommandOutput(5, "[SC] OpenService FEHLER 5:\n\nZugriff verweigert\n")
+    back = await bench.run(Phase.RELEASE)
+    assert (back.outcome, back.acted) == (Outcome.FAILED, Acted.NO)
+    assert "its start type is Disabled, and was Automatic; the record stays on app-01" in back.said
+    assert "access denied" in back.evidence[BESIDE]
+    del _host(bench).commands["sc.exe"]
+    assert (await bench.run(Phase.RELEASE)).outcome is Outcome.OK
+
+
+@in_virtual_time
+async def test_what_is_kept_down_is_not_revived_by_a_recovery_action_or_a_boot() -> None:
+    bench = _bench(StartType.AUTOMATIC, FAILURES["restart twice, then nothing"])
+    service = bench.fleet.service("Orders Api$1", "app-01")
+    service.revives_s = 60.0
+    await bench.run(Phase.KEEP_DOWN)
+    assert service.pid is not None
+    bench.fleet.end("app-01", service.pid)
+    await asyncio.sleep(300)
+    bench.fleet.reboot("app-01")
+    await asyncio.sleep(300)
+    assert service.state is State.STOPPED
+    await bench.run(Phase.RELEASE)
+    bench.fleet.reboot("app-01")
+    await asyncio.sleep(300)
+    assert service.state is State.RUNNING
+
+
+def test_a_record_is_words_that_no_shell_touches_and_anything_else_is_none() -> None:
+    config = keep_down.Config(start=2, delayed=1, failure=FAILURES["run a program"], command="C:\\Überwachung.exe")
+    record = keep_down.record_of("Bestellungen für $1", config, run="r", at=1.5)
+    text = keep_down.written(record)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
+    printed = f"\nHKEY_LOCAL_MACHINE\\SOFTWARE\\orch\\KeptDown\\x\n    Record    REG_SZ    {text}\n"
+    assert keep_down.read_records(printed) == [record]
+    for damaged in (text[:-7], "e30", "", text[5:], "bnVsbA"):
+        assert keep_down.read_records(printed.replace(text, damaged)) == []
+
+
+@given(st.binary(max_size=80))
+def test_bytes_of_any_kind_have_words_and_commands(failure: bytes) -> None:
+    config = keep_down.Config(start=3, failure=failure.hex().upper())
+    record = keep_down.record_of("x", config, run="r", at=0.0)
+    assert keep_down.not_back(record, config) == []
+    assert keep_down.repairs(record, config) == []
+    assert bool(keep_down.failure_words(config.failure)) == (len(keep_down.restoring(record)) == 2)

@@ -92,8 +92,8 @@ class Keeper:
             await self._change(command)
         config = await self.config(name) if self.acted is not Acted.NO else config
         wrong = tuple(kept_down.rewritten(config))
-        since = f" as run {record.run} had begun to" if before and record.run != run else ""
-        said = f"is kept down{since}: {record.words} is put back with its start"
+        since = f", as run {record.run} had begun to" if before and record.run != run else ""
+        said = f"is kept down{since}; its start puts back: {record.words}"
         if wrong:
             said = f"is not kept down: {'; '.join(wrong)}; what was is on record on {self.host}"
         return Kept(said=said, record=record, config=config, wrong=wrong)
