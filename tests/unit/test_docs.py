@@ -28,8 +28,9 @@ from orchestrator.domain.inventory import ssh_arguments
 from orchestrator.domain.inventory.connecting import connect
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.rendering import Rendered
+from orchestrator.domain.playbook.gate_shapes import ORIGINS_OF
 from orchestrator.domain.playbook.reading import read_playbook
-from orchestrator.domain.playbook.shapes import DEFAULT_PER_HOST, DEFAULT_TIMEOUT_S, ORIGINS_OF, SettingsShape
+from orchestrator.domain.playbook.shapes import DEFAULT_PER_HOST, DEFAULT_TIMEOUT_S, SettingsShape
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import EXIT_CODES, Standing, Verdict
 from orchestrator.domain.secrets import KINDS

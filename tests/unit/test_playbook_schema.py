@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from orchestrator.adapters.documents.yaml_nodes import parse
 from orchestrator.domain.durations import seconds
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.playbook.gate_shapes import KINDS
 from orchestrator.domain.playbook.reading import read_playbook
 from orchestrator.domain.playbook.schema import DIALECT, playbook_schema
-from orchestrator.domain.playbook.shapes import KINDS
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = playbook_schema()
@@ -323,7 +323,7 @@ def test_what_editors_show_is_what_the_documentation_says() -> None:
 
 def test_defaults_are_those_that_hold() -> None:
     gate = SCHEMA["$defs"]["GateShape"]["properties"]
-    assert set(gate) == {*KINDS, "from", "initial_delay", "period", "timeout", "success_threshold", "deadline"}
+    assert set(gate) == {*KINDS, "from", "bound", "initial_delay", "period", "timeout", "success_threshold", "deadline"}
     assert SCHEMA["properties"]["poll"]["default"] == seconds("2s") == Gate.__dataclass_fields__["period_s"].default
 
 

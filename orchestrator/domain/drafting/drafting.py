@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.domain.draft import Dependency, Draft, Entry, OnUnreachable
+from orchestrator.domain.draft import Dependency, Draft, Entry, OnDependents, OnUnreachable
+from orchestrator.domain.drafting.hooks import Hooks
 from orchestrator.domain.drafting.instances import Instances
 from orchestrator.domain.drafting.names import Names
 from orchestrator.domain.drafting.uniqueness import Owners
@@ -13,7 +14,9 @@ from orchestrator.domain.gates import Origin
 from orchestrator.domain.inventory.connection_variables import ZONE
 from orchestrator.domain.inventory.model import Inventory
 from orchestrator.domain.inventory.patterns import select
+from orchestrator.domain.life import Hook, RunHooks
 from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.life_reading import ON_BEGIN, ON_END, ON_FAILURE
 from orchestrator.domain.playbook.reading import Declared, Playbook
 from orchestrator.domain.playbook.shapes import HeadShape, SettingsShape
 from orchestrator.domain.templates import Render
@@ -79,6 +82,7 @@ class _Drafting:
         entries = tuple(self._entry(one, placed) for one in placed.values())
         self._owners.check_patterns()
         terms = self._terms(_acted_on(entries))
+        hooks = self._hooks()
         reached = _reached(entries)
         for host in reached:
             self._address_of(host)
@@ -91,8 +95,21 @@ class _Drafting:
             max_parallel_per_host=settings.max_parallel_per_host,
             unreachable=OnUnreachable(settings.unreachable),
             poll_s=settings.poll,
+            hooks=hooks,
             terms=terms,
         )
+
+    def _hooks(self) -> RunHooks:
+        """The hooks of the whole run."""
+        if not self._playbook.hooks:
+            return RunHooks()
+        context = self._names.of_playbook()
+
+        def made(name: str) -> tuple[Hook, ...]:
+            pieces = self._playbook.hooks.get(name, ())
+            return Hooks(pieces, self._render, self._address_of, self._resolve, self._found).of_run(context)
+
+        return RunHooks(begin=made(ON_BEGIN), end=made(ON_END), failure=made(ON_FAILURE))
 
     def _terms(self, acted: Mapping[str, None]) -> "Terms | None":
         if self._playbook.policy is None and not any(ZONE in self._inventory.hosts[host].variables for host in acted):
@@ -141,6 +158,8 @@ class _Drafting:
             max_parallel=placed.shape.max_parallel,
             in_order=placed.shape.order is not None,
             max_failures=placed.shape.max_failures,
+            ready_all=() if placed.shape.external else self._instances.once(placed.declared),
+            dependents=OnDependents(placed.shape.dependents),
         )
 
     def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:

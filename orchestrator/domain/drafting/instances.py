@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.drafting.gates import Gates
+from orchestrator.domain.drafting.lives import Lives, has_life
 from orchestrator.domain.drafting.names import Names
 from orchestrator.domain.drafting.uniqueness import Owners
+from orchestrator.domain.gates import Gate
 from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.gate_shapes import GateShape
+from orchestrator.domain.playbook.life_shapes import MoveTiming
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.reading import Declared
-from orchestrator.domain.playbook.shapes import GateShape, HeadShape, MoveTiming
+from orchestrator.domain.playbook.shapes import HeadShape
 from orchestrator.domain.service import Asked
 from orchestrator.domain.templates import Render
 
@@ -38,10 +42,12 @@ class Instances:
 
     def of(self, declared: Declared, shape: HeadShape, hosts: Sequence[str | None]) -> tuple[Instance, ...]:
         """The instances of *declared*, one for each of *hosts*. Without templates the cost is that of the objects."""
-        ready, stopped = self._gates(declared.ready, shape), self._gates(declared.stopped, shape)
+        own = [declared.gates.get(name, ()) for name in ("ready", "stopped")]
+        ready, stopped = (self._gates(pieces, acted_on=not shape.external) for pieces in own)
+        lives = self._lives(declared) if has_life(declared) and not shape.external else None
         moves = (declared.start, declared.stop)
-        gates = (*declared.ready, *declared.stopped)
-        templated = any(gate.sites for gate in gates) or any(move.sites for move in moves)
+        templated = any(gate.sites for gates in own for gate in gates) or any(move.sites for move in moves)
+        templated = templated or (lives is not None and not lives.same_everywhere)
         shared = None if declared.names.sites else self._asked(declared, None)
         context: Mapping[str, object] = {}
         start, stop = (self._timing(piece, None, context) if not piece.sites else _NO_TIMING for piece in moves)
@@ -53,6 +59,7 @@ class Instances:
                 context = self._names.of(declared.key, [question.name for question in asked], host)
             if timed:
                 start, stop = (self._timing(piece, host, context) for piece in moves)
+            start_life, stop_life = lives.on(host, context, stop) if lives and host is not None else (None, None)
             instances.append(
                 Instance(
                     id=declared.key if host is None else f"{declared.key}@{host}",
@@ -65,13 +72,26 @@ class Instances:
                     start_expected_s=start.expected,
                     stop_timeout_s=stop.timeout or 0.0,
                     stop_expected_s=stop.expected,
+                    start_life=start_life,
+                    stop_life=stop_life,
                 )
             )
         self._own(declared, instances, shared)
         return tuple(instances)
 
-    def _gates(self, pieces: Sequence[Piece[GateShape]], shape: HeadShape) -> Gates:
-        acted_on = not shape.external
+    def once(self, declared: Declared) -> tuple[Gate, ...]:
+        """The gates that *declared* has once for all its instances."""
+        pieces = declared.gates.get("ready_all", ())
+        if not pieces:
+            return ()
+        asked = () if declared.names.sites else self._asked(declared, None)
+        context = self._names.of(declared.key, [question.name for question in asked])
+        return self._gates(pieces, acted_on=True).on(None, context)
+
+    def _lives(self, declared: Declared) -> Lives:
+        return Lives(declared, self._render, self._address_of, self._resolve, self._found, self._gates)
+
+    def _gates(self, pieces: Sequence[Piece[GateShape]], *, acted_on: bool = True) -> Gates:
         return Gates(pieces, self._render, self._address_of, self._resolve, self._found, acted_on=acted_on)
 
     def _asked(self, declared: Declared, host: str | None) -> tuple[Asked, ...]:

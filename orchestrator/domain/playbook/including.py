@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from orchestrator.domain.errors import Mark
 from orchestrator.domain.playbook import longhand
 from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.life_shapes import HooksShape
 from orchestrator.domain.playbook.pieces import keys_of, read_piece
 from orchestrator.domain.playbook.policy_shapes import PolicyShape
 from orchestrator.domain.playbook.shapes import DefaultsShape, FragmentShape, SettingsShape
@@ -18,7 +19,7 @@ from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
 Defaults = Mapping[str, Mapping[str, Node]]
-"""The keys of `start`, `stop` and `gate`; `timeout` has itself for its only key."""
+"""The keys of `start`, `stop` and `gate`; a single value, as `timeout`, has itself for its only key."""
 
 
 def includes(node: Node, found: Findings) -> Iterator[tuple[str, Mark]]:
@@ -40,7 +41,7 @@ def includes(node: Node, found: Findings) -> Iterator[tuple[str, Mark]]:
 
 def readable(fragments: Sequence[Node], found: Findings) -> list[Node]:
     """Those of *fragments* that are mappings; what is wrong with their keys, or with the others, *found* tells."""
-    own, known = keys_of(SettingsShape) + keys_of(PolicyShape), keys_of(FragmentShape)
+    own, known = keys_of(SettingsShape) + keys_of(PolicyShape) + keys_of(HooksShape), keys_of(FragmentShape)
     whole = []
     for node in fragments:
         if not isinstance(node.value, dict):

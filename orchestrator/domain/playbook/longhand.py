@@ -11,6 +11,8 @@ SHORT = {"tcp": "port", "port_closed": "port", "http": "url", "service": "state"
 """The key that a gate's check may be written as alone."""
 LISTS = {"http": "status", "command": "exit_code"}
 """Keys that hold a list, where one item may stand for it."""
+EXACT = ("json", "json_body")
+"""Keys of a request in which null is a value like others."""
 ITEMS = {"failure_rules": ("kind", "service"), "notify": ("events",)}
 """Keys that hold a list of mappings, where one may stand for it, and the lists within."""
 LATER = ("title", "body")
@@ -45,6 +47,24 @@ def gate(node: Node, found: Findings) -> dict[str, Any] | None:
     if not isinstance(node.value, dict):
         found.add(node.mark, f"a gate is a mapping, this is {node.kind}", "write for example { tcp: 1433 }")
         return None
+    return _checks(node)
+
+
+def hook(node: Node, found: Findings) -> dict[str, Any] | None:
+    """A hook in its long form; None if it is no mapping, and *found* then says so."""
+    if not isinstance(node.value, dict):
+        right = "write for example { http: { url: ... } }, or { do: { command: { exe: ... } }, undo: ... }"
+        found.add(node.mark, f"a hook is a mapping, this is {node.kind}", right)
+        return None
+    long = _checks(node)
+    for part in ("do", "undo", "check"):
+        if part in long and isinstance(node.value[part].value, dict):
+            long[part] = _checks(node.value[part])
+    return long
+
+
+def _checks(node: Node) -> dict[str, Any]:
+    """The mapping *node* with the checks in it, or what is done in it, in their long forms."""
     long = {key: plain(child) for key, child in given(node).items()}
     for kind, key in SHORT.items():
         if kind in long and not isinstance(long[kind], dict | list):
@@ -53,9 +73,10 @@ def gate(node: Node, found: Findings) -> dict[str, Any] | None:
         check = long.get(kind)
         if isinstance(check, dict) and key in check and not isinstance(check[key], list):
             check[key] = [check[key]]
-    http = node.at(["http", "json"])
-    if isinstance(long.get("http"), dict) and "json" in long["http"] and isinstance(http.value, dict):
-        long["http"]["json"] = http.plain()  # null is a value that can be compared with
+    for key in EXACT:
+        exact = node.at(["http", key])
+        if isinstance(long.get("http"), dict) and key in long["http"] and isinstance(exact.value, dict):
+            long["http"][key] = exact.plain()  # null is a value that can be compared with, or sent
     return long
 
 
@@ -85,13 +106,13 @@ def policy(keys: Mapping[str, Node]) -> dict[str, Any]:
     long = {key: plain(child) for key, child in keys.items()}
     if "on_failure" in long and not isinstance(long["on_failure"], dict | list):
         long["on_failure"] = {"default": long["on_failure"]}
-    _listed(long, "approve_before")
-    _listed(long.get("decisions"), "approvers")
+    listed(long, "approve_before")
+    listed(long.get("decisions"), "approvers")
     for key, lists in ITEMS.items():
-        _listed(long, key)
+        listed(long, key)
         for item in long.get(key, ()):
             for one in lists:
-                _listed(item, one)
+                listed(item, one)
     for rule in _mappings(long.get("failure_rules")):
         if "group" in rule:
             rule["group"] = _pattern(rule["group"])
@@ -104,8 +125,8 @@ def _mappings(value: Any) -> list[dict[str, Any]]:
     return [item for item in value or () if isinstance(item, dict)]
 
 
-def _listed(value: Any, key: str) -> None:
-    """Make a list of what stands at *key*, if that is one item."""
+def listed(value: Any, key: str) -> None:
+    """Make a list of what stands at *key* of a mapping, if that is one item."""
     if isinstance(value, dict) and key in value and not isinstance(value[key], list):
         value[key] = [value[key]]
 

@@ -154,6 +154,14 @@ def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, st
     return node.mark, f"{key!r}: {detail['msg']}", ""
 
 
+def refuse_unknown(node: Node, shape: type[Shape], found: Findings) -> None:
+    """Tell of the keys of *node* that *shape* has not, where its pieces are read one by one."""
+    known = keys_of(shape)
+    for key in node.value if isinstance(node.value, dict) else ():
+        if key not in known:
+            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, known))
+
+
 def refuse_empty(node: Node, annotation: Any, found: Findings) -> None:
     """Tell of the unknown keys in *node*, an *annotation* by its form, that were left empty.
 

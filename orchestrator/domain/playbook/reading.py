@@ -11,34 +11,39 @@ from typing import Any
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.playbook import including, longhand
 from orchestrator.domain.playbook.findings import Findings
+from orchestrator.domain.playbook.gate_shapes import GateShape, GateTiming
+from orchestrator.domain.playbook.life_reading import Hooks, check_hook_names, read_hooks, read_lasting, read_run_hooks
+from orchestrator.domain.playbook.life_shapes import HOOKS, LastingShape, MoveTiming, StopTiming
 from orchestrator.domain.playbook.order import check_order
-from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, refuse_empty, salvage_piece
+from orchestrator.domain.playbook.pieces import Piece, read_piece, refuse_empty, refuse_unknown, salvage_piece
 from orchestrator.domain.playbook.policy_shapes import PolicyShape
-from orchestrator.domain.playbook.shape import Shape
 from orchestrator.domain.playbook.shapes import (
     DEFAULT_TIMEOUT_S,
     EntryShape,
-    GateShape,
-    GateTiming,
     HeadShape,
-    MoveTiming,
     NamesShape,
     PlaybookShape,
     SettingsShape,
 )
-from orchestrator.domain.playbook.values import nearest
 from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
 KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.items()}
-NOT_EXTERNAL = ("service", "start", "stop", "max_parallel", "max_failures", "order")
+GATES = ("ready", "stopped", "prechecks", "drained", "ready_all")
+NOT_EXTERNAL = (
+    *("service", "start", "stop", "max_parallel", "max_failures", "order", "dependents"),
+    *("prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
+)
 """What an external service can't say, for it is never acted on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """One service as the playbook declares it. `head` is all that stands in no other piece."""
+    """One service as the playbook declares it. `head` is all that stands in no other piece.
+
+    `gates` are its lists of gates and `hooks` its lists of hooks, by their keys, those that are empty left out.
+    """
 
     key: str
     mark: Mark
@@ -47,8 +52,9 @@ class Declared:
     names: Piece[NamesShape]
     start: Piece[MoveTiming]
     stop: Piece[MoveTiming]
-    ready: tuple[Piece[GateShape], ...]
-    stopped: tuple[Piece[GateShape], ...]
+    gates: Mapping[str, tuple[Piece[GateShape], ...]]
+    hooks: Hooks
+    lasting: Piece[LastingShape] | None
 
     def dependency_mark(self, key: str) -> Mark:
         """Where the dependency on *key* stands."""
@@ -73,6 +79,7 @@ class Playbook:
     inventory_mark: Mark
     settings: Piece[SettingsShape]
     policy: Piece[PolicyShape] | None
+    hooks: Hooks
     vars: Mapping[str, Node]
     services: tuple[Declared, ...]
     mistakes: tuple[Mistake, ...]
@@ -121,6 +128,7 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
         inventory_mark=inventory.mark if inventory else node.mark,
         settings=_settings(node, top, found),
         policy=_policy(node, top, found),
+        hooks=read_run_hooks(top["hooks"], found) if "hooks" in top else {},
         vars=variables,
         services=declared,
         mistakes=found.mistakes,
@@ -138,16 +146,8 @@ def _mark_of(declared: tuple[Declared, ...], key: str, dependency: str) -> Mark:
     return next(entry for entry in declared if entry.key == key).dependency_mark(dependency)
 
 
-def _refuse_unknown(node: Node, shape: type[Shape], found: Findings) -> None:
-    """Tell of the keys of *node* that *shape* has not, where its pieces are read one by one."""
-    known = keys_of(shape)
-    for key in node.value if isinstance(node.value, dict) else ():
-        if key not in known:
-            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, known))
-
-
 def _settings(node: Node, top: Mapping[str, Node], found: Findings) -> Piece[SettingsShape]:
-    _refuse_unknown(node, PlaybookShape, found)
+    refuse_unknown(node, PlaybookShape, found)
     plain = {key: child.plain() for key, child in top.items() if key in SettingsShape.model_fields}
     if is_template(str(plain.get("inventory", ""))):
         del plain["inventory"]
@@ -171,7 +171,9 @@ def _declared(services: Node, key: str, node: Node, defaults: including.Defaults
         )
     given = longhand.mapping(node, key, found) if node.value is not None else {}
     head = _head(node, given, found)
-    gates = {name: _gates(given.get(name), name, defaults, found) for name in ("ready", "stopped")}
+    gates = {name: _gates(given[name], name, defaults, found) for name in GATES if name in given}
+    hooks = {name: read_hooks(given[name], name, found) for name in HOOKS if name in given}
+    check_hook_names(hooks, found)
     names = longhand.services(given["service"]) if "service" in given else [key]
     entry = Declared(
         key=key,
@@ -181,15 +183,16 @@ def _declared(services: Node, key: str, node: Node, defaults: including.Defaults
         names=read_piece(NamesShape, node, {"service": names}, found),
         start=_move("start", node, given, defaults, found),
         stop=_move("stop", node, given, defaults, found),
-        ready=gates["ready"],
-        stopped=gates["stopped"],
+        gates=gates,
+        hooks=hooks,
+        lasting=read_lasting(node, given, defaults, found),
     )
     _check_external(entry, given, found)
     return entry
 
 
 def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[HeadShape]:
-    _refuse_unknown(node, EntryShape, found)
+    refuse_unknown(node, EntryShape, found)
     long: dict[str, Any] = {key: longhand.plain(child) for key, child in given.items() if key in HeadShape.model_fields}
     if "hosts" in given:
         long["hosts"] = longhand.hosts(given["hosts"])
@@ -202,14 +205,7 @@ def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings)
     if entry.head.fixed is None or ("external" in given and "external" not in entry.head.plain):
         return  # neither true nor false: told already
     if entry.head.fixed.external:
-        for key in NOT_EXTERNAL:
-            if key in given:
-                right = "remove it, or `external: true`" + (
-                    "; a gate may say `service: { name: ... }`" * (key == "service")
-                )
-                found.add(
-                    entry.node.key_mark(key), f"{entry.key!r} is external, never acted on: `{key}` says nothing", right
-                )
+        _refuse_acting(entry, given, found)
         if "ready" not in given and "stopped" not in given:
             found.add(
                 entry.mark,
@@ -224,6 +220,22 @@ def _check_external(entry: Declared, given: Mapping[str, Node], found: Findings)
         )
 
 
+def _refuse_acting(entry: Declared, given: Mapping[str, Node], found: Findings) -> None:
+    """Tell of what an external service can't say."""
+    for key in NOT_EXTERNAL:
+        if key in given:
+            right = "remove it, or `external: true`" + (
+                "; a gate may say `service: { name: ... }`" * (key == "service")
+            )
+            found.add(
+                entry.node.key_mark(key), f"{entry.key!r} is external, never acted on: `{key}` says nothing", right
+            )
+    for gate in entry.gates.get("ready", ()):
+        if gate.plain.get("bound") not in (None, False):
+            mark = gate.node.at(["bound"]).mark
+            found.add(mark, f"{entry.key!r} is external: no process is its own", "leave `bound` out")
+
+
 def _move(
     name: str, node: Node, given: Mapping[str, Node], defaults: including.Defaults, found: Findings
 ) -> Piece[MoveTiming]:
@@ -231,12 +243,15 @@ def _move(
     common = {**defaults.get("timeout", {}), **defaults.get(name, {})}
     borrowed = {key: child for key, child in common.items() if key not in own}
     plain = {key: longhand.plain(child) for key, child in {**borrowed, **own}.items()}
-    return read_piece(MoveTiming, given.get(name, node), {"timeout": DEFAULT_TIMEOUT_S, **plain}, found, borrowed)
+    timing = {"timeout": DEFAULT_TIMEOUT_S, **plain}
+    model = MoveTiming  # most say no more; another validator takes milliseconds to build
+    if name == "stop" and not plain.keys() <= MoveTiming.model_fields.keys():
+        model = StopTiming
+        longhand.listed(timing, "kill_shared")
+    return read_piece(model, given.get(name, node), timing, found, borrowed)
 
 
-def _gates(node: Node | None, name: str, defaults: including.Defaults, found: Findings) -> tuple[Piece[GateShape], ...]:
-    if node is None:
-        return ()
+def _gates(node: Node, name: str, defaults: including.Defaults, found: Findings) -> tuple[Piece[GateShape], ...]:
     if not isinstance(node.value, list):
         found.add(node.mark, f"{name!r} is {node.kind}, not a list of gates", f"write `{name}: [ {{ tcp: 1433 }} ]`")
         return ()
@@ -246,6 +261,9 @@ def _gates(node: Node | None, name: str, defaults: including.Defaults, found: Fi
         long = longhand.gate(item, found)
         if long is None:
             continue
+        if name != "ready" and long.get("bound") not in (None, False):
+            right = "leave it out: it holds for gates of `ready`"
+            found.add(item.at(["bound"]).mark, f"`bound` says nothing under `{name}`", right)
         borrowed = {key: child for key, child in common.items() if key in GateTiming.model_fields and key not in long}
         plain = {**{key: child.plain() for key, child in borrowed.items()}, **long}
         gates.append(read_piece(GateShape, item, plain, found, borrowed))

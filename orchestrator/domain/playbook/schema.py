@@ -4,14 +4,17 @@ It accepts what the reader accepts, and refuses what is wrong by form alone. Wha
 that must be known, circles, templates) only `orch validate` tells.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core.core_schema import DictSchema, NullableSchema, WithDefaultSchema
 
 from orchestrator.domain.playbook import longhand
+from orchestrator.domain.playbook.gate_shapes import BOUND, KINDS, ORIGINS_OF
+from orchestrator.domain.playbook.life_shapes import ACTS
 from orchestrator.domain.playbook.reading import KEY, NOT_EXTERNAL
-from orchestrator.domain.playbook.shapes import KINDS, ORIGINS_OF, FragmentShape, PlaybookShape
+from orchestrator.domain.playbook.shapes import FragmentShape, PlaybookShape
 from orchestrator.domain.playbook.values import ORIGINS, any_case
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -25,7 +28,9 @@ def playbook_schema() -> dict[str, Any]:
     schema = PlaybookShape.model_json_schema(schema_generator=_Editors)
     shapes = schema["$defs"]
     _entry(shapes["EntryShape"])
-    _gate(shapes["GateShape"], shapes)
+    _checks(shapes)
+    shared = shapes["StopTiming"]["properties"]["kill_shared"]
+    _also(shared, shared["items"])
     top = schema["properties"]
     _policy(top, shapes)
     for paths in (top["include"], top["inventory"]):
@@ -90,19 +95,31 @@ def _entry(entry: JsonSchemaValue) -> None:
     entry["else"] = _with("hosts")
 
 
-def _gate(gate: JsonSchemaValue, shapes: JsonSchemaValue) -> None:
-    """A gate's short forms, and its one check."""
-    keys = gate["properties"]
-    inner = {kind: shapes[keys[kind]["anyOf"][0]["$ref"].rpartition("/")[2]]["properties"] for kind in KINDS}
-    for kind, key in longhand.LISTS.items():
-        _also(inner[kind][key], inner[kind][key]["items"])
-    for kind, key in longhand.SHORT.items():
-        short = {name: said for name, said in inner[kind][key].items() if name != "description"}
-        _also(keys[kind], short)
-    gate["oneOf"] = []
+def _checks(shapes: JsonSchemaValue) -> None:
+    """The short forms of what gates look at and hooks do."""
+    for name, key in (("HttpGate", "status"), ("HttpAct", "status"), ("CommandGate", "exit_code")):
+        listed = shapes[name]["properties"][key]
+        _also(listed, listed["items"])
+    for holder in ("GateShape", "CheckShape", "ActShape", "HookShape"):
+        keys = shapes[holder]["properties"]
+        for kind, key in longhand.SHORT.items():
+            if kind in keys:
+                inner = shapes[keys[kind]["anyOf"][0]["$ref"].rpartition("/")[2]]["properties"]
+                _also(keys[kind], {name: said for name, said in inner[key].items() if name != "description"})
+    shapes["GateShape"]["oneOf"] = list(_gates())
+    shapes["CheckShape"]["oneOf"] = [_with(kind) for kind in KINDS]
+    shapes["ActShape"]["oneOf"] = [_with(kind) for kind in ACTS]
+    shapes["HookShape"]["oneOf"] = [_with(kind) for kind in ("do", *ACTS)]
+
+
+def _gates() -> Iterator[JsonSchemaValue]:
+    """A gate's one check, where it may look from, and whether somebody owns a port of it."""
     for kind, allowed in ORIGINS_OF.items():
         others = [origin for origin in ORIGINS if origin not in allowed]
-        gate["oneOf"].append(_with(kind, **({"from": {"not": any_case(*others)}} if others else {})))
+        said: dict[str, JsonSchemaValue] = {"from": {"not": any_case(*others)}} if others else {}
+        if kind not in BOUND:
+            said["bound"] = {"not": {"anyOf": [{"const": True}, any_case("true")]}}
+        yield _with(kind, **said)
 
 
 def _policy(top: JsonSchemaValue, shapes: JsonSchemaValue) -> None:

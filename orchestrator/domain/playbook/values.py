@@ -13,9 +13,11 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core.core_schema import CoreSchema, with_info_plain_validator_function
 
 from orchestrator.domain import budget
+from orchestrator.domain.draft import OnDependents
 from orchestrator.domain.durations import LONGEST_S, seconds
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import Origin
+from orchestrator.domain.life import IfStuck
 from orchestrator.domain.secrets import OPEN, shown
 from orchestrator.domain.service import State
 from orchestrator.domain.templates import is_template
@@ -251,6 +253,16 @@ def _time_of_day(value: object) -> str:
     return text.zfill(5)
 
 
+def _hook_name(value: object) -> str:
+    """It is part of the names of steps, and the same on every host."""
+    name = _text(value)
+    if is_template(name) or OPEN in name:
+        raise Wrong("a hook's name can't hold a template: it is the same on every host", "write the name")
+    if not re.fullmatch(r"[^\W_][\w .,()+-]{0,59}", name.strip()) or not name.isprintable():
+        raise Wrong(f"{_told(name)} is no name of a hook", "letters, digits, blanks and any of _.,()+-; at most 60")
+    return name.strip()
+
+
 def _notice_url(value: object) -> str:
     text = _text(value)
     if not text.startswith(OPEN) and not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", text):
@@ -284,6 +296,8 @@ FAILURES = [str(kind) for kind in ProblemKind if kind is not ProblemKind.INTERNA
 ON_TIMEOUT = ["hold", "rollback", "abort"]
 ACTIONS = ["stop", "start", "restart"]
 EVENTS = ["decision", "end"]
+IF_STUCK = [str(word) for word in IfStuck]
+DEPENDENTS = [str(word) for word in OnDependents]
 _JSON_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]"}
 _JSON_TEXT = {"type": ["string", "integer"]}
 _JSON_FILLED = ({"type": "string", "pattern": r"\S"}, {"type": "integer"})
@@ -296,6 +310,7 @@ _JSON_NAME = (
 )
 _JSON_BUDGET = (*_number(0), {"type": "string", "pattern": r"^\s*0*([1-9]\d?|100)\s*%\s*$"})
 _JSON_TIME = {"type": "string", "pattern": r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$"}
+_JSON_HOOK = {"type": ["string", "integer"], "pattern": r"^\s*[^\W_][\w .,()+-]{0,59}\s*$"}
 _JSON_NOTICE_URL = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S"}
 _JSON_FLAG = ({"type": "boolean"}, any_case("true", "false"))
 _JSON_SCALAR = {"type": ["string", "number", "boolean", "null"]}
@@ -333,5 +348,12 @@ OnTimeoutWord = Annotated[
 ]
 ActionName = Annotated[str, _Checked(_one_of(ACTIONS, "action"), {"enum": ACTIONS}, any_case(*ACTIONS))]
 EventName = Annotated[str, _Checked(_one_of(EVENTS, "event"), {"enum": EVENTS}, any_case(*EVENTS))]
+IfStuckWord = Annotated[
+    str, _Checked(_one_of(IF_STUCK, "answer to a stop that is stuck"), {"enum": IF_STUCK}, any_case(*IF_STUCK))
+]
+DependentsWord = Annotated[
+    str, _Checked(_one_of(DEPENDENTS, "answer to dependents"), {"enum": DEPENDENTS}, any_case(*DEPENDENTS))
+]
+HookName = Annotated[str, _Checked(_hook_name, _JSON_HOOK, now=True)]
 TimeOfDay = Annotated[str, _Checked(_time_of_day, _JSON_TIME)]
 NoticeUrl = Annotated[str, _Checked(_notice_url, _JSON_NOTICE_URL)]
