@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import Problem
+from orchestrator.domain.keep_down import Record
 from orchestrator.domain.service import Reading
 
 
@@ -24,6 +25,7 @@ class HostSurvey:
     transport: Transport | None = None
     clustered: Mapping[str, str] = field(default_factory=dict)
     cluster_unread: str = ""
+    kept_down: Mapping[str, Record] = field(default_factory=dict)
     booted_at: float | None = None
 
 

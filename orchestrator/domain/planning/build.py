@@ -124,7 +124,7 @@ class _Work:
                 self.up.setdefault(entry.key, {})[instance.id] = (Role.ACT, up)
                 if not restart:
                     self._refuse_vital(up, Action.START)
-                self._refuse_disabled(up)
+                self._refuse_disabled(instance, up)
         whole = self.action in (Action.STOP, Action.START)
         if self.action in STOPPING:
             self.stops = acting if whole else to_be.hosts_of(self.graph, self.down)
@@ -258,14 +258,16 @@ class _Work:
                 host = self.census.host(unit.host)
                 self.reasons += vital.vital_reasons(unit, action, host, allowed=allowed, controller=self.controller)
 
-    def _refuse_disabled(self, units: tuple[Unit, ...]) -> None:
+    def _refuse_disabled(self, instance: Instance, units: tuple[Unit, ...]) -> None:
         for unit in units:
-            seen = unit.seen
-            if seen is not None and seen.start_type is StartType.DISABLED:
-                if self.action is Action.RESTART:
-                    self.reasons.append(refusals.not_startable_again(unit))
-                elif seen.state in DOWN:
-                    self.reasons.append(refusals.disabled(unit))
+            seen, restart = unit.seen, self.action is Action.RESTART
+            if seen is None or seen.start_type is not StartType.DISABLED or not (restart or seen.state in DOWN):
+                continue
+            kept = self.census.kept_down(unit)
+            if kept is None:
+                self.reasons.append((refusals.not_startable_again if restart else refusals.disabled)(unit))
+            elif instance.start_life is None or not instance.start_life.keep_down:
+                self.reasons.append(refusals.kept_down(unit, kept))
 
     def _as_needed(self, entry: Entry, instance: Instance) -> Member:
         """How a start looks at what it needs and does not start. What did not run before a restart is not needed."""

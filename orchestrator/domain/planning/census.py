@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem, ProblemKind
+from orchestrator.domain.keep_down import DISABLED, Record
 from orchestrator.domain.plan import Unit
 from orchestrator.domain.planning.refusals import Reason
 from orchestrator.domain.service import Asked, Reading, ServiceStatus, State
@@ -45,6 +46,11 @@ class Census:
     def host(self, name: str) -> HostSurvey:
         """What the host *name* said."""
         return self._survey.hosts.get(name) or HostSurvey(host=name, problem=_NOT_READ)
+
+    def kept_down(self, unit: Unit) -> Record | None:
+        """What is on record of a unit that can be released and started, though it is Disabled now."""
+        found = self.host(unit.host or "").kept_down.get((unit.scm_name or "").lower())
+        return found if found is not None and found.start != DISABLED else None
 
     def troubles(self, instance: Instance) -> list[Trouble]:
         """What could not be found or read of an instance that was looked up."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import BadInput
+from orchestrator.domain.keep_down import Record
 from orchestrator.domain.plan import Action, Unit
 from orchestrator.domain.planning.choice import Choice
 
@@ -37,6 +38,15 @@ def disabled(unit: Unit) -> Reason:
         (unit.id,),
         f"{unit.scm_name} is Disabled on {unit.host}, so Windows would refuse the start (error 1058)",
         f"enable it on {unit.host}: sc.exe config {_quoted(unit)} start= demand; or add --exclude {unit.host}",
+    )
+
+
+def kept_down(unit: Unit, record: Record) -> Reason:
+    """A start of what is kept down, by a playbook that does not keep it down and so would not release it."""
+    return Reason(
+        (unit.id,),
+        f"{unit.scm_name} is kept down on {unit.host} by run {record.run}, so Windows would refuse the start",
+        f"orch release --host {unit.host} puts back what it had ({record.words}); or add --exclude {unit.host}",
     )
 
 

@@ -7,11 +7,13 @@ from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck
 from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
-from orchestrator.domain.service import Asked, Reading, State
+from orchestrator.domain.keep_down import Record
+from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.jobs.world import World
 from orchestrator.engine.ports import HostFacts, Hosts, may_be_cut
+from orchestrator.engine.work.keep_down import keeper
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
 
@@ -65,6 +67,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurv
                 transport=hosts.transport(host),
                 clustered=owned,
                 cluster_unread=unread,
+                kept_down=await _kept_down(host, readings, hosts),
             )
     raise AssertionError("the last try returns")
 
@@ -106,6 +109,19 @@ async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tu
     cut = any(may_be_cut(part.output) for part in parts)
     found = clustered("\n".join(part.output for part in parts))
     return found, "the cluster has more resources than are read" if cut else ""
+
+
+async def _kept_down(host: str, readings: Sequence[Reading], hosts: Hosts) -> dict[str, Record]:
+    """What is on record on *host* of services that are kept down: asked only where one is Disabled. One exchange; empty
+    where it can't be told, so that a start is refused rather than tried."""
+    seen = (status for reading in readings for status in reading.found)
+    if all(status.start_type is not StartType.DISABLED for status in seen):
+        return {}
+    try:
+        found = await keeper(host, hosts, tried_s=0.0).records()
+    except HostError:
+        return {}
+    return {record.service.lower(): record for record in found}
 
 
 async def check(

@@ -14,7 +14,7 @@ from orchestrator.domain.keep_down import Command, Config, Record, journalled, r
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.sc_output import for_sc
 from orchestrator.domain.win32 import in_words
-from orchestrator.engine.ports import CommandOutput, HostCommand, may_be_cut
+from orchestrator.engine.ports import CommandOutput, HostCommand, Hosts, may_be_cut
 from orchestrator.engine.work.pace import TICK_S, Pace
 
 COMMAND_S = 20.0
@@ -172,6 +172,12 @@ class Keeper:
                 self.note(f"no answer from {self.host}: {error.text}; trying again")
             self._failures += 1
             await asyncio.sleep(min(self.pace.pause_s(self._failures), self.ends_s - loop.time()))
+
+
+def keeper(host: str, hosts: Hosts, *, tried_s: float, note: Callable[[str], None] = lambda text: None) -> Keeper:
+    """Who keeps the services of *host* down, or releases them, and tries for *tried_s* where the wire fails."""
+    ends_s = asyncio.get_running_loop().time() + tried_s
+    return Keeper(host=host, command=hosts.command(host), pace=Pace(host, 1.0), ends_s=ends_s, note=note)
 
 
 async def keep_down(step: Step, keeper: Keeper, name: str, *, run: str, at: float) -> Result:
