@@ -1,5 +1,6 @@
 """Processes of a host: what a service left behind, who owns a port, whom a kill would hit."""
 
+import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,3 +24,17 @@ def listed(lines: Iterable[str]) -> dict[int, Process]:
     what it says in words, in any language, is no row. A host always has some: empty means that there is no list."""
     rows = (found for line in lines if (found := _ROW.match(line)) is not None)
     return {int(row[2]): Process(pid=int(row[2]), name=row[1]) for row in rows}
+
+
+def same(before: float | None, now: float | None) -> bool:
+    """Whether two starts of one PID are of one process, as far as they are known: some ways cut them to a second."""
+    return before is None or now is None or abs(before - now) < 2.0
+
+
+def described(process: Process) -> str:
+    """A process for people: `812 (Orders.exe, started 2026-01-01 02:00:10 UTC)`."""
+    known = [process.name] if process.name else []
+    if process.started_at is not None:
+        started = datetime.datetime.fromtimestamp(process.started_at, tz=datetime.UTC)
+        known.append(f"started {started:%Y-%m-%d %H:%M:%S} UTC")
+    return f"{process.pid} ({', '.join(known)})" if known else str(process.pid)

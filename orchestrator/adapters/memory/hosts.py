@@ -15,6 +15,7 @@ from orchestrator.domain.errors import (
     ProblemKind,
     ProtocolError,
     QuotaExceeded,
+    Refused,
     Unreachable,
 )
 from orchestrator.domain.processes import Process
@@ -229,7 +230,7 @@ class MemoryLink:
             return answer(args) if callable(answer) else answer
         if exe.lower() in PROGRAMS:
             return PROGRAMS[exe.lower()](self._fleet, self._host, args)
-        raise HostError(self._host.name, f"{exe}: no such program", sent=True)
+        raise Refused(self._host.name, Problem(ProblemKind.MISSING, f"{exe}: no such program"))
 
 
 def _lost_answer(host: str) -> ControlAnswer:

@@ -79,7 +79,7 @@ def differences(then: Sequence[Unit], survey: Survey) -> tuple[Difference, ...]:
         if unit.seen is not None and unit.host is not None:
             said = survey.hosts.get(unit.host)
             reading = readings.get((unit.host, unit.seen.name.lower()))
-            restarted = _restarted(unit.booted_at, said.booted_at if said else None)
+            restarted = has_restarted(unit.booted_at, said.booted_at if said else None)
             found += _differences(unit.id, unit.seen, _now(reading, said.problem if said else None), restarted)
     return tuple(found)
 
@@ -116,7 +116,8 @@ def _now(reading: Reading | None, silent: Problem | None) -> ServiceStatus | str
     return problem_in_words(problem)
 
 
-def _restarted(then: float | None, now: float | None) -> bool | None:
+def has_restarted(then: float | None, now: float | None) -> bool | None:
+    """Whether a host that had started at *then* has started again, at *now*; None where one of them is not known."""
     return None if then is None or now is None else now - then > SAME_START_S
 
 

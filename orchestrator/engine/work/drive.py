@@ -10,12 +10,15 @@ from collections.abc import Callable
 from enum import Enum
 
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.life import IfStuck
 from orchestrator.domain.plan import Node
+from orchestrator.domain.planning.observed import has_restarted
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, Move, ServiceStatus, State, next_move
-from orchestrator.engine.work.looks import FINISH_S, Host, Looks
+from orchestrator.engine.work.looks import FINISH_S, Had, Host, Looks
 from orchestrator.engine.work.pace import TICK_S
-from orchestrator.engine.work.record import Record
+from orchestrator.engine.work.processes import Exit, Fate, identify
+from orchestrator.engine.work.record import STALLED_S, Record
 
 NOT_NOW = 1061
 """The service can't take a control at this moment: Windows said no, and may be asked again."""
@@ -40,6 +43,8 @@ class Drive:
     """Brings one unit to its goal, once. Nothing in here raises but for cancellation and our own bugs.
 
     A state that can't be read is tried for the node's timeout; as long as nothing was asked, for *patience_s* at most.
+    A service is stopped when its process is gone too: the one that it was last seen with, by whatever step.
+    A host that restarts meanwhile has forgotten what was asked: its services are driven anew.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class Drive:
         patience_s: float = math.inf,
     ) -> None:
         self._patience_s = patience_s
+        self._step = step
         self._scm_name = node.unit.scm_name or ""
         self._node = node
         self._goal = goal
@@ -71,11 +77,13 @@ class Drive:
         self._hindrance: Problem | None = None
         self._looked = 0
         self._failures = 0
-        self._ends_s = 0.0
+        self._began_s = self._ends_s = 0.0
+        self._booted_at: float | None = None
 
     async def run(self) -> Result:
         """Drive until the goal is read back, or it can't be reached, or nobody can tell."""
-        self._ends_s = self._now_s() + self._node.timeout_s
+        self._began_s = self._now_s()
+        self._ends_s = self._began_s + self._node.timeout_s
         while True:
             try:
                 status = await self._looks.status(self._tried_until_s())
@@ -99,20 +107,40 @@ class Drive:
 
     def _take_in(self, status: ServiceStatus) -> None:
         self._looked += 1
+        self._reboot()
         said = self._record.take(status, self._now_s())
         if said:
             self._note(said)
+        self._stretch(status)
         asked_of = self._asked_of
         if asked_of is not None and (status.state is not asked_of.state or _other_process(asked_of, status)):
             self._moved = True
             if self._sent is not Sent.NO and self._refusal is None:
                 self._acted = Acted.YES
 
+    def _reboot(self) -> None:
+        """A host that has started again has no control under way, and other processes."""
+        before, now = self._booted_at, self._host.services.booted_at()
+        self._booted_at = before if now is None else now
+        if has_restarted(before, now):
+            self._sent, self._refusal, self._asked_of = Sent.NO, None, None
+            self._moved = self._answered = False
+            self._looked = 0
+            self._record.rebooted()
+            self._note(f"{self._host.name} has restarted")
+
+    def _stretch(self, status: ServiceStatus) -> None:
+        """The deadline of a stop moves on while its checkpoint rises, as far as the node's life lets it."""
+        most_s = self._node.life.max_timeout_s if self._node.life else None
+        if most_s is not None and status.state is State.STOP_PENDING and self._record.rose_s is not None:
+            patient_s = self._record.rose_s + max(status.wait_hint_s, STALLED_S)
+            self._ends_s = max(self._ends_s, min(patient_s, self._began_s + most_s))
+
     async def _turn(self, status: ServiceStatus) -> Result | None:
         """Judge one fresh status and do what follows from it. None: read again, now."""
         move = next_move(status.state, self._goal, asked=self._sent is not Sent.NO)
         if move is Move.DONE:
-            return self._done()
+            return await self._done()
         if self._refusal is not None and not status.state.pending:
             return await self._said_no(self._refusal, status)
         if self._came_back(status, move):
@@ -135,6 +163,9 @@ class Drive:
         return self._goal is State.STOPPED and status.state is State.RUNNING and self._moved
 
     async def _ask(self, control: Control, status: ServiceStatus) -> Result | None:
+        if control is Control.STOP and self._node.life and self._node.life.if_stuck is not IfStuck.FAIL:
+            self._looks.exchanges += 1
+            await identify(self._host, self._scm_name)
         self._note(f"{status.state}; asking it to {control}")
         self._looks.exchanges += 1
         try:
@@ -248,14 +279,43 @@ class Drive:
                 return self._failed(self._record.refused(self._refusal), self._refusal)
             self._unask(self._refusal)
         if self._sent is Sent.NO and self._hindrance is not None:
-            return self._failed(self._record.never_asked(self._node.timeout_s, self._hindrance), self._hindrance)
-        said = self._record.late(self._now_s(), self._node.timeout_s)
+            after_s = self._ends_s - self._began_s
+            return self._failed(self._record.never_asked(after_s, self._hindrance), self._hindrance)
+        said = self._record.late(self._now_s(), self._ends_s - self._began_s)
         return self._failed(said, Problem(ProblemKind.TIMEOUT, said))
 
-    def _done(self) -> Result:
-        return self._record.result(
-            Outcome.OK, self._acted, said=self._record.done(self._now_s()), exchanges=self._looks.exchanges
-        )
+    async def _done(self) -> Result:
+        said = self._record.done(self._now_s())
+        had = self._host.had.get(self._scm_name.lower()) or self._had_when_planned()
+        if self._goal is State.STOPPED and had is not None:
+            return await self._gone(had, said)
+        return self._record.result(Outcome.OK, self._acted, said=said, exchanges=self._looks.exchanges)
+
+    def _had_when_planned(self) -> Had | None:
+        """The process that an attempt before this one may have stopped, if nobody remembers it any more."""
+        seen, booted_at = self._node.unit.seen, self._node.unit.booted_at
+        if self._step.attempt == 1 or seen is None or seen.pid is None or booted_at is None:
+            return None
+        return Had(seen.pid, booted_at)
+
+    async def _gone(self, had: Had, said: str) -> Result:
+        """The service is stopped: wait for its process, too."""
+        began_s, leaving = self._now_s(), Exit(self._host, had, self._scm_name, self._note)
+        found = await leaving.until(self._ends_s)
+        self._looks.exchanges += leaving.exchanges
+        self._record.left(had, found)
+        if found.fate is Fate.LEFT:
+            text = self._record.orphaned(had, found, self._now_s() - began_s)
+            return self._failed(text, Problem(ProblemKind.ORPHAN, text))
+        if found.fate is Fate.SILENT:
+            problem = found.problem or Problem(ProblemKind.UNREACHABLE, "no answer")
+            text = f"{said}, but nobody could tell whether its process {had.pid} is gone ({problem.text})"
+            return self._record.result(
+                Outcome.UNKNOWN, self._acted, said=text, problem=problem, exchanges=self._looks.exchanges
+            )
+        if found.fate is not Fate.UNTOLD:
+            self._host.had.pop(self._scm_name.lower(), None)
+        return self._record.result(Outcome.OK, self._acted, said=said, exchanges=self._looks.exchanges)
 
     def _failed(self, said: str, problem: Problem) -> Result:
         return self._record.result(

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import TRANSIENT, ProblemKind, ProtocolError, Refused, Unreachable
+from orchestrator.domain.planning.observed import has_restarted
 from orchestrator.domain.service import Reading, ServiceStatus
 from orchestrator.engine.ports import HostCommand, HostServices
 from orchestrator.engine.work.pace import TICK_S, Pace
@@ -15,15 +16,36 @@ FINISH_S = 10.0
 _PASSING = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, ProblemKind.TIMEOUT)
 
 
+@dataclass(frozen=True, slots=True)
+class Had:
+    """A process that a service has or had: a PID means nothing after another boot. `started_at` None: not known."""
+
+    pid: int
+    booted_at: float | None = None
+    started_at: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """All that the steps of one host share."""
+    """All that the steps of one host share. `had` is the process that each service was last seen with, by its SCM name
+    in lower case, until it is seen to be gone."""
 
     name: str
     services: HostServices
     command: HostCommand
     reader: Reader
     pace: Pace
+    had: dict[str, Had] = field(default_factory=dict)
+
+    def seen(self, status: ServiceStatus) -> None:
+        """Keep in mind what a read has just told of a service's process."""
+        key, before = status.name.lower(), self.had.get(status.name.lower())
+        if status.pid is not None and (before is None or before.pid != status.pid or self.restarted(before)):
+            self.had[key] = Had(status.pid, self.services.booted_at())
+
+    def restarted(self, had: Had) -> bool:
+        """Whether the host has started again since it was read with *had*, as far as it tells."""
+        return bool(has_restarted(had.booted_at, self.services.booted_at()))
 
 
 class Looks:
@@ -68,6 +90,7 @@ class Looks:
         problem = reading.problem
         if problem is None:
             if reading.found:
+                self._host.seen(reading.found[0])
                 return reading.found[0]
             raise ProtocolError(self._host.name, f"the answer says nothing of {self._scm_name}")
         if problem.kind in _PASSING:

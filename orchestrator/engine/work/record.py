@@ -1,9 +1,18 @@
 """What one START or STOP has seen and asked so far, and the sentences that tell it."""
 
 from orchestrator.domain.errors import HostError, Problem
+from orchestrator.domain.processes import described
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, ServiceStatus, State
 from orchestrator.domain.win32 import in_words
+from orchestrator.engine.work.looks import Had
+from orchestrator.engine.work.processes import Fate, Found
+
+STALLED_S = 30.0
+"""A checkpoint that has not risen for so long, or for the wait hint if that is longer, is stalled: many services give
+no hint, or a small one."""
+ORPHAN = "orphan"
+"""The evidence of a process that outlived its service: its PID."""
 
 
 def span(duration_s: float) -> str:
@@ -16,13 +25,16 @@ class Record:
 
     def __init__(self, step: Step, goal: State) -> None:
         self.lost = False
+        self.rose_s: float | None = None
+        """When the checkpoint rose last in the state that it is in."""
+        self._told: dict[str, str] = {}
+        self._rebooted = False
         self._step = step
         self._goal = goal
         self._first: ServiceStatus | None = None
         self._last: ServiceStatus | None = None
         self._read_s = 0.0
         self._since_s = 0.0
-        self._rose_s: float | None = None
         self._control: Control | None = None
         self._asked_s = 0.0
 
@@ -31,9 +43,9 @@ class Record:
         before, self._last, self._read_s = self._last, status, now_s
         self._first = self._first or status
         if before is None or before.state is not status.state:
-            self._since_s, self._rose_s = now_s, None
+            self._since_s, self.rose_s = now_s, None
         elif status.checkpoint > before.checkpoint:
-            self._rose_s = now_s
+            self.rose_s = now_s
         else:
             return ""
         return f"{status.state}, checkpoint {status.checkpoint}" if status.state.pending else str(status.state)
@@ -46,10 +58,41 @@ class Record:
         """Windows said "not now": nothing has been asked of it."""
         self._control = None
 
+    def rebooted(self) -> None:
+        """The host has started again: what was asked of it before came to nothing, or to the reboot."""
+        self._control, self._rebooted = None, True
+
+    def left(self, had: Had, found: Found) -> None:
+        """What became of the process of a service that is stopped."""
+        pid = str(had.pid)
+        match found.fate:
+            case Fate.GONE | Fate.REBOOTED:
+                self._told["process"] = f"{pid} is gone" + (", with all others" if found.fate is Fate.REBOOTED else "")
+            case Fate.SHARED:
+                others = ", ".join(found.sharing) or "others, as svchost.exe does"
+                self._told["process"] = f"{pid} is shared with {others}: it goes on"
+            case Fate.LEFT:
+                self._told["process"] = described(found.process) if found.process else pid
+                self._told[ORPHAN] = pid
+                if found.process is None or found.process.started_at is None:
+                    self._told["known_by"] = "its PID alone: the host does not tell when it started"
+            case Fate.UNTOLD | Fate.SILENT:
+                self._told["process"] = f"whether {pid} is gone is not known: {found.problem and found.problem.text}"
+
+    def orphaned(self, had: Had, found: Found, waited_s: float) -> str:
+        """The service is stopped, and its process is not gone."""
+        process = described(found.process) if found.process else str(had.pid)
+        return (
+            f"{self._unit} is Stopped, but its process {process} still runs {span(waited_s)} later: it may hold files "
+            "and ports"
+        )
+
     def done(self, now_s: float) -> str:
         """The goal was read back."""
         if self._control is not None:
             return f"{self._unit} {self._goal} {span(now_s - self._asked_s)} after it was asked to {self._control}"
+        if self._rebooted:
+            return f"{self._unit} is {self._goal}: its host restarted meanwhile"
         if self._first is not None and self._first.state is self._goal:
             return f"{self._unit} is {self._goal} already"
         return f"{self._unit} became {self._goal} without being asked"
@@ -129,7 +172,7 @@ class Record:
             after=self._state if read else "",
             said=said,
             problem=problem,
-            evidence=evidence(self._first, self._last),
+            evidence=evidence(self._first, self._last) | self._told,
             exchanges=exchanges,
         )
 
@@ -147,14 +190,19 @@ class Record:
         return str(self._last.state) if self._last else "unread"
 
     def _standing(self, now_s: float) -> str:
-        """Where it stands and for how long: `StopPending for 94 s, checkpoint 3 not rising`."""
+        """Where it stands and for how long: `StopPending for 130 s, stalled at checkpoint 3 for 94 s`."""
         last = self._last
         if last is None or not last.state.pending:
             since_s = self._since_s if self._control is None else max(self._since_s, self._asked_s)
             after = "" if self._control is None else f" after it was asked to {self._control}"
             return f"is still {self._state} {span(now_s - since_s)}{after}"
-        rising = "not rising" if self._rose_s is None else f"rose {span(now_s - self._rose_s)} ago"
-        return f"{last.state} for {span(now_s - self._since_s)}, checkpoint {last.checkpoint} {rising}"
+        still_s = now_s - (self._since_s if self.rose_s is None else self.rose_s)
+        if self.rose_s is not None and still_s < max(last.wait_hint_s, STALLED_S):
+            progress = f"checkpoint {last.checkpoint} rose {span(still_s)} ago"
+        else:
+            progress = f"stalled at checkpoint {last.checkpoint} for {span(still_s)}"
+        pending_s = now_s - self._since_s
+        return f"{last.state}{f' for {span(pending_s)}' if pending_s > still_s else ''}, {progress}"
 
     def _processes(self, status: ServiceStatus) -> str:
         first = self._first
@@ -177,6 +225,13 @@ def evidence(first: ServiceStatus | None, last: ServiceStatus | None) -> dict[st
         found["wait_hint_s"] = f"{last.wait_hint_s:g}"
     if last.win32_exit_code:
         found["win32_exit_code"] = str(last.win32_exit_code)
+        found["exit"] = ended(last)
     if last.service_exit_code:
         found["service_exit_code"] = str(last.service_exit_code)
     return found
+
+
+def ended(status: ServiceStatus) -> str:
+    """How a service ended, in words: `the service ended with an error code of its own (error 1066): 42 (0x2A)`."""
+    words, own = in_words(status.win32_exit_code), status.service_exit_code
+    return f"{words}: {own} (0x{own & 0xFFFFFFFF:X})" if own else words
