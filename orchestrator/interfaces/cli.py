@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.interfaces import options
+from orchestrator.interfaces.kept_down_cli import kept_down_app
 from orchestrator.interfaces.lab_cli import lab
 from orchestrator.interfaces.runs_cli import runs_app
 from orchestrator.interfaces.snapshot_cli import snapshot
@@ -34,6 +35,7 @@ def _made() -> typer.Typer:
 
 app = _made()
 app.add_typer(runs_app)
+app.add_typer(kept_down_app)
 app.add_typer(snapshot, name="snapshot")
 app.add_typer(lab, name="lab")
 

@@ -62,13 +62,22 @@ def check_needed(ways: Iterable[Connection]) -> None:
     )
 
 
-def load_hosts(plan: Path | None, sources: Sources, pattern: str) -> wiring.Ways:
+def load_hosts(plan: Path | None, sources: Sources, pattern: str, *, ask_pass: bool = False) -> wiring.Ways:
     """The inventory alone, and the ways to the hosts of *pattern*. Raises Mistakes, BadInput, SecretError."""
+    vault = _passwords(sources)
+    answers: Mapping[str, str] = {}
+    if ask_pass:
+        from orchestrator.interfaces.terminal import ask_password  # noqa: PLC0415 - rich, and few are asked
+
+        answers = ask_password(wanted=True)
 
     def chosen(hosts: Inventory) -> Sequence[str]:
         return patterns.select(hosts, pattern)
 
-    return wiring.load_hosts(plan, sources.files, chosen, answers={}, vault=_passwords(sources))
+    ways = wiring.load_hosts(plan, sources.files, chosen, answers=answers, vault=vault)
+    if ask_pass:
+        check_needed(way for found in ways.connections.values() for way in found)
+    return ways
 
 
 def made_from(plan: Path | None, sources: Sources, *, ask_pass: bool = False) -> "MadeFrom":
