@@ -1,22 +1,18 @@
 """orch against OpenSSH's own sshd with a POSIX shell: `cmd.exe` and `powershell` there hand on to a host of a lab."""
 
-import contextlib
-import getpass
 import json
 import os
 import shlex
-import shutil
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import asyncssh
 import pytest
-from virtual_ssh import KEY, ssh_lab
+from openssh_daemon import Daemon
+from virtual_ssh import ssh_lab
 from virtual_windows import USER, fresh_address, host
 
 from orchestrator.lab.client import LabProcess
@@ -32,32 +28,6 @@ services:
   sql: { service: MSSQL$INST, hosts: db-01 }
   web: { service: Web, hosts: db-01, depends_on: [sql] }
 """
-INVENTORY = """
-all:
-  hosts:
-    db-01:
-      ansible_connection: ssh
-      ansible_host: {address}
-      ansible_port: {port}
-      ansible_user: {user}
-      ansible_ssh_private_key_file: {key}
-      ansible_ssh_common_args: -F none -o UserKnownHostsFile={known} -o StrictHostKeyChecking=yes
-      orch_control: {control}
-"""
-SSHD = """
-ListenAddress {address}
-Port {port}
-HostKey {host_key}
-AuthorizedKeysFile {authorized}
-PidFile none
-StrictModes no
-UsePAM no
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-MaxSessions 10
-SetEnv PATH={programs}:/usr/bin:/bin
-"""
 CMD = """#!/bin/sh
 exec {ssh} "cmd.exe $1 $2 $3 \\"$4\\""
 """
@@ -71,23 +41,15 @@ class Place:
     """An sshd that runs, and the host of the lab behind its programs."""
 
     folder: Path
-    address: str
-    port: int
+    daemon: Daemon
     lab: LabProcess
     environment: dict[str, str]
 
     def orch(self, control: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a command."""
         (self.folder / "playbook.yaml").write_text(PLAYBOOK)
-        inventory = INVENTORY.format(
-            address=self.address,
-            port=self.port,
-            user=getpass.getuser(),
-            key=self.folder / "key",
-            known=self.folder / "known_hosts",
-            control=control,
-        )
-        (self.folder / "hosts.yaml").write_text(inventory)
+        variables = {**self.daemon.variables(), "orch_control": control}
+        (self.folder / "hosts.yaml").write_text(json.dumps({"all": {"hosts": {"db-01": variables}}}))
         return subprocess.run(
             [sys.executable, "-m", "orchestrator", *words, "--plan", str(self.folder / "playbook.yaml")],
             env=self.environment,
@@ -108,65 +70,23 @@ class Place:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("sshd")
     there = host("DB-01", *({"name": name, "state": "Running", "stop_s": 0.3} for name in ("MSSQL$INST", "Web")))
-    KEY.write_private_key(folder / "key")
-    (folder / "key").chmod(0o600)
-    (folder / "authorized_keys").write_text(KEY.export_public_key().decode())
+    programs = folder / "programs"
+    daemon = Daemon(folder, fresh_address(), f"SetEnv PATH={programs}:/usr/bin:/bin")
     with ssh_lab(folder / "lab", there) as lab:
         hand_on = [
-            "ssh", "-T", "-F", "none", "-i", str(folder / "key"), "-o", f"UserKnownHostsFile={lab.known_hosts}",
+            "ssh", "-T", "-F", "none", "-i", str(daemon.key), "-o", f"UserKnownHostsFile={lab.known_hosts}",
             "-o", "KexAlgorithms=curve25519-sha256", f"{USER}@{there['address']}",
         ]  # fmt: skip
-        programs = folder / "programs"
         programs.mkdir()
         for name, text in (("cmd.exe", CMD), ("powershell", POWERSHELL)):
             (programs / name).write_text(text.format(ssh=shlex.join(hand_on)))
             (programs / name).chmod(0o755)
-        with sshd(folder, programs) as (address, port):
-            mine = {"ORCH_STATE_DIR": str(folder / "state"), "COLUMNS": "", "HOME": str(folder)}
-            yield Place(folder, address, port, lab, {**os.environ, **mine})
-
-
-@contextlib.contextmanager
-def sshd(folder: Path, programs: Path) -> Iterator[tuple[str, int]]:
-    """OpenSSH's server for the person who runs the tests, with a key of its own; where it listens."""
-    address = fresh_address()
-    with socket.create_server((address, 0)) as probe:
-        port: int = probe.getsockname()[1]
-    host_key = asyncssh.generate_private_key("ssh-ed25519")
-    host_key.write_private_key(folder / "host_key")
-    (folder / "host_key").chmod(0o600)
-    (folder / "known_hosts").write_text(f"[{address}]:{port} {host_key.export_public_key().decode()}")
-    settings = folder / "sshd_config"
-    settings.write_text(
-        SSHD.format(
-            address=address,
-            port=port,
-            host_key=folder / "host_key",
-            authorized=folder / "authorized_keys",
-            programs=programs,
-        )
-    )
-    if os.geteuid() == 0:  # what Debian's own service does before it starts sshd
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert program is not None
-    with (folder / "sshd.log").open("wb") as log:
-        process = subprocess.Popen([program, "-D", "-e", "-f", str(settings)], stdin=subprocess.DEVNULL, stderr=log)
+        daemon.start()
         try:
-            _until_it_listens(process, address, port, folder / "sshd.log")
-            yield address, port
+            mine = {"ORCH_STATE_DIR": str(folder / "state"), "COLUMNS": "", "HOME": str(folder)}
+            yield Place(folder, daemon, lab, {**os.environ, **mine})
         finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _until_it_listens(process: "subprocess.Popen[bytes]", address: str, port: int, log: Path) -> None:
-    ends_at = time.monotonic() + 20
-    while True:
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < ends_at, log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection((address, port), 1):
-            return
+            daemon.stop()
 
 
 @pytest.mark.parametrize("control", ["powershell", "sc"])
@@ -190,10 +110,10 @@ def test_services_are_stopped_and_started_through_openssh(place: Place, control:
 
 
 def test_a_host_key_that_is_another_is_refused(place: Place) -> None:
-    known = place.folder / "known_hosts"
+    known = place.daemon.known_hosts
     right = known.read_text()
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
-    known.write_text(f"[{place.address}]:{place.port} {other}")
+    known.write_text(f"[{place.daemon.address}]:{place.daemon.port} {other}")
     try:
         status = place.orch("sc", "status")
     finally:
