@@ -15,13 +15,15 @@ from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryHost, M
 from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.memory.registry import PROGRAMS, configure, failure_actions, tree, trigger
 from orchestrator.domain import keep_down
+from orchestrator.domain.kept_units import BESIDE, KEPT_DOWN, RECORD, REWRITTEN, KeptUnits
 from orchestrator.domain.life import Life
 from orchestrator.domain.results import Acted, Outcome, Phase
 from orchestrator.domain.service import StartType, State
 from orchestrator.engine.ports import CommandOutput
-from orchestrator.engine.work.keep_down import BESIDE, KEPT_DOWN, RECORD, REWRITTEN, Keeper
+from orchestrator.engine.work.keep_down import Keeper
 from orchestrator.engine.work.pace import Pace
 
+UNIT = "Orders Api$1@app-01"
 KINDS = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED, StartType.DISABLED, StartType.MANUAL)
 FAILURES = {
     "none": None,
@@ -144,7 +146,7 @@ async def test_a_record_of_a_run_before_is_kept_and_names_that_run() -> None:
 async def test_a_last_reading_tells_what_somebody_gave_back_and_nothing_of_what_is_as_it_was_left() -> None:
     bench = _bench(StartType.AUTOMATIC, FAILURES["reboot, never forgotten"])
     before = await bench.run(Phase.READ)
-    await bench.run(Phase.KEEP_DOWN)
+    kept = await bench.run(Phase.KEEP_DOWN)
     quiet = await bench.run(Phase.READ)
     assert (KEPT_DOWN in before.evidence, REWRITTEN in quiet.evidence) == (False, False)
     assert quiet.evidence[KEPT_DOWN].startswith("Automatic; on failure: reboot the host after 1 min 00 s")
@@ -152,6 +154,12 @@ async def test_a_last_reading_tells_what_somebody_gave_back_and_nothing_of_what_
     told = await bench.run(Phase.READ)
     assert (told.outcome, told.evidence[REWRITTEN]) == (Outcome.OK, "its start type is Automatic again")
     assert "somebody changed that: its start type is Automatic again" in told.said
+    units = KeptUnits()
+    for result in (before, kept, quiet, told):
+        units.take(result)
+    assert (units.now, units.rewritten) == ({UNIT: kept.evidence[KEPT_DOWN]}, {UNIT: told.evidence[REWRITTEN]})
+    units.take(await bench.run(Phase.RELEASE))
+    assert (units.now, units.rewritten) == ({}, {})
 
 
 @in_virtual_time
@@ -191,11 +199,11 @@ async def test_what_is_kept_down_is_not_revived_by_a_recovery_action_or_a_boot()
     await asyncio.sleep(300)
     bench.fleet.reboot("app-01")
     await asyncio.sleep(300)
-    assert service.state is State.STOPPED
+    down = service.state
     await bench.run(Phase.RELEASE)
     bench.fleet.reboot("app-01")
     await asyncio.sleep(300)
-    assert service.state is State.RUNNING
+    assert (down, service.state) == (State.STOPPED, State.RUNNING)
 
 
 def test_a_record_is_words_that_no_shell_touches_and_anything_else_is_none() -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from orchestrator.domain import keep_down as kept_down
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.keep_down import Command, Config, Record, journalled, rewritten
+from orchestrator.domain.kept_units import BESIDE, KEPT_DOWN, RECORD, REWRITTEN
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.sc_output import for_sc
 from orchestrator.domain.win32 import in_words
@@ -19,9 +20,6 @@ from orchestrator.engine.work.pace import TICK_S, Pace
 
 COMMAND_S = 20.0
 """How long one program may take: each has a few milliseconds to do."""
-KEPT_DOWN, RECORD, BESIDE, REWRITTEN = "kept_down", "kept_down_record", "kept_down_beside", "kept_down_rewritten"
-"""Evidence: what is kept, in words; all of it, as JSON; what else is worth knowing; and of a reading, what somebody has
-given back to a service that is kept down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

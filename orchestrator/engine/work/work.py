@@ -109,7 +109,7 @@ class Work:
             return Result(step=step, outcome=Outcome.OK, said=f"{step.unit} is external: it has gates and no service")
         if step.phase in (Phase.READ, Phase.LOOK):
             result = await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
-            if step.phase is Phase.LOOK or node.life is None or not node.life.keep_down:
+            if step.phase is Phase.LOOK or step.hook or node.life is None or not node.life.keep_down:
                 return result
             return await keep_down.looked_after(
                 result, self._keeper(host, keep_down.COMMAND_S, note), node.unit.scm_name
