@@ -24,7 +24,7 @@ COMMAND_S = 20.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What came of keeping one service down, or of releasing it. `config` is what was read last."""
+    """What came of keeping one service down (`config`: as it was before), or of releasing it (as it is after)."""
 
     said: str
     record: Record | None = None
@@ -63,11 +63,13 @@ class Keeper:
         found = kept_down.read_records(await self._query(kept_down.KEPT, "/s", kept_down.WIDE))
         return sorted(found, key=lambda record: record.service.lower())
 
-    async def config(self, name: str) -> Config:
-        """What is configured of *name* now. Raises Refused if the host has no such service."""
+    async def config(self, name: str, *, whole: bool = False) -> Config:
+        """What is configured of *name* now; its triggers only if *whole*. Raises Refused if the host has no such
+        service."""
         key = kept_down.service_key(name)
         own = await self._query(key)
-        triggers = await self._query(f"{key}\\{kept_down.TRIGGERS}", "/s") if kept_down.has_triggers(own) else ""
+        asked = whole and kept_down.has_triggers(own)
+        triggers = await self._query(f"{key}\\{kept_down.TRIGGERS}", "/s") if asked else ""
         config = kept_down.read_config(own, triggers)
         if config is None:
             text = f"{self.host} does not tell how {name} is configured: {key} has no start type there"
@@ -77,8 +79,8 @@ class Keeper:
     async def keep(self, name: str, *, run: str, at: float) -> Kept:
         """Take away what could revive *name*, unless it is so already. A record that is there is never overwritten."""
         record = await self.record(name)
-        config = await self.config(name)
         before = record is not None
+        config = first = await self.config(name, whole=not before)
         if record is None:
             record = kept_down.record_of(name, config, run=run, at=at)
             for command in kept_down.writing_down(record, with_triggers=bool(config.triggers)):
@@ -94,7 +96,7 @@ class Keeper:
         said = f"is kept down{since}; its start puts back: {record.words}"
         if wrong:
             said = f"is not kept down: {'; '.join(wrong)}; what was is on record on {self.host}"
-        return Kept(said=said, record=record, config=config, wrong=wrong)
+        return Kept(said=said, record=record, config=first, wrong=wrong)
 
     async def release(self, name: str) -> Kept:
         """Put back what the record has, to the byte, and then take the record away. Without one there is nothing to
@@ -107,7 +109,7 @@ class Keeper:
         if wrong:
             said = f"is not as it was: {'; '.join(wrong)}; the record stays on {self.host}"
             return Kept(said=said, record=record, config=config, wrong=wrong, beside=beside)
-        if kept_down.triggers_changed(record, config):
+        if kept_down.triggers_changed(record, await self.config(name, whole=True)):
             beside = (*beside, "somebody changed its triggers meanwhile: they are left as they are now")
         refusal = await self._tried(kept_down.forgetting(name))
         if await self.record(name) is not None:
