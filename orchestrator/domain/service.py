@@ -3,6 +3,7 @@
 Room: domain. A table plus one rule; nothing here waits. Source of the states: SERVICE_STATUS of the Win32 API.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -90,6 +91,13 @@ class Asked:
 
     name: str
     pattern: bool = False
+
+    def matches(self, name: str) -> bool:
+        """Whether it is about the service *name*."""
+        if not self.pattern:
+            return self.name.lower() == name.lower()
+        wanted = "".join({"*": ".*", "?": "."}.get(letter) or re.escape(letter) for letter in self.name)
+        return re.fullmatch(wanted, name, re.IGNORECASE) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ class HostSurvey:
     `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None:
     several, or not known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as
     what; `cluster_unread` says why a node does not tell that. `booted_at` is when the host started, by its own clock.
+    `dependents` are the services that need those of `readings` and are not among them, where that was asked.
     """
 
     host: str
@@ -27,6 +28,7 @@ class HostSurvey:
     cluster_unread: str = ""
     kept_down: Mapping[str, Record] = field(default_factory=dict)
     booted_at: float | None = None
+    dependents: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

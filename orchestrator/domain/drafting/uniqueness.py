@@ -1,6 +1,5 @@
 """One SCM service on one host belongs to one entry. Names are compared as Windows does: without case."""
 
-import re
 from collections.abc import Iterable
 
 from orchestrator.domain.errors import Mark
@@ -37,7 +36,7 @@ class Owners:
             return
         for (host, lower), owner in self._literal.items():
             for pattern, key, mark in self._patterns.get(host, ()):
-                if re.fullmatch(_regex(pattern.name.lower()), lower):
+                if pattern.matches(lower):
                     wrong = f"the pattern {pattern.name!r} of {key!r} matches {lower!r} of {owner[0]!r}"
                     self._found.add(
                         mark, wrong, f"one of them must not name it; the other stands at {owner[1]}", host=host
@@ -46,7 +45,3 @@ class Owners:
     def _tell(self, mark: Mark, name: str, host: str, other: tuple[str, Mark]) -> None:
         wrong = f"the SCM service {name!r} belongs to {other[0]!r} already"
         self._found.add(mark, wrong, f"name it once, here or at {other[1]}", host=host)
-
-
-def _regex(pattern: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(letter) or re.escape(letter) for letter in pattern)

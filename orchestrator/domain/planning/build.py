@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from orchestrator.domain.draft import Draft, Entry, Instance
+from orchestrator.domain.errors import Problem
 from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
+from orchestrator.domain.planning import dependents, refusals, vital
 from orchestrator.domain.planning import members as to_be
-from orchestrator.domain.planning import refusals, vital
-from orchestrator.domain.planning.census import DOWN, Census, named
-from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose, named_units
+from orchestrator.domain.planning.census import DOWN, Census, named, problem_in_words
+from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose, named_units, scm_name_of
 from orchestrator.domain.planning.graph import (
     NOWHERE,
     EntryGraph,
@@ -25,8 +26,8 @@ from orchestrator.domain.planning.left_alone import Why, keep_off, unavailable
 from orchestrator.domain.planning.members import Members, ran
 from orchestrator.domain.planning.policy import policy_of
 from orchestrator.domain.planning.refusals import PlanRefused, Reason
-from orchestrator.domain.planning.stages import Member, stage
-from orchestrator.domain.service import StartType, State
+from orchestrator.domain.planning.stages import Member, Riders, checks_before, stage
+from orchestrator.domain.service import ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.way_back import held_words
 
@@ -62,6 +63,7 @@ def build(
     work = _Work(graph, choice, action, picked, kept, excluded, controller, Census(survey), was, named_units(choice))
     work.check_allowed()
     work.find_acting()
+    work.take_in_dependents()
     start = work.starting() if work.starts else {}
     if work.stops and not choice.ignore_dependents:
         work.refuse_running_dependents()
@@ -69,9 +71,13 @@ def build(
         raise PlanRefused(action, work.reasons)
     stages: list[Stage] = []
     if work.stops or action in (Action.STOP, Action.RESTART):
-        stages.append(stage(draft, graph, State.STOPPED, to_be.stopping(graph, work.down, work.stops), first=True))
+        members = to_be.stopping(graph, work.down, work.stops)
+        stop = stage(draft, graph, State.STOPPED, members, first=True, riders=work.riders)
+        checks = checks_before(draft, stop)
+        stages += [stop] if checks is None else [checks, stop]
     if work.starts or action in (Action.START, Action.RESTART):
-        stages.append(stage(draft, graph, State.RUNNING, start, first=action is not Action.RESTART))
+        first = action is not Action.RESTART
+        stages.append(stage(draft, graph, State.RUNNING, start, first=first, riders=work.riders))
     return Plan(
         name=draft.name,
         action=action,
@@ -81,6 +87,7 @@ def build(
         poll_s=draft.poll_s,
         policy=policy_of(draft, action, stages),
         back=tuple(work.back(draft)),
+        hooks=draft.hooks,
     )
 
 
@@ -106,6 +113,9 @@ class _Work:
     """Who acts in the start stage, and `starts` where."""
     starts: HostsOf = field(default_factory=dict)
     untouched: list[LeftAlone] = field(default_factory=list)
+    taken_in: dict[str, Unit] = field(default_factory=dict)
+    """What is stopped and started because what it needs is, by id, and `riders` what each needs."""
+    riders: Riders = field(default_factory=dict)
 
     def find_acting(self) -> None:
         """Settle who acts, from the choice and the readings."""
@@ -130,6 +140,35 @@ class _Work:
             self.stops = acting if whole else to_be.hosts_of(self.graph, self.down)
         if self.action in STARTING:
             self.starts = acting if whole else to_be.hosts_of(self.graph, self.up)
+
+    def take_in_dependents(self) -> None:
+        """Take in what runs beside the playbook's services and needs them, or refuse to stop them under it."""
+        in_the_way: dict[tuple[str, tuple[str, ...], str], list[dependents.Dependent]] = {}
+        for one in dependents.undeclared(self.graph, self.census, self.down):
+            if isinstance(one.found, Problem) or one.refused_by:
+                why = _in_words(one.found)
+                keys = one.refused_by or (one.entry.key,)
+                in_the_way.setdefault((one.name, keys, why), []).append(one)
+                continue
+            instance = next(item for item in one.entry.instances if item.id == one.instance)
+            self._take_in(instance, self.census.riding(instance, one.found))
+        if not self.choice.ignore_dependents:
+            for (name, keys, why), found in in_the_way.items():
+                units = dict.fromkeys(unit.id for one in found for unit in one.needs if unit.service in keys)
+                hosts = [one.host for one in found]
+                self.reasons.append(refusals.would_be_in_the_way(tuple(units), hosts, name, keys, why))
+        self.riders = dependents.riders(self.taken_in, self.down, self.up)
+
+    def _take_in(self, instance: Instance, unit: Unit) -> None:
+        both = self.action is Action.RESTART
+        for members in (self.down, self.up) if both else (self.down,):
+            role, units = members[unit.service][unit.instance]
+            if unit.id not in self.taken_in:
+                members[unit.service][unit.instance] = (role, (*units, unit))
+        self.taken_in[unit.id] = unit
+        self._refuse_vital((unit,), Action.RESTART if both else Action.STOP)
+        if both:
+            self._refuse_disabled(instance, (unit,))
 
     def refuse_running_dependents(self) -> None:
         """Refuse to pull what runs outside the choice from under it."""
@@ -167,12 +206,12 @@ class _Work:
         if started:
             acting = to_be.hosts_of(self.graph, started)
             members = to_be.stopping(self.graph, started, acting)
-            yield stage(draft, self.graph, State.STOPPED, members, first=False, bare=True)
+            yield stage(draft, self.graph, State.STOPPED, members, first=False, bare=True, riders=self.riders)
         if stopped:
             acting = to_be.hosts_of(self.graph, stopped)
             known = {host for here in self.picked.values() for host in here}
             members = to_be.starting(self.graph, stopped, acting, partial(self._as_needed_again, known))
-            yield stage(draft, self.graph, State.RUNNING, members, first=False, bare=True)
+            yield stage(draft, self.graph, State.RUNNING, members, first=False, bare=True, riders=self.riders)
 
     def left_alone(self) -> Iterable[LeftAlone]:
         """The chosen units that nobody touches, by unit where the units are known."""
@@ -203,13 +242,26 @@ class _Work:
             return units
         named_here = self.named.get(instance.id, ())
         lost = set(named_here) - {unit.id for unit in units}
+        beside = [unit for one in sorted(lost) if (unit := self._beside(instance, one)) is not None]
+        lost -= {unit.id for unit in beside}
         if lost:
             why = {found.unit: found.reason for found in self.census.troubles(instance)}
             whole = why.get(instance.id)
             self.reasons += [
                 why.get(one) or whole or refusals.gone(one, instance.host) for one in named_here if one in lost
             ]
-        return tuple(unit for unit in units if unit.id in self.choice.units)
+        return (*(unit for unit in units if unit.id in self.choice.units), *beside)
+
+    def _beside(self, instance: Instance, name: str) -> Unit | None:
+        """The unit *name* of a snapshot, if it is one that was stopped with *instance* and is no service of its own."""
+        if instance.host is None or not scm_name_of(name):
+            return None
+        found = self.census.beside(instance.host, scm_name_of(name))
+        if not isinstance(found, ServiceStatus):
+            return None
+        unit = self.census.riding(instance, found)
+        self.taken_in[unit.id] = unit
+        return unit
 
     def _parted(self, units: tuple[Unit, ...]) -> tuple[tuple[Unit, ...], tuple[Unit, ...]]:
         """Which of *units* are stopped, and which are started."""
@@ -298,3 +350,7 @@ class _Work:
         troubles = self.census.troubles(instance)
         if troubles:
             self.reasons += [found.reason for found in troubles if not (but_missing and found.missing)]
+
+
+def _in_words(found: ServiceStatus | Problem) -> str:
+    return f"is {found.state}" if isinstance(found, ServiceStatus) else f"can't be read ({problem_in_words(found)})"

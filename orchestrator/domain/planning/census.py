@@ -52,6 +52,18 @@ class Census:
         found = self.host(unit.host or "").kept_down.get((unit.scm_name or "").lower())
         return found if found is not None and found.start != DISABLED else None
 
+    def beside(self, host: str, name: str) -> ServiceStatus | Problem | None:
+        """What *host* said of the service *name*, whether the playbook has it or not; None if it was not asked."""
+        said = self.host(host)
+        for reading in (*said.dependents, *said.readings):
+            if not reading.asked.pattern and reading.asked.name.lower() == name.lower():
+                return reading.found[0] if reading.found else reading.problem
+        return None
+
+    def riding(self, instance: Instance, status: ServiceStatus) -> Unit:
+        """The unit that *status*, a service beside those of *instance*, is when it is stopped and started with them."""
+        return self._unit(instance, named(instance, status.name), status)
+
     def troubles(self, instance: Instance) -> list[Trouble]:
         """What could not be found or read of an instance that was looked up."""
         return self._troubles.get(instance.id, [])

@@ -1,6 +1,6 @@
 """What a command line chooses of a playbook: the instances to act on, and what must be read for that."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -51,7 +51,8 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
 
     Asked are the hosts of the chosen instances; for a start also of all that they need, for a stop also of all that
     needs them. A host that is asked at all is asked for every service that the playbook has on it, in one go. One that
-    would be acted on is also asked whether it is a node of a failover cluster.
+    would be acted on is also asked whether it is a node of a failover cluster, and for what a snapshot names beside the
+    playbook's services.
 
     Raises: as `chosen`.
     """
@@ -66,6 +67,8 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
         host for group in groups for key, here in group.items() if not graph.entries[key].external for host in here
     }
     asked = _of_hosts(draft, hosts)
+    for host, name in _beside(graph, choice):
+        asked.setdefault(host, {}).setdefault((name, False), Asked(name))
     acting = set() if action is Action.STATUS else {host for here in picked.values() for host in here}
     for host, of_host in asked.items():
         if host in acting:
@@ -131,6 +134,23 @@ def _instance_of(unit: str) -> str:
     """`orders@app-03` of `orders:Orders.Api@app-03`."""
     whole, _, host = unit.rpartition("@")
     return f"{whole.partition(':')[0]}@{host}"
+
+
+def scm_name_of(unit: str) -> str:
+    """`Orders.Api` of `orders:Orders.Api@app-03`; "" if the id has none."""
+    return unit.rpartition("@")[0].partition(":")[2]
+
+
+def _beside(graph: EntryGraph, choice: Choice) -> Iterator[tuple[str, str]]:
+    """The units that *choice* names and no entry does: what was stopped with one. Each as host and SCM name."""
+    if not any(":" in unit for unit in choice.units or ()):
+        return
+    instances = {item.id: item for _, item in graph.instances(graph.hosts)}
+    for instance, units in named_units(choice).items():
+        item = instances.get(instance)
+        for name in map(scm_name_of, units if item is not None and item.host is not None else ()):
+            if name and item and item.host and not any(asked.matches(name) for asked in item.asked):
+                yield item.host, name
 
 
 def _of_units(graph: EntryGraph, picked: HostsOf, choice: Choice) -> HostsOf:

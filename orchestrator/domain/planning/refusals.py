@@ -132,6 +132,18 @@ def would_pull_from_under(units: Sequence[Unit], stopped: Sequence[str], choice:
     )
 
 
+def would_be_in_the_way(units: Sequence[str], hosts: Sequence[str], name: str, keys: Sequence[str], why: str) -> Reason:
+    """A stop that Windows would refuse, for the service *name*, which the playbook does not have, needs the *units*.
+    *why* says what is known of it: its state, or why that can't be read."""
+    on = hosts[0] if len(hosts) == 1 else f"{hosts[0]} and {len(hosts) - 1} more hosts"
+    return Reason(
+        tuple(units),
+        f"{name} on {on} {why} and needs {'them' if len(units) > 1 else 'it'}, and the playbook has no such service",
+        f"write `dependents: stop_and_restore` for {', '.join(keys)}: it is then stopped first, and started again; "
+        f"or an entry of its own that depends on {keys[0]}; or --ignore-dependents, and Windows will refuse the stop",
+    )
+
+
 def _allow(name: str | None) -> str:
     """As it can be typed: a shell would take `MSSQL$SHOP` for another name."""
     return f"--allow {shlex.quote(name or '')}"

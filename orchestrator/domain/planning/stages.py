@@ -2,23 +2,37 @@
 
 A dependency of M units on N is one barrier, shared by all that wait for the same: N + M edges. A start follows the
 graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
+
+A service with `ready_all` has one more node in a start, without a host, behind its instances and before what needs it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
+from types import MappingProxyType
 
 from orchestrator.domain import estimate
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Barrier, Limits, Node, Role, Stage, Unit
 from orchestrator.domain.planning.graph import EntryGraph
 from orchestrator.domain.service import State
 
 Member = tuple[Role, tuple[Unit, ...]]
 """What one instance is in a stage. A PASS has one unit, which stands for whatever the instance is."""
+Riders = Mapping[str, Sequence[str]]
+"""Units that ride along, as nothing but the SCM needs them in the run: id -> the ids of what each needs on its host.
+They stand behind the other units of their instance; nobody else waits for them, but what they need on its way down."""
+NO_RIDERS: Riders = MappingProxyType({})
+_STARTS = attrgetter("ready", "start_timeout_s", "start_expected_s", "start_life")
+_STOPS = attrgetter("stopped", "stop_timeout_s", "stop_expected_s", "stop_life")
+"""What an instance says of its nodes: gates, timeout, expected duration, life."""
 _Part = tuple[Instance, Role, tuple[Unit, ...], tuple[int, ...]]
-_Row = tuple[Unit, Role, tuple[Gate, ...], float, float, bool, tuple[int, ...], int | None]
-"""Of a node to be: unit, role, gates, timeout, expected duration, whether that is guessed, barriers, predecessor."""
+"""The indices are those of the units that barriers count: riders come after them."""
+_Row = tuple[Unit, Role, tuple[Gate, ...], float, float, bool, tuple[int, ...], int | None, Life | None]
+"""Of a node to be: unit, role, gates, timeout, expected duration, whether that is guessed, barriers, predecessor,
+life."""
 
 
 def stage(
@@ -29,6 +43,7 @@ def stage(
     *,
     first: bool,
     bare: bool = False,
+    riders: Riders = NO_RIDERS,
 ) -> Stage:
     """The stage that brings every ACT member (entry key -> instance id -> member) to *goal*.
 
@@ -36,12 +51,14 @@ def stage(
     *bare* one holds no ranks, critical path, duration and sights of units: whoever uses it adds them.
     Cost: O(nodes + edges).
     """
-    build = _Building(graph, goal, first)
+    build = _Building(graph, goal, first, riders, _STARTS if goal is State.RUNNING else _STOPS)
     keys = list(graph.entries)[:: 1 if build.starting else -1]
     for key in keys:
         if key in members:
             build.lay_out(graph.entries[key], members[key])
     rows = [row for key in keys if key in members for row in build.rows(graph.entries[key])]
+    if riders:
+        rows = list(map(build.riding, rows))
     services = tuple(
         (key, entry.max_parallel)
         for key, entry in graph.entries.items()
@@ -54,6 +71,28 @@ def stage(
     arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], barriers)
     nodes = _nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows]))
     return estimate.foretold(Stage(goal=goal, nodes=nodes, barriers=barriers, limits=limits), arrows)
+
+
+def checks_before(draft: Draft, stop: Stage) -> Stage | None:
+    """The prechecks of what the stage *stop* stops, as a stage of their own; None if there are none.
+
+    Cost: O(nodes).
+    """
+    nodes = tuple(
+        Node(
+            unit=node.unit,
+            role=Role.PROBE,
+            gates=node.life.prechecks,
+            timeout_s=node.timeout_s,
+            expected_s=0.0,
+            guessed=False,
+        )
+        for node in stop.nodes
+        if node.life is not None and node.life.prechecks
+        if node.unit.seen is None or node.unit.seen.state is not stop.goal
+    )
+    limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host)
+    return Stage(goal=stop.goal, nodes=nodes, barriers=(), limits=limits, checks=True) if nodes else None
 
 
 def _unseen(unit: Unit) -> Unit:
@@ -75,8 +114,11 @@ def _nodes(
             waits_for=waits,
             begins_after=after,
             rank_s=rank_s,
+            life=life,
         )
-        for (unit, role, gates, timeout_s, expected_s, guessed, waits, after), rank_s in zip(rows, ranks_s, strict=True)
+        for (unit, role, gates, timeout_s, expected_s, guessed, waits, after, life), rank_s in zip(
+            rows, ranks_s, strict=True
+        )
     )
 
 
@@ -87,11 +129,19 @@ class _Building:
     graph: EntryGraph
     goal: State
     first: bool
+    riders: Riders
+    says: Callable[[Instance], tuple[tuple[Gate, ...], float, float | None, Life | None]]
     barriers: list[Barrier] = field(default_factory=list)
     acting: set[str] = field(default_factory=set)
     _parts: dict[str, list[_Part]] = field(default_factory=dict)
     _by_host: dict[str, dict[str | None, _Part]] = field(default_factory=dict)
     _known: dict[tuple[str, int | None, bool, str | None, bool], int | None] = field(default_factory=dict)
+    _together: dict[str, int] = field(default_factory=dict)
+    """Where the node stands that holds the gates of all instances of an entry, by key."""
+    _behind: dict[str, int] = field(default_factory=dict)
+    """The barrier behind that node, by key."""
+    _places: dict[str, int] = field(default_factory=dict)
+    """Where each unit stands, by id, if there are riders."""
     _count: int = 0
 
     @property
@@ -110,14 +160,19 @@ class _Building:
             if member is None:
                 continue
             role, units = member
-            if len(units) == 1:
+            if len(units) == 1 and not self.riders:
                 parts.append((instance, role, units, (count,)))
-                count += 1
             else:
-                parts.append((instance, role, units, tuple(range(count, count + len(units)))))
-                count += len(units)
+                own = sum(unit.id not in self.riders for unit in units) if self.riders else len(units)
+                parts.append((instance, role, units, tuple(range(count, count + own))))
+            if self.riders:
+                self._places |= {unit.id: count + place for place, unit in enumerate(units)}
+            count += len(units)
             if role is Role.ACT:
                 self.acting.add(entry.key)
+        if self.starting and entry.ready_all and any(role is not Role.PASS for _, role, _, _ in parts):
+            self._together[entry.key] = count
+            count += 1
         self._count = count
         self._parts[entry.key] = parts
 
@@ -126,6 +181,8 @@ class _Building:
         edges = self.graph.needs(entry.key) if self.starting else self.graph.needed_by(entry.key)
         local = [(key, edge) for key, edge in edges if edge.same_host]
         hard = self._opened((key, edge) for key, edge in edges if not edge.same_host and not edge.soft)
+        if self._together:
+            hard += tuple(self._held_by_all(key for key, edge in edges if not edge.same_host and not edge.soft))
         all_waits = hard + self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)
         previous: int | None = None
         for instance, role, units, indices in self._parts[entry.key]:
@@ -134,22 +191,75 @@ class _Building:
             if local:
                 here = ((key, edge) for key, edge in local if acting or not edge.soft)
                 waits += self._opened(here, instance.host, local=True)
-            if self.starting:
-                gates, timeout_s, given_s = instance.ready, instance.start_timeout_s, instance.start_expected_s
+            if acting:
+                chain = indices if entry.in_order else ()
+                yield from self._acting(instance, units, len(indices), waits, (previous, *chain))
+                previous = chain[-1] if chain else previous
             else:
-                gates, timeout_s, given_s = instance.stopped, instance.stop_timeout_s, instance.stop_expected_s
-            if not acting:
+                gates, timeout_s, _, _ = self.says(instance)
                 gates = () if role is Role.PASS else gates
-                yield from ((unit, role, gates, timeout_s, 0.0, False, waits, None) for unit in units)
-                continue
-            expected_s = timeout_s / 4 if given_s is None else given_s
-            for unit, index in zip(units, indices, strict=True):
-                if self.first and unit.seen is not None and unit.seen.state is self.goal:
-                    yield unit, role, gates, timeout_s, 0.0, False, waits, previous
-                else:
-                    yield unit, role, gates, timeout_s, expected_s, given_s is None, waits, previous
-                if entry.in_order:
-                    previous = index
+                yield from ((unit, role, gates, timeout_s, 0.0, False, waits, None, None) for unit in units)
+        if entry.key in self._together:
+            yield self._all_of(entry)
+
+    def _acting(
+        self,
+        instance: Instance,
+        units: Sequence[Unit],
+        own: int,
+        waits: tuple[int, ...],
+        chain: Sequence[int | None],
+    ) -> Iterator[_Row]:
+        """The rows of an instance that acts: the first *own* of its units are the playbook's, the others ride along.
+
+        *chain* has who begins before each; without an order it has the one item None.
+        """
+        gates, timeout_s, given_s, life = self.says(instance)
+        expected_s = timeout_s / 4 if given_s is None else given_s
+        if life is not None:
+            expected_s += life.healthy_s
+        for place, unit in enumerate(units):
+            previous = chain[place] if place < len(chain) else None
+            if place >= own:
+                gates, life, previous = (), None, None
+            if self.first and unit.seen is not None and unit.seen.state is self.goal:
+                yield unit, Role.ACT, gates, timeout_s, 0.0, False, waits, previous, life
+            else:
+                yield unit, Role.ACT, gates, timeout_s, expected_s, given_s is None, waits, previous, life
+
+    def riding(self, row: _Row) -> _Row:
+        """*row* with what its unit waits for because of riders: on the way down whoever needs it, on the way up what it
+        needs, and nothing else."""
+        unit, role, gates, timeout_s, expected_s, guessed, waits, previous, life = row
+        others: Sequence[str] = self.riders.get(unit.id, ())
+        if not self.starting:
+            others = [rider for rider, needed in self.riders.items() if unit.id in needed]
+        elif others:
+            waits = ()
+        places = [self._places[other] for other in others if other in self._places]
+        if places:
+            here = tuple((place,) for place in places)
+            self.barriers.append(Barrier(name=", ".join(others), instances=here, need=len(here)))
+            waits += (len(self.barriers) - 1,)
+        return unit, role, gates, timeout_s, expected_s, guessed, waits, previous, life
+
+    def _all_of(self, entry: Entry) -> _Row:
+        """What holds the gates of all instances, when as many are ready as somebody waits for."""
+        needs = [edge.need for _, edge in self.graph.needed_by(entry.key) if not edge.soft and not edge.same_host]
+        counts = [need for need in needs if need is not None]
+        need = max(counts) if counts and len(counts) == len(needs) else None
+        opens = self._opened([(entry.key, Dependency(service=entry.key, need=need))])
+        unit = Unit(id=entry.key, service=entry.key, host=None, scm_name=None, instance=entry.key)
+        return unit, Role.PROBE, entry.ready_all, entry.instances[0].start_timeout_s, 0.0, False, opens, None, None
+
+    def _held_by_all(self, keys: Iterable[str]) -> Iterator[int]:
+        """The barriers of those of the entries *keys* that have gates for all their instances."""
+        for key in keys:
+            if key in self._together:
+                if key not in self._behind:
+                    self.barriers.append(Barrier(name=key, instances=((self._together[key],),), need=1))
+                    self._behind[key] = len(self.barriers) - 1
+                yield self._behind[key]
 
     def _opened(
         self, edges: Iterable[tuple[str, Dependency]], host: str | None = None, *, local: bool = False
@@ -186,9 +296,9 @@ class _Building:
             parts = [part for part in parts if part[1] is Role.ACT]
         elif need is not None:
             parts = [part for part in parts if part[1] is not Role.PASS] or parts
-        if not parts:
+        instances = tuple(part[3] for part in parts if part[3])
+        if not instances:
             return None
-        instances = tuple(part[3] for part in parts)
         wanted = len(instances) if need is None else min(need, len(instances))
         self.barriers.append(Barrier(name=name, instances=instances, need=wanted, soft=soft))
         return len(self.barriers) - 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
 from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
@@ -12,7 +13,7 @@ from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.jobs.world import World
-from orchestrator.engine.ports import HostFacts, Hosts, may_be_cut
+from orchestrator.engine.ports import HostFacts, Hosts, HostServices, may_be_cut
 from orchestrator.engine.work.keep_down import keeper
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
@@ -29,15 +30,19 @@ async def survey(
     hosts: Hosts,
     *,
     answered: Callable[[HostSurvey], None] = lambda _: None,
+    dependents: bool = False,
 ) -> Survey:
     """Read every host's planned services, all hosts side by side, one exchange each. Changes nothing.
+
+    With *dependents* also what needs those that do not stand still and was not asked for: one exchange more where there
+    is any.
 
     Transient errors that come soon are tried again, `SURVEY_TRIES` times in all, with doubling waits; a host that
     doesn't answer becomes a `HostSurvey` with its problem. Never raises HostError.
     """
 
     async def one(host: str, asked: Sequence[Asked]) -> HostSurvey:
-        found = await _surveyed(host, asked, hosts)
+        found = await _surveyed(host, asked, hosts, dependents=dependents)
         answered(found)
         return found
 
@@ -46,12 +51,13 @@ async def survey(
     return Survey({task.result().host: task.result() for task in tasks})
 
 
-async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurvey:
+async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependents: bool) -> HostSurvey:
     now_s = asyncio.get_running_loop().time
     for attempt in range(1, SURVEY_TRIES + 1):
         began_s = now_s()
         try:
             readings, unread = await _read(host, asked, hosts)
+            above = await _dependents(readings, hosts.services(host)) if dependents else ()
         except HostError as error:
             hopeless = now_s() - began_s > SURVEY_PATIENCE_S or not isinstance(error, TRANSIENT)
             if hopeless or attempt == SURVEY_TRIES:
@@ -68,6 +74,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts) -> HostSurv
                 clustered=owned,
                 cluster_unread=unread,
                 kept_down=await _kept_down(host, readings, hosts),
+                dependents=tuple(above),
             )
     raise AssertionError("the last try returns")
 
@@ -83,6 +90,33 @@ async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequen
         if not without or len(without) == len(asked):
             raise
     return await services.read(without), f"the endpoint refuses to tell of {CLUSTER_SERVICE}"
+
+
+async def _dependents(readings: Sequence[Reading], services: HostServices) -> Sequence[Reading]:
+    """What needs the services of *readings* that do not stand still, directly or not, and is not among them. Where the
+    host refuses to tell, the readings say so."""
+    told: list[Reading] = []
+    known = {status.name.lower() for reading in readings for status in reading.found} | {CLUSTER_SERVICE.lower()}
+    while names := _above((*readings, *told), known):
+        known |= names.keys()
+        asked = [Asked(name) for name in names.values()]
+        try:
+            told += await services.read(asked)
+        except Refused as error:
+            told += [Reading(question, problem=error.problem) for question in asked]
+    return told
+
+
+def _above(readings: Sequence[Reading], known: AbstractSet[str]) -> dict[str, str]:
+    """The names that need those of *readings*, without the *known* ones, by themselves in lower case."""
+    return {
+        name.lower(): name
+        for reading in readings
+        for status in reading.found
+        if status.state is not State.STOPPED and status.name.lower() != CLUSTER_SERVICE.lower()
+        for name in status.required_by
+        if name.lower() not in known
+    }
 
 
 async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tuple[dict[str, str], str]:

@@ -14,7 +14,7 @@ from orchestrator.domain.draft import OnUnreachable
 from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
-from orchestrator.domain.planning.choice import Choice, chosen, questions
+from orchestrator.domain.planning.choice import STOPPING, Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
@@ -107,7 +107,7 @@ async def _act(
     async with wiring.world(project, asked, ask=asker.ask) as world:
         try:
             with surveying.shown(len(asked), asker, quiet=options.json) as answered:
-                live = await survey(asked, world.hosts, answered=answered)
+                live = await survey(asked, world.hosts, answered=answered, dependents=action in STOPPING)
         except asyncio.CancelledError:  # Ctrl-C, as asyncio hands it over
             raise Declined("interrupted while the live state was read; nothing was touched") from None
         excluded = _excluded(project, choice, action, live, policy, dry_run=options.dry_run)
