@@ -50,7 +50,7 @@ def fault(
     value: Annotated[str | None, typer.Argument(metavar="VALUE", help="Seconds, or before|during|after.")] = None,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Make a unit or a host misbehave: hangs-on-stop, fails-to-start, crashes-after 5, down, slow 2, silent, ..."""
+    """Make a unit or a host misbehave: hangs-on-stop, orphan, fails-to-start, crashes-after 5, down, slow 2, ..."""
     from orchestrator.interfaces.commands.lab import fault as command  # noqa: PLC0415 - loads the lab's client
 
     command(target=target, kind=kind, value=value, state_dir=state_dir)
@@ -65,3 +65,35 @@ def clear(
     from orchestrator.interfaces.commands.lab import clear as command  # noqa: PLC0415 - loads the lab's client
 
     command(target=target, state_dir=state_dir)
+
+
+@lab.command()
+def kill(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="orders@app-03.")], state_dir: options.StateDir = None
+) -> None:
+    """End a unit's process, as a crash would; recovery actions follow."""
+    from orchestrator.interfaces.commands.lab import kill as command  # noqa: PLC0415 - loads the lab's client
+
+    command(unit=unit, state_dir=state_dir)
+
+
+@lab.command()
+def trigger(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="orders@app-03.")], state_dir: options.StateDir = None
+) -> None:
+    """Let what a unit's start trigger waits for happen."""
+    from orchestrator.interfaces.commands.lab import trigger as command  # noqa: PLC0415 - loads the lab's client
+
+    command(unit=unit, state_dir=state_dir)
+
+
+@lab.command()
+def reboot(
+    host: Annotated[str, typer.Argument(metavar="HOST", help="A host of the lab.")],
+    away_s: Annotated[float | None, typer.Argument(metavar="SECONDS", help="How long it is away; 5.")] = None,
+    state_dir: options.StateDir = None,
+) -> None:
+    """Restart a host: it comes back with a new boot time, new PIDs, and what starts by itself."""
+    from orchestrator.interfaces.commands.lab import reboot as command  # noqa: PLC0415 - loads the lab's client
+
+    command(host=host, away_s=away_s, state_dir=state_dir)

@@ -60,22 +60,32 @@ def date(value: datetime.datetime) -> str:
 def operating_system(booted: datetime.datetime) -> str:
     """What Get-CimInstance gives of Win32_OperatingSystem when it was asked for LastBootUpTime: the other properties
     are empty."""
-    stamp = booted.isoformat(timespec="microseconds")
-    kinds = (
-        "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/Win32_OperatingSystem",
-        "Microsoft.Management.Infrastructure.CimInstance#root/cimv2/CIM_OperatingSystem",
-        "Microsoft.Management.Infrastructure.CimInstance#Win32_OperatingSystem",
-        "Microsoft.Management.Infrastructure.CimInstance#CIM_OperatingSystem",
-        "Microsoft.Management.Infrastructure.CimInstance",
-        "System.Object",
-    )
     empty = ("Caption", "Description", "InstallDate", "Name", "Status", "CSName", "CurrentTimeZone", "LocalDateTime")
-    types = "".join(f"<T>{kind}</T>" for kind in kinds)
-    nothing = "".join(f'<Nil N="{name}" />' for name in empty)
-    return (
-        f'<Obj RefId="0"><TN RefId="0">{types}</TN><ToString>Win32_OperatingSystem</ToString><Props>{nothing}'
-        f'<DT N="LastBootUpTime">{stamp[:26]}0{stamp[26:]}</DT></Props></Obj>'
+    return _instance("OperatingSystem", "Win32_OperatingSystem", empty, _stamped("LastBootUpTime", booted))
+
+
+def process(pid: int, parent: int, name: str, began: datetime.datetime) -> str:
+    """What Get-CimInstance gives of Win32_Process when it was asked for these four."""
+    empty = ("Caption", "Description", "InstallDate", "Status", "CommandLine", "ExecutablePath", "SessionId")
+    told = (
+        f'<S N="Name">{text(name)}</S>{_stamped("CreationDate", began)}<S N="Handle">{pid}</S>'
+        f'<U32 N="ParentProcessId">{parent}</U32><U32 N="ProcessId">{pid}</U32>'
     )
+    return _instance("Process", f'Win32_Process: {text(name)} (Handle = "{pid}")', empty, told)
+
+
+def _stamped(name: str, at: datetime.datetime) -> str:
+    stamp = at.isoformat(timespec="microseconds")
+    return f'<DT N="{name}">{stamp[:26]}0{stamp[26:]}</DT>'
+
+
+def _instance(name: str, shown: str, empty: Iterable[str], told: str) -> str:
+    """A CimInstance of Win32_*name*."""
+    base = "Microsoft.Management.Infrastructure.CimInstance"
+    kinds = [f"{base}#{where}{kind}_{name}" for where in ("root/cimv2/", "") for kind in ("Win32", "CIM")]
+    types = "".join(f"<T>{kind}</T>" for kind in (*kinds, base, "System.Object"))
+    nothing = "".join(f'<Nil N="{each}" />' for each in empty)
+    return f'<Obj RefId="0"><TN RefId="0">{types}</TN><ToString>{shown}</ToString><Props>{nothing}{told}</Props></Obj>'
 
 
 def service(shown: Services) -> str:

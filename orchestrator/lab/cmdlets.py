@@ -7,7 +7,7 @@ Source of the behaviour: a recorded conversation with an endpoint in NoLanguage 
 import datetime
 from collections.abc import Awaitable, Callable, Sequence
 
-from orchestrator.lab import clixml
+from orchestrator.lab import cim, clixml
 from orchestrator.lab.errors import Error
 from orchestrator.lab.psrp import Pipeline, Runspace
 from orchestrator.lab.scm import Service
@@ -30,27 +30,41 @@ class Remote:
 
 async def get_date(call: Call, remote: Remote) -> None:
     """Get-Date: the host's own clock, which may be wrong."""
-    now = datetime.datetime.fromtimestamp(call.host.now(), tz=datetime.UTC)
-    remote.pipeline.output(clixml.date(now))
+    remote.pipeline.output(clixml.date(_moment(call.host.now())))
 
 
 async def get_cim_instance(call: Call, remote: Remote) -> None:
-    """Get-CimInstance Win32_OperatingSystem, for LastBootUpTime alone: no other class is there."""
+    """Get-CimInstance: Win32_OperatingSystem, for LastBootUpTime alone, and Win32_Process, for four properties."""
     wanted = str(call.parameters.get("classname") or call.parameters.get("name") or "")
-    if wanted.casefold() == "win32_operatingsystem":
-        booted = datetime.datetime.fromtimestamp(call.host.booted_at, tz=datetime.UTC)
-        remote.pipeline.output(clixml.operating_system(booted))
+    try:
+        found = cim.instances(call.host, wanted, str(call.parameters.get("filter") or ""))
+    except cim.NoSuchClass:
+        call.fail(_cim_error(call, "no class", "HRESULT 0x80041010", (23, "MetadataError"), f"root\\cimv2:{wanted}"))
         return
-    call.fail(
-        Error(
-            text=call.say("no class"),
-            id="HRESULT 0x80041010,Microsoft.Management.Infrastructure.CimCmdlets.GetCimInstanceCommand",
-            exception="Microsoft.Management.Infrastructure.CimException",
-            category=(23, "MetadataError"),
-            activity=call.cmdlet,
-            target=f"root\\cimv2:{wanted}",
-            target_type="String",
+    except cim.BadQuery:
+        call.fail(_cim_error(call, "bad query", "HRESULT 0x80041017", (5, "InvalidArgument"), ""))
+        return
+    for one in found:
+        remote.pipeline.output(
+            clixml.operating_system(_moment(one.booted_at))
+            if isinstance(one, cim.System)
+            else clixml.process(one.pid, one.parent, one.name, _moment(one.started_at))
         )
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, tz=datetime.UTC)
+
+
+def _cim_error(call: Call, text: str, number: str, category: tuple[int, str], target: str) -> Error:
+    return Error(
+        text=call.say(text),
+        id=f"{number},Microsoft.Management.Infrastructure.CimCmdlets.GetCimInstanceCommand",
+        exception="Microsoft.Management.Infrastructure.CimException",
+        category=category,
+        activity=call.cmdlet,
+        target=target,
+        target_type="String" if target else "",
     )
 
 
@@ -85,7 +99,7 @@ CMDLETS: dict[str, tuple[str, Callable[[Call, Remote], Awaitable[None]], frozens
     "get-ciminstance": (
         "Get-CimInstance",
         get_cim_instance,
-        COMMON_PARAMETERS | {"name", "classname", "property", "operationtimeoutsec"},
+        COMMON_PARAMETERS | {"name", "classname", "filter", "property", "operationtimeoutsec"},
     ),
     "get-date": ("Get-Date", get_date, COMMON_PARAMETERS),
     "get-variable": ("Get-Variable", get_variable, COMMON_PARAMETERS | {"name", "valueonly"}),

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from orchestrator.lab import clixml, programs, texts
+from orchestrator.lab.cmd import argv
 from orchestrator.lab.cmdlets import CMDLETS, Remote
 from orchestrator.lab.errors import Error
 from orchestrator.lab.host import Host
+from orchestrator.lab.powershell.processes import command_line
 from orchestrator.lab.programs import Where
 from orchestrator.lab.psrp import Pipeline, PipelineFailed, Runspace
 from orchestrator.lab.service_cmdlets import ALIASES, Call, Stopped
@@ -56,7 +58,9 @@ async def _run(
         except Stopped as exc:
             raise PipelineFailed(exc.record) from exc
         return
-    result = await programs.run(where, name, [str(value) for _, value in parameters])
+    # As Windows PowerShell 5.1 does it: one line of text, which the program takes apart.
+    line = command_line([str(value) for _, value in parameters])
+    result = await programs.run(where, name, argv.split(line))
     if result is None:
         failure = _refusal(host, "no command", "CommandNotFoundException", "CommandNotFoundException", _NOT_FOUND, name)
         raise PipelineFailed(failure)

@@ -25,6 +25,16 @@ class Control:
         self._hosts = hosts
         self._record = record
         self._down = down
+        self._orders: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "ps": self._ps,
+            "fault": self._fault,
+            "clear": self._clear,
+            "set": self._set,
+            "kill": self._kill,
+            "trigger": self._trigger,
+            "reboot": self._reboot,
+            "down": self._end,
+        }
 
     def carry_out(self, line: bytes) -> dict[str, Any]:
         """The answer to one order: `{"ok": true, ...}` or `{"ok": false, "error": ...}`."""
@@ -38,19 +48,17 @@ class Control:
     def _do(self, order: Any) -> dict[str, Any]:
         if not isinstance(order, dict):
             raise BadOrder("an order is a JSON object with an op")
-        match order.get("op"):
-            case "ps":
-                return {"hosts": [_picture(host) for host in self._hosts.values()]}
-            case "fault":
-                return self._fault(order)
-            case "clear":
-                return self._clear(order)
-            case "set":
-                return self._set(order)
-            case "down":
-                self._down()
-                return {}
-        raise BadOrder(f"unknown op {order.get('op')!r}; known: clear, down, fault, ps, set")
+        op = order.get("op")
+        if op not in self._orders:
+            raise BadOrder(f"unknown op {op!r}; known: {', '.join(sorted(self._orders))}")
+        return self._orders[op](order)
+
+    def _ps(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        return {"hosts": [_picture(host) for host in self._hosts.values()]}
+
+    def _end(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        self._down()
+        return {}
 
     def _fault(self, order: Mapping[str, Any]) -> dict[str, Any]:
         host, service = self._host(order), order.get("service")
@@ -74,6 +82,34 @@ class Control:
         if state not in State.__members__:
             raise BadOrder(f"unknown state {state!r}; known: {', '.join(State.__members__)}")
         self._on_service(host, service, lambda: host.scm.force(service, State[state], "by hand"))
+        return {}
+
+    def _kill(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """The process of a service ends by itself, with what it began; so does what an earlier life of it left."""
+        host, service = self._host(order), str(order.get("service"))
+
+        def kill() -> None:
+            victim = host.scm.find(service)
+            for process in list(victim.left):
+                host.scm.processes.end(process, "killed")
+            host.scm.crash(victim, "crashed")
+
+        self._on_service(host, service, kill)
+        return {}
+
+    def _trigger(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        host, service = self._host(order), str(order.get("service"))
+        fired: list[bool] = []
+        self._on_service(host, service, lambda: fired.append(host.scm.revival.fire(host.scm.find(service))))
+        if fired != [True]:
+            raise BadOrder(f"{service} on {host.spec.name} has no start trigger")
+        return {}
+
+    def _reboot(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        host, away_s = self._host(order), order.get("away_s")
+        if away_s is not None and (isinstance(away_s, bool) or not isinstance(away_s, (int, float)) or away_s < 0):
+            raise BadOrder(f"away_s: expected seconds, got {away_s!r}")
+        host.restart(away_s)
         return {}
 
     def _host(self, order: Mapping[str, Any]) -> Host:
@@ -100,6 +136,8 @@ def _picture(host: Host) -> dict[str, Any]:
             "state": service.state.name,
             "start_type": service.start_type,
             "pid": service.pid,
+            "left": [process.pid for process in service.left],
+            "children": [process.pid for process in service.children],
             "faults": {kind: faults.shown(value) for kind, value in sorted(service.faults.items())},
         }
         for service in host.scm.every()
@@ -110,6 +148,8 @@ def _picture(host: Host) -> dict[str, Any]:
         "address": host.spec.address,
         "ssh_port": host.spec.ssh_port if "ssh" in host.transports else None,
         "faults": shown,
+        "off": host.off,
+        "booted_at": host.booted_at,
         "auth_failures": host.auth_failures,
         "services": services,
     }

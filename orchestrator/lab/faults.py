@@ -9,12 +9,16 @@ from typing import Any
 
 UNIT_KINDS = {
     "fails-to-start": "the error number (1067: starts and falls back; 1053, 1069: refused at once)",
-    "hangs-on-stop": "StopPending until cleared",
+    "hangs-on-stop": "StopPending until cleared; a number: until then its checkpoint rises so far",
     "hangs-on-start": "StartPending until cleared",
     "crashes-after": "seconds after Running (1)",
     "never-healthy": "its ports stay shut, http ones answer 503",
     "refuses": "access denied to controls",
     "missing": "not installed",
+    "orphan": "seconds for which its process outlives a stop, ports and all; for ever without",
+    "unkillable": "nobody may end its process",
+    "revives": "seconds after which a recovery action starts it when it died (1)",
+    "triggered": "seconds after each stop at which a trigger starts it (1)",
 }
 HOST_KINDS = {
     "down": "refuses connections and drops the open ones; winrm or ssh: of this wire alone",
@@ -31,6 +35,17 @@ _AIMS = {
     "garbage": ("what", ("text", "clixml")),
     "silent": ("when", ("during",)),
 }
+_NUMBERS: dict[str, tuple[float | None, type[int] | type[float]]] = {
+    "fails-to-start": (1067, int),
+    "crashes-after": (1.0, float),
+    "slow": (1.0, float),
+    "revives": (1.0, float),
+    "triggered": (1.0, float),
+    "hangs-on-stop": (None, int),
+    "orphan": (None, float),
+    "quota": (None, int),
+}
+"""What a fault's number is if none is given, None for no number, and its form."""
 WIRES = ("winrm", "ssh")
 """What may be down by itself."""
 
@@ -71,14 +86,11 @@ def check(kind: str, value: Any, *, of_service: bool) -> Any:
     if kind not in known:
         whose = "a service" if of_service else "a host"
         raise BadFault(f"unknown kind {kind!r} for {whose}; known: {', '.join(sorted(known))}")
-    if kind == "fails-to-start":
-        return _number(kind, value, 1067, int)
-    if kind in ("crashes-after", "slow"):
-        return _number(kind, value, 1.0, float)
+    if kind in _NUMBERS:
+        default, form = _NUMBERS[kind]
+        return True if default is None and value in (None, True) else _number(kind, value, default or 0, form)
     if kind in _AIMS:
         return _aim(kind, value, *_AIMS[kind])
-    if kind == "quota" and value not in (None, True):
-        return _number(kind, value, 0, int)
     if kind == "down" and value not in (None, True):
         if value not in WIRES:
             raise BadFault(f"down: {value!r} is not one of {', '.join(WIRES)}")

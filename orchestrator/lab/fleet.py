@@ -19,6 +19,30 @@ CLUSTER_SERVICE = "ClusSvc"
 DEFAULT_SDDL = (
     "D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
 )
+RECOVERY_ACTIONS = ("", "restart", "reboot", "run")
+TRIGGERS = {
+    "start/device": ("DEVICE INTERFACE ARRIVAL", "", "INTERFACE CLASS GUID"),
+    "start/custom": ("CUSTOM", "", "ETW PROVIDER UUID"),
+    "stop/custom": ("CUSTOM", "", "ETW PROVIDER UUID"),
+    "start/strcustom": ("CUSTOM", "", "ETW PROVIDER UUID"),
+    "stop/strcustom": ("CUSTOM", "", "ETW PROVIDER UUID"),
+    "start/networkon": (
+        "IP ADDRESS AVAILABILITY",
+        "4f27f2de-14e2-430b-a549-7cd48cbc8245",
+        "FIRST IP ADDRESS AVAILABLE",
+    ),
+    "stop/networkoff": ("IP ADDRESS AVAILABILITY", "cc4ba62a-162e-4648-847a-b6bdf993e335", "NO IP ADDRESS AVAILABLE"),
+    "start/domainjoin": ("DOMAIN JOINED STATUS", "1ce20aba-9851-4421-9430-1ddeb766e809", "DOMAIN JOINED"),
+    "stop/domainleave": ("DOMAIN JOINED STATUS", "ddaf516e-58c2-4866-9574-c3b615d42ea1", "NOT DOMAIN JOINED"),
+    "start/portopen": ("FIREWALL PORT EVENT", "b7569e07-8421-4ee0-ad10-86915afdad09", "PORT OPEN"),
+    "stop/portclose": ("FIREWALL PORT EVENT", "a144ed38-8e12-4de4-9d96-e64740b1a524", "PORT CLOSE"),
+    "start/machinepolicy": ("GROUP POLICY", "659fcae6-5bdb-4da9-b1ff-ca2a178d46e0", "MACHINE POLICY PRESENT"),
+    "start/userpolicy": ("GROUP POLICY", "54fb46c8-f089-464c-b1fd-59d1b62c3b50", "USER POLICY PRESENT"),
+    "start/rpcinterface": ("NETWORK EVENT", "bc90d167-9470-4139-a9ba-be0bbbf5b74d", "RPC INTERFACE EVENT"),
+    "start/namedpipe": ("NETWORK EVENT", "1f81d131-3fac-4537-9e0c-7e7b0c2f4b55", "NAMED PIPE EVENT"),
+}
+"""How sc.exe writes a kind of trigger, and how it shows one: its label, its UUID (empty: the first of its data), and
+what that means. Behind the kind stand its data, with slashes between them."""
 _UNIX_PATH_LIMIT = 107
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 
@@ -37,6 +61,21 @@ class PortSpec:
     status: int = 200
     body: str = ""
     warmup_s: float = 0.0
+    by_child: bool = False
+    """A child of the service's process listens, and not that itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What Windows does when a service dies, as `sc.exe failure` has it: what at the first time, the second, and from
+    the last one on, each with its delay in milliseconds. `reset_s` None: never forgotten."""
+
+    reset_s: int | None = 0
+    actions: tuple[tuple[str, int], ...] = ()
+    command: str = ""
+    reboot_message: str = ""
+    flag: bool = False
+    """A stop with an error counts as a failure too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +97,15 @@ class ServiceSpec:
     sddl: str = DEFAULT_SDDL
     cluster_role: str = ""
     """The role of the failover cluster that this service is a resource of; empty if it is none."""
+    image: str = ""
+    """The name of its process; empty: that of the service, or svchost.exe for one that shares."""
+    process: str = ""
+    """Services with the same word here share one process; empty: it has its own."""
+    children: int = 0
+    """Processes that its own one begins."""
+    recovery: Recovery = Recovery()
+    triggers: tuple[str, ...] = ()
+    """In the words of `sc.exe triggerinfo`: `start/networkon`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +113,8 @@ class HostSpec:
     """One virtual Windows host.
 
     `max_shells` is WinRM's MaxShellsPerUser, `max_sessions` sshd's MaxSessions: channels on one connection.
-    `default_shell` gets what an SSH client wants executed; `banner` is shown before sign-in.
+    `default_shell` gets what an SSH client wants executed; `banner` is shown before sign-in. `boot_s`: how long it is
+    away when it restarts; `delayed_start_s`: how long after that services with a delayed start wait.
     """
 
     name: str
@@ -79,6 +128,8 @@ class HostSpec:
     language: str = "en"
     clock_skew_s: float = 0.0
     max_shells: int = 30
+    boot_s: float = 5.0
+    delayed_start_s: float = 2.0
     services: tuple[ServiceSpec, ...] = ()
 
 
@@ -154,6 +205,8 @@ def _host(raw: object, where: str, *, ssh: bool) -> HostSpec:
         language=_one_of(fields.text("language", "en"), LANGUAGES, f"{where}.language"),
         clock_skew_s=fields.number("clock_skew_s", 0.0, least=None),
         max_shells=fields.whole("max_shells", 30),
+        boot_s=fields.number("boot_s", 5.0),
+        delayed_start_s=fields.number("delayed_start_s", 2.0),
         services=tuple(_service(item, f"{where}.services[{n}]") for n, item in enumerate(fields.items("services"))),
     )
     fields.finish()
@@ -192,9 +245,42 @@ def _service(raw: object, where: str) -> ServiceSpec:
         ports=tuple(_port(item, f"{where}.ports[{n}]") for n, item in enumerate(fields.items("ports"))),
         sddl=fields.text("sddl", DEFAULT_SDDL),
         cluster_role=fields.text("cluster_role", ""),
+        image=fields.text("image", ""),
+        process=fields.text("process", ""),
+        children=fields.whole("children", 0),
+        recovery=_recovery(fields.take("recovery", {}, dict, "an object"), f"{where}.recovery"),
+        triggers=tuple(_trigger(text, f"{where}.triggers") for text in fields.texts("triggers", ())),
     )
     fields.finish()
+    for port in spec.ports:
+        if port.by_child and not spec.children:
+            raise BadFleet(f"{where}: port {port.port} is of a child, but the service has no children")
     return spec
+
+
+def _recovery(raw: object, where: str) -> Recovery:
+    fields = _Fields(raw, where)
+    recovery = Recovery(
+        reset_s=fields.whole("reset_s", 0),
+        actions=tuple(_action(item, f"{where}.actions[{n}]") for n, item in enumerate(fields.items("actions"))),
+        command=fields.text("command", ""),
+        reboot_message=fields.text("reboot_message", ""),
+        flag=fields.take("flag", False, bool, "true or false"),
+    )
+    fields.finish()
+    return recovery
+
+
+def _action(raw: object, where: str) -> tuple[str, int]:
+    fields = _Fields(raw, where)
+    action = _one_of(fields.text("do"), RECOVERY_ACTIONS, f"{where}.do"), int(fields.number("after_s", 0.0) * 1000)
+    fields.finish()
+    return action
+
+
+def _trigger(text: str, where: str) -> str:
+    kind = "/".join(text.casefold().split("/")[:2])
+    return text if _one_of(kind, tuple(TRIGGERS), where) else ""
 
 
 def _port(raw: object, where: str) -> PortSpec:
@@ -206,6 +292,7 @@ def _port(raw: object, where: str) -> PortSpec:
         status=fields.whole("status", 200),
         body=fields.text("body", ""),
         warmup_s=fields.number("warmup_s", 0.0),
+        by_child=fields.take("by_child", False, bool, "true or false"),
     )
     fields.finish()
     return spec

@@ -6,14 +6,19 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from orchestrator.lab import registry
+from orchestrator.lab.events import Events
 from orchestrator.lab.faults import WIRES, Aim
 from orchestrator.lab.fleet import HostSpec, PortSpec
 from orchestrator.lab.ports import ServicePort
+from orchestrator.lab.processes import Process, Processes
 from orchestrator.lab.record import Record
 from orchestrator.lab.scm import Scm, Service, State
 
 UP_S = 3 * 86400.0
 """How long every host has been up when the lab starts."""
+BOOTING_S = 30.0
+"""How long after that its services began."""
 
 
 class Host:
@@ -36,9 +41,27 @@ class Host:
         self._record = record
         self._ports: dict[tuple[str, int], ServicePort] = {}
         self._closed = True
+        self._began = False
         self.booted_at = self.now() - UP_S
         """By the host's own clock, seconds since 1970."""
-        self.scm = Scm(self._loop, spec.services, self._changed)
+        self.off = False
+        """It is on its way down and up again: nobody is there."""
+        self.rests: list[Callable[[], None]] = []
+        """Each is called when it goes down: what lives on this host ends."""
+        self.events = Events(self.now, spec.language)
+        self._restarting: asyncio.TimerHandle | None = None
+        self.scm = Scm(
+            self._loop,
+            spec.services,
+            self._changed,
+            processes=Processes(lambda: self.now() if self._began else self.booted_at + BOOTING_S),
+            tell=self.events.tell,
+            configured=lambda service, what: registry.configured(self.registry, service, what),
+            reboot=self.restart,
+        )
+        self._began = True
+        self.registry = registry.filled(spec, self.scm)
+        self.scm.processes.watchers.append(self._gone)
 
     def log(self, kind: str, **fields: Any) -> None:
         """One line of the lab's log about this host."""
@@ -59,6 +82,8 @@ class Host:
 
     def open(self) -> None:
         """Begin to listen: transports, and the ports of running services, at once. Raises OSError."""
+        if self.off:
+            return
         self._closed = False
         for transport in self.transports.values():
             transport(True)
@@ -73,6 +98,45 @@ class Host:
             transport(False)
         for service in self.scm.every():
             self._close_ports(service)
+
+    def restart(self, away_s: float | None = None, after_s: float = 0.0) -> None:
+        """Go down after *after_s*, and come back *away_s* later (as its description says, if that is None): with a new
+        boot time, new PIDs, and the services that start by themselves."""
+        self.stay()
+        wait = self.spec.boot_s if away_s is None else away_s
+        self._restarting = self._loop.call_later(after_s, self._go_down, wait)
+
+    def stay(self) -> bool:
+        """Don't go down; False if that was not to be."""
+        planned, self._restarting = self._restarting, None
+        if planned is not None and not self.off:
+            planned.cancel()
+        return planned is not None and not self.off
+
+    def _go_down(self, away_s: float) -> None:
+        self.log("reboot", goes="down", back_after_s=away_s)
+        self.events.add(1074, "C:\\Windows\\System32\\shutdown.exe", self.spec.name.upper())
+        self.off = True
+        self.close()
+        for rest in self.rests:
+            rest()
+        self.scm.power_off()
+        self._restarting = self._loop.call_later(away_s, self._come_up)
+
+    def _come_up(self) -> None:
+        self.off, self._restarting = False, None
+        self.booted_at = self.now()
+        self.scm.processes.restart()
+        self.events.add(6005)
+        self.log("reboot", goes="up")
+        down = self.faults.get("down")
+        if down is None or down in WIRES:
+            self.open()
+        if down in WIRES:
+            self._switch(down, on=False)
+        for service in self.scm.every():
+            registry.read_at_boot(self.registry, service)
+        self.scm.boot(self.spec.delayed_start_s)
 
     def set_fault(self, service_name: str | None, kind: str, value: Any) -> None:
         """Misbehave. Raises Win32Error 1060 for a service that isn't there."""
@@ -132,7 +196,9 @@ class Host:
 
     def listening(self) -> list[tuple[int, int]]:
         """Port and PID of each open service port, lowest port first."""
-        return sorted((port.spec.port, port.service.pid) for port in self._ports.values() if port.is_open)
+        return sorted(
+            (port.spec.port, port.owner.pid) for port in self._ports.values() if port.is_open and port.owner is not None
+        )
 
     def _any(self, name: str) -> Service:
         for service in self.scm.every():
@@ -142,10 +208,22 @@ class Host:
 
     def _changed(self, service: Service, before: State, now: State, why: str) -> None:
         self.log("state", service=service.name, **{"from": before.name, "to": now.name}, why=why, pid=service.pid)
-        if now is State.Running:
+        if now is State.Running and before in (State.StartPending, State.Stopped):
+            self.events.state(service, "running")
             self._open_ports(service, at_once=False)
         elif now is State.Stopped:
+            self.events.state(service, "stopped")
             self._close_ports(service)
+
+    def _gone(self, process: Process, why: str) -> None:
+        """A process is gone, and with it what it listened on."""
+        if why != "stopped":
+            self.log("process", pid=process.pid, name=process.name, ended=why)
+        if why == "crashed":
+            self.events.crashed(process.name, process.pid)
+        for port in self._ports.values():
+            if port.owner is process:
+                port.close()
 
     def _refresh_ports(self, service: Service, kind: str) -> None:
         if kind == "never-healthy" and service.state is State.Running:
@@ -167,5 +245,6 @@ class Host:
 
     def _close_ports(self, service: Service) -> None:
         for spec in service.spec.ports:
-            if port := self._ports.get((service.name, spec.port)):
+            port = self._ports.get((service.name, spec.port))
+            if port is not None and port.owner not in service.left:
                 port.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 from orchestrator.lab.fleet import PortSpec
 from orchestrator.lab.listen import Listener
+from orchestrator.lab.processes import Process
 from orchestrator.lab.scm import Service, Timer
 
 _LONGEST_HEAD = 65536
@@ -17,6 +18,8 @@ class ServicePort:
     def __init__(self, address: str, service: Service, spec: PortSpec, log: Callable[..., None]) -> None:
         self.spec = spec
         self.service = service
+        self.owner: Process | None = None
+        """The process that listens."""
         self.connections: set[asyncio.Transport] = set()
         self._address = address
         self._log = log
@@ -29,8 +32,13 @@ class ServicePort:
         return self._listener is not None
 
     def open(self, warmup_s: float) -> None:
-        """Listen after *warmup_s*; now, if that is 0."""
+        """Listen after *warmup_s*; now, if that is 0. Not while a process of the service's earlier life does."""
+        service = self.service
+        if self._listener is not None and self.owner in service.left:
+            self._log("port-failed", service=service.name, port=self.spec.port, error="Address already in use")
+            return
         self.close()
+        self.owner = service.children[0] if self.spec.by_child and service.children else service.process
         if warmup_s:
             self._warming = asyncio.get_running_loop().call_later(warmup_s, self._listen)
         else:

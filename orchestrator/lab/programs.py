@@ -5,7 +5,7 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.lab import curl, reg, sc
+from orchestrator.lab import curl, reg, sc, tasks, wevtutil
 from orchestrator.lab.curl import ProgramResult
 from orchestrator.lab.host import Host
 
@@ -61,7 +61,23 @@ async def _sc(where: Where, arguments: Sequence[str]) -> ProgramResult:
 
 
 async def _reg(where: Where, arguments: Sequence[str]) -> ProgramResult:
-    return ProgramResult(*reg.run(where.host.spec, arguments))
+    return ProgramResult(*reg.run(where.host.registry, where.host.spec.language, arguments))
+
+
+async def _tasklist(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*tasks.tasklist(where.host, arguments))
+
+
+async def _taskkill(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*tasks.taskkill(where.host, arguments))
+
+
+async def _shutdown(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*tasks.shutdown(where.host, arguments))
+
+
+async def _wevtutil(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*wevtutil.run(where.host, arguments))
 
 
 async def _hostname(where: Where, arguments: Sequence[str]) -> ProgramResult:
@@ -115,6 +131,10 @@ def _machine_sid(name: str) -> str:
 _PROGRAMS: dict[str, Callable[[Where, Sequence[str]], Awaitable[ProgramResult]]] = {
     "sc": _sc,
     "reg": _reg,
+    "tasklist": _tasklist,
+    "taskkill": _taskkill,
+    "shutdown": _shutdown,
+    "wevtutil": _wevtutil,
     "hostname": _hostname,
     "netstat": _netstat,
     "whoami": _whoami,

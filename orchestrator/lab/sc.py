@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from orchestrator.lab import win32
+from orchestrator.lab import sc_settings, win32
 from orchestrator.lab.host import Host
 from orchestrator.lab.scm import Service, State
 from orchestrator.lab.win32 import Win32Error
@@ -31,7 +31,6 @@ _LABELS = {
     ),
 }
 _FAILED = {"en": "FAILED {}:", "de": "FEHLER {}:", "fr": "échec(s) {} :"}
-_SUCCESS = {"en": "SUCCESS", "de": "ERFOLG", "fr": "réussite(s)"}
 _START_TYPES = {
     "Boot": "0   BOOT_START",
     "System": "1   SYSTEM_START",
@@ -39,14 +38,6 @@ _START_TYPES = {
     "AutomaticDelayed": "2   AUTO_START  (DELAYED)",
     "Manual": "3   DEMAND_START",
     "Disabled": "4   DISABLED",
-}
-_CONFIG_WORDS = {
-    "boot": "Boot",
-    "system": "System",
-    "auto": "Automatic",
-    "delayed-auto": "AutomaticDelayed",
-    "demand": "Manual",
-    "disabled": "Disabled",
 }
 _LISTED = {"type=": ("service", "own", "all", "driver"), "state=": ("active", "inactive", "all")}
 _BUFFER_MOST = 262_144
@@ -116,7 +107,7 @@ def _status(host: Host, service: Service, *, extended: bool, listed: bool = Fals
         "",
         f"SERVICE_NAME: {service.name}{'' if listed else ' '}",
         *([f"DISPLAY_NAME: {service.spec.display_name}"] if listed else []),
-        f"{label[0]} 10  WIN32_OWN_PROCESS  ",
+        f"{label[0]} {_type(service)}  ",
         f"{label[1]} {state.value}  {_STATE_WORDS[state]} ",
     ]
     if state is not State.Stopped:
@@ -132,14 +123,18 @@ def _status(host: Host, service: Service, *, extended: bool, listed: bool = Fals
     return lines
 
 
+def _type(service: Service) -> str:
+    return "20  WIN32_SHARE_PROCESS" if service.spec.process else "10  WIN32_OWN_PROCESS"
+
+
 def _config_of(host: Host, arguments: Sequence[str]) -> list[str]:
-    service = host.scm.find(_name(arguments))
+    service = host.scm.find(sc_settings.name_of(arguments))
     requires = list(service.spec.requires) or [""]
     return [
-        f"[SC] QueryServiceConfig {_SUCCESS[host.spec.language]}",
+        f"[SC] QueryServiceConfig {sc_settings.SUCCESS[host.spec.language]}",
         "",
         f"SERVICE_NAME: {service.name}",
-        "        TYPE               : 10  WIN32_OWN_PROCESS ",
+        f"        TYPE               : {_type(service)} ",
         f"        START_TYPE         : {_START_TYPES[service.start_type]}",
         "        ERROR_CONTROL      : 1   NORMAL",
         f"        BINARY_PATH_NAME   : C:\\Services\\{service.name}.exe",
@@ -153,7 +148,7 @@ def _config_of(host: Host, arguments: Sequence[str]) -> list[str]:
 
 
 def _sdshow(host: Host, arguments: Sequence[str]) -> list[str]:
-    service = host.scm.find(_name(arguments))
+    service = host.scm.find(sc_settings.name_of(arguments))
     sddl = service.spec.sddl
     if "refuses" in service.faults:
         # Who may not control it finds no start (RP) and stop (WP) right in the descriptor either.
@@ -162,53 +157,37 @@ def _sdshow(host: Host, arguments: Sequence[str]) -> list[str]:
 
 
 def _start(host: Host, arguments: Sequence[str]) -> list[str]:
-    _control(host, "start", _name(arguments), host.scm.start)
+    _control(host, "start", sc_settings.name_of(arguments), host.scm.start)
     return _status(host, host.scm.find(arguments[0]), extended=True)
 
 
 def _stop(host: Host, arguments: Sequence[str]) -> list[str]:
-    _control(host, "stop", _name(arguments), host.scm.stop)
+    _control(host, "stop", sc_settings.name_of(arguments), host.scm.stop)
     return _status(host, host.scm.find(arguments[0]), extended=False)
 
 
 def _pause(host: Host, arguments: Sequence[str]) -> list[str]:
-    _control(host, "pause", _name(arguments), host.scm.pause)
+    _control(host, "pause", sc_settings.name_of(arguments), host.scm.pause)
     return _status(host, host.scm.find(arguments[0]), extended=False)
 
 
 def _continue(host: Host, arguments: Sequence[str]) -> list[str]:
-    _control(host, "resume", _name(arguments), host.scm.resume)
+    _control(host, "resume", sc_settings.name_of(arguments), host.scm.resume)
     return _status(host, host.scm.find(arguments[0]), extended=False)
 
 
 def _interrogate(host: Host, arguments: Sequence[str]) -> list[str]:
-    service = host.scm.find(_name(arguments))
+    service = host.scm.find(sc_settings.name_of(arguments))
     if service.state is State.Stopped:
         raise Win32Error(win32.SERVICE_NOT_ACTIVE)
     return _status(host, service, extended=False)
 
 
-def _failure_actions(host: Host, arguments: Sequence[str]) -> list[str]:
-    """qfailure: no service of the lab is revived by Windows."""
-    service = host.scm.find(_name(arguments))
-    return [
-        f"[SC] QueryServiceConfig2 {_SUCCESS[host.spec.language]}",
-        "",
-        f"SERVICE_NAME: {service.name}",
-        "        RESET_PERIOD (in seconds)    : 0",
-        "        REBOOT_MESSAGE               : ",
-        "        COMMAND_LINE                 : ",
-    ]
-
-
-def _config(host: Host, arguments: Sequence[str]) -> list[str]:
-    """`config NAME start= TYPE`, in one argument or two."""
-    words = [part for argument in arguments[1:] for part in argument.replace("=", "= ", 1).split()]
-    if len(words) != 2 or words[0].casefold() != "start=" or words[1].casefold() not in _CONFIG_WORDS:
-        raise Win32Error(win32.INVALID_PARAMETER)
-    start_type = _CONFIG_WORDS[words[1].casefold()]
-    _control(host, f"config {start_type}", arguments[0], lambda name: host.scm.configure(name, start_type))
-    return [f"[SC] ChangeServiceConfig {_SUCCESS[host.spec.language]}"]
+def _dependents(host: Host, arguments: Sequence[str]) -> list[str]:
+    """enumdepend."""
+    found = host.scm.required_by(host.scm.find(sc_settings.name_of(arguments)))
+    head = f"[SC] EnumDependentServices: entriesread = {len(found)}"
+    return [head, *(line for each in found for line in _status(host, each, extended=False, listed=True))]
 
 
 def _control(host: Host, verb: str, name: str, ask: Callable[[str], object]) -> None:
@@ -222,12 +201,6 @@ def _control(host: Host, verb: str, name: str, ask: Callable[[str], object]) -> 
         host.log("control", service=name, control=verb, outcome=outcome, by="sc.exe")
 
 
-def _name(arguments: Sequence[str]) -> str:
-    if not arguments:
-        raise Win32Error(win32.INVALID_PARAMETER)
-    return arguments[0]
-
-
 _VERBS: dict[str, tuple[str, Callable[[Host, Sequence[str]], list[str]]]] = {
     "query": ("query", _query),
     "queryex": ("query", _queryex),
@@ -238,6 +211,12 @@ _VERBS: dict[str, tuple[str, Callable[[Host, Sequence[str]], list[str]]]] = {
     "pause": ("ControlService", _pause),
     "continue": ("ControlService", _continue),
     "interrogate": ("ControlService", _interrogate),
-    "qfailure": ("QueryServiceConfig2", _failure_actions),
-    "config": ("ChangeServiceConfig", _config),
+    "enumdepend": ("EnumDependentServices", _dependents),
+    "qfailure": ("QueryServiceConfig2", sc_settings.shown_failure),
+    "failure": ("ChangeServiceConfig2", sc_settings.change_failure),
+    "qfailureflag": ("QueryServiceConfig2", sc_settings.shown_failure_flag),
+    "failureflag": ("ChangeServiceConfig2", sc_settings.change_failure_flag),
+    "qtriggerinfo": ("QueryServiceConfig2", sc_settings.shown_triggers),
+    "triggerinfo": ("ChangeServiceConfig2", sc_settings.change_triggers),
+    "config": ("ChangeServiceConfig", sc_settings.change_config),
 }

@@ -10,7 +10,10 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from orchestrator.lab import win32
-from orchestrator.lab.fleet import ServiceSpec
+from orchestrator.lab.fleet import Recovery, ServiceSpec
+from orchestrator.lab.lives import Lives
+from orchestrator.lab.processes import Process, Processes
+from orchestrator.lab.revival import Revival, Tell
 from orchestrator.lab.win32 import Win32Error
 
 
@@ -51,7 +54,15 @@ class Service:
     spec: ServiceSpec
     state: State
     start_type: str
-    pid: int = 0
+    recovery: Recovery = Recovery()
+    triggers: tuple[str, ...] = ()
+    process: Process | None = None
+    children: list[Process] = field(default_factory=list)
+    left: list[Process] = field(default_factory=list)
+    """Processes of an earlier life that run on: it is Stopped, or lives in another one."""
+    failures: int = 0
+    """How often it died, as recovery actions count it."""
+    revivals: list[Timer] = field(default_factory=list)
     win32_exit_code: int = 0
     service_exit_code: int = 0
     checkpoint: int = 0
@@ -64,6 +75,11 @@ class Service:
     def name(self) -> str:
         """The SCM name, in the case in which it was registered."""
         return self.spec.name
+
+    @property
+    def pid(self) -> int:
+        """The PID of its process; 0 if it has none."""
+        return self.process.pid if self.process is not None else 0
 
     @property
     def can_stop(self) -> bool:
@@ -81,20 +97,40 @@ ChangeListener = Callable[[Service, State, State, str], None]
 
 
 class Scm:
-    """The services of one host. Controls return at once, as Windows' calls do, or raise Win32Error."""
+    """The services of one host. Controls return at once, as Windows' calls do, or raise Win32Error.
 
-    def __init__(self, clock: Clock, specs: Sequence[ServiceSpec], on_change: ChangeListener) -> None:
+    *tell* is told what Windows would log, *configured* whose settings changed and which (`start`, `recovery`,
+    `triggers`); *reboot* restarts the host.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        specs: Sequence[ServiceSpec],
+        on_change: ChangeListener,
+        *,
+        processes: Processes | None = None,
+        tell: Tell = lambda service, what, values: None,
+        configured: Callable[[Service, str], None] = lambda service, what: None,
+        reboot: Callable[[], None] = lambda: None,
+    ) -> None:
         self._clock = clock
         self._on_change = on_change
-        self._next_pid = 1200
+        self._tell = tell
+        self._configured = configured
+        self.processes = processes if processes is not None else Processes(lambda: 0.0)
+        self.processes.watchers.append(self._ended)
+        self.revival = Revival(clock, self._start_by_itself, reboot, tell)
         self._services: dict[str, Service] = {}
+        self._lives = Lives(clock, self.processes, self._services)
         for spec in specs:
-            service = Service(spec, State[spec.state], spec.start_type)
+            service = Service(spec, State[spec.state], spec.start_type, spec.recovery, spec.triggers)
+            self._services[spec.name.casefold()] = service
             if service.state is State.Stopped:
                 service.win32_exit_code = win32.SERVICE_NEVER_STARTED
             else:
-                service.pid = self._new_pid()
-            self._services[spec.name.casefold()] = service
+                self._lives.begin(service)
+                self._lives.grow(service)
 
     def __iter__(self) -> Iterator[Service]:
         """All services that can be seen, ordered by name as Windows lists them."""
@@ -131,6 +167,7 @@ class Scm:
         code = service.faults.get("fails-to-start")
         if code in REFUSED_AT_ONCE:
             service.win32_exit_code = code
+            self._tell(service, "not started", (code,))
             raise Win32Error(code)
         waits_for = self._start_required(service)
         self._begin(service, State.StartPending, why)
@@ -152,6 +189,8 @@ class Scm:
         self._begin(service, State.StopPending, why)
         if "hangs-on-stop" not in service.faults:
             self._progress(service, service.spec.stop_s, lambda: self._stopped(service, 0, why="stopped"))
+        elif (stalls_at := service.faults["hangs-on-stop"]) is not True:
+            self._rise(service, service.spec.stop_s / (stalls_at + 1), stalls_at)
         return service
 
     def pause(self, name: str) -> Service:
@@ -166,7 +205,28 @@ class Scm:
         """ChangeServiceConfig: the start type only."""
         service = self.find(name)
         self._refuse_if_told(service)
-        service.start_type = start_type
+        before, service.start_type = service.start_type, start_type
+        self._configured(service, "start")
+        if before != start_type:
+            self._tell(service, "start type", (before, start_type))
+        return service
+
+    def recover(self, name: str, recovery: Recovery) -> Service:
+        """ChangeServiceConfig2: what happens when it dies."""
+        service = self.find(name)
+        self._refuse_if_told(service)
+        service.recovery = recovery
+        self._configured(service, "recovery")
+        return service
+
+    def trigger(self, name: str, triggers: tuple[str, ...]) -> Service:
+        """ChangeServiceConfig2: what starts and stops it. Raises Win32Error 87 if there are none to take away."""
+        service = self.find(name)
+        self._refuse_if_told(service)
+        if not triggers and not service.triggers:
+            raise Win32Error(win32.INVALID_PARAMETER)
+        service.triggers = triggers
+        self._configured(service, "triggers")
         return service
 
     def force(self, name: str, state: State, why: str) -> Service:
@@ -175,21 +235,50 @@ class Scm:
         if state is State.Stopped:
             self._stopped(service, 0, why=why)
             return service
-        if not service.pid:
-            service.pid = self._new_pid()
+        if service.process is None:
+            self._lives.begin(service)
+            self._lives.grow(service)
         self._enter(service, state, why)
         return service
 
+    def power_off(self) -> None:
+        """All services are gone with their processes, and nothing comes of what they were at: the host is off."""
+        for service in self._services.values():
+            self._cancel_timers(service)
+            self.revival.forget(service)
+            service.process, service.state = None, State.Stopped
+            service.children, service.left = [], []
+            service.win32_exit_code, service.service_exit_code = win32.SERVICE_NEVER_STARTED, 0
+            service.checkpoint = service.wait_hint_ms = 0
+        self.processes.restart()
+
+    def boot(self, delayed_s: float) -> None:
+        """Start what starts by itself; what starts delayed after *delayed_s*."""
+        for service in self._services.values():
+            if service.start_type == "Automatic":
+                self._start_by_itself(service, "boot")
+            elif service.start_type == "AutomaticDelayed":
+                later = self._clock.call_later(delayed_s, self._start_by_itself, service, "delayed start")
+                service.revivals.append(later)
+
     def crash(self, service: Service, why: str = "crashed") -> None:
-        """The process of *service* ends by itself (1067)."""
-        if service.state is not State.Stopped:
-            self._stopped(service, win32.PROCESS_ABORTED, why=why)
+        """The process of *service* ends by itself (1067), with all that it began."""
+        if service.process is not None:
+            for child in self.processes.below(service.process):
+                self.processes.end(child, why)
+            self.processes.end(service.process, why)
 
     def set_fault(self, service: Service, kind: str, value: Any) -> None:
         """Make *service* misbehave from now on; one that runs and shall crash has its clock started here."""
         service.faults[kind] = value
         if kind == "crashes-after" and service.state is State.Running:
             self._arm_crash(service)
+        if kind == "revives":
+            service.recovery = Recovery(reset_s=86400, actions=(("restart", int(value * 1000)),) * 3)
+            self._configured(service, "recovery")
+        if kind == "triggered" and not service.triggers:
+            service.triggers = ("start/networkon",)
+            self._configured(service, "triggers")
 
     def clear_fault(self, service: Service, kind: str) -> None:
         """Make *service* behave again; what hung goes on from here."""
@@ -200,13 +289,28 @@ class Scm:
             self._run_start(service)
         if kind == "crashes-after":
             self._cancel_timers(service)
+        if kind == "revives":
+            service.recovery = service.spec.recovery
+            self._configured(service, "recovery")
+        if kind == "triggered":
+            service.triggers = service.spec.triggers
+            self._configured(service, "triggers")
+        if kind == "orphan":
+            self._lives.end_left(service)
 
     def _visible(self) -> Iterator[Service]:
         return (service for service in self._services.values() if "missing" not in service.faults)
 
-    def _new_pid(self) -> int:
-        self._next_pid += 4
-        return self._next_pid
+    def _ended(self, process: Process, why: str) -> None:
+        """A process is gone: the services that lived in it, and had not come to their end, died."""
+        for service in self._lives.without(process):
+            self._stopped(service, win32.PROCESS_ABORTED, why=why)
+
+    def _start_by_itself(self, service: Service, why: str) -> None:
+        try:
+            self.start(service.name, why=why)
+        except Win32Error as exc:
+            self._tell(service, "not started", (exc.code,))
 
     def _refuse_if_told(self, service: Service) -> None:
         if "refuses" in service.faults:
@@ -260,7 +364,7 @@ class Scm:
 
     def _begin(self, service: Service, pending: State, why: str) -> None:
         if pending is State.StartPending:
-            service.pid = self._new_pid()
+            self._lives.begin(service)
             service.win32_exit_code = service.service_exit_code = 0
         self._enter(service, pending, why)
         service.wait_hint_ms = int(service.spec.wait_hint_s * 1000)
@@ -277,15 +381,18 @@ class Scm:
     def _progress(self, service: Service, duration_s: float, then: Callable[[], None]) -> None:
         """Raise the checkpoint in even steps, and do *then* at the end."""
         steps = service.spec.checkpoints
+        self._rise(service, duration_s / (steps + 1), steps)
+        service.timers.append(self._clock.call_later(duration_s, then))
 
+    def _rise(self, service: Service, each_s: float, steps: int) -> None:
         def report(checkpoint: int) -> None:
             service.checkpoint = checkpoint
 
         for step in range(1, steps + 1):
-            service.timers.append(self._clock.call_later(duration_s * step / (steps + 1), report, step))
-        service.timers.append(self._clock.call_later(duration_s, then))
+            service.timers.append(self._clock.call_later(each_s * step, report, step))
 
     def _running(self, service: Service) -> None:
+        self._lives.grow(service)
         self._enter(service, State.Running, "started")
         if "crashes-after" in service.faults:
             self._arm_crash(service)
@@ -295,10 +402,15 @@ class Scm:
         service.timers.append(self._clock.call_later(after_s, self.crash, service))
 
     def _stopped(self, service: Service, code: int, *, why: str) -> None:
-        service.pid = 0
+        self._lives.leave(service)
         service.win32_exit_code = code
         service.service_exit_code = 1 if code == win32.SERVICE_SPECIFIC_ERROR else 0
         self._enter(service, State.Stopped, why)
+        if code and code != win32.PROCESS_ABORTED:
+            self._tell(service, "failed", (code,))
+        if code == win32.PROCESS_ABORTED or (code and service.recovery.flag):
+            self.revival.died(service)
+        self.revival.stopped(service)
 
     def _enter(self, service: Service, state: State, why: str) -> None:
         self._cancel_timers(service)

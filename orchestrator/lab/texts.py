@@ -157,6 +157,7 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
         'Es wurde keine Variable mit dem Namen "{0}" gefunden.',
         "Impossible de trouver une variable nommée «\u00a0{0}\u00a0».",
     ),
+    "bad query": ("Invalid query ", "Ungültige Abfrage ", "Requête non valide "),
     "no class": ("Invalid class ", "Ungültige Klasse ", "Classe non valide "),
 }
 

@@ -36,6 +36,7 @@ class WinRm:
         self._gates: dict[Connection, tuple[int, Gatekeeper]] = {}
         self._connections = 0
         host.transports["winrm"] = self._switch
+        host.rests.append(self._shells.close)
 
     def _switch(self, on: bool) -> None:
         for listener in self._listeners:

@@ -256,7 +256,7 @@ def test_a_shell_may_have_so_many_commands_in_its_life(world: World) -> None:
 
 
 ORDERS: list[tuple[dict[str, Any], str]] = [
-    ({"op": "fly"}, "unknown op 'fly'; known: clear, down, fault, ps, set"),
+    ({"op": "fly"}, "unknown op 'fly'; known: clear, down, fault, kill, ps, reboot, set, trigger"),
     ({"op": "fault", "host": "nowhere", "kind": "down"}, "unknown host 'nowhere'; known: web-01"),
     ({"op": "fault", "host": "web-01", "kind": "sulks"}, "unknown kind 'sulks' for a host; known: down, drops"),
     ({"op": "fault", "host": "web-01", "service": "Web", "kind": "down"}, "unknown kind 'down' for a service"),
@@ -282,7 +282,8 @@ def test_faults_and_states_are_shown(world: World) -> None:
     (shown,) = world.process.order(op="ps")["hosts"]
     assert shown["faults"] == {"drops": {"how": "after", "verb": "Stop-Service", "left": 2}}
     assert shown["services"][0] | {"pid": 0} == {
-        "name": "Web", "state": "Running", "start_type": "Automatic", "pid": 0, "faults": {"refuses": True}
+        "name": "Web", "state": "Running", "start_type": "Automatic", "pid": 0, "faults": {"refuses": True},
+        "left": [], "children": [],
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`orch lab up | ps | down | fault | clear`."""
+"""`orch lab up | ps | down | fault | clear | kill | trigger | reboot`."""
 
 import json as json_module
 from collections.abc import Mapping
@@ -73,6 +73,33 @@ def clear(*, target: str | None, state_dir: Path | None) -> None:
     with boundary(state):
         lab_wiring.order(state, {"op": "clear", **(_target(target, state) if target else {})})
         say(f"{target or 'everything'}: no faults")
+
+
+def kill(*, unit: str, state_dir: Path | None) -> None:
+    """End the process of a unit."""
+    _tell("kill", unit, "its process has crashed", state_dir)
+
+
+def trigger(*, unit: str, state_dir: Path | None) -> None:
+    """Fire the start trigger of a unit."""
+    _tell("trigger", unit, "its start trigger has fired", state_dir)
+
+
+def reboot(*, host: str, away_s: float | None, state_dir: Path | None) -> None:
+    """Restart a host."""
+    state = state_wiring.state_folder(state_dir)
+    with boundary(state):
+        lab_wiring.order(state, {"op": "reboot", "host": host, "away_s": away_s})
+        say(f"{host} restarts")
+
+
+def _tell(op: str, unit: str, said: str, state_dir: Path | None) -> None:
+    state = state_wiring.state_folder(state_dir)
+    with boundary(state):
+        if "@" not in unit:
+            raise BadInput(f"{unit}: expected a unit, as orders@app-03", hint="orch lab ps lists every unit")
+        lab_wiring.order(state, {"op": op, **_target(unit, state)})
+        say(f"{unit}: {said}")
 
 
 def _address(host: Mapping[str, object]) -> str:

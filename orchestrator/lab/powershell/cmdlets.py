@@ -1,11 +1,23 @@
 """All cmdlets by name, and the aliases that lead to them."""
 
-from orchestrator.lab.powershell import cmdlets_host, cmdlets_objects, cmdlets_output, cmdlets_services
+from orchestrator.lab.powershell import (
+    cmdlets_host,
+    cmdlets_objects,
+    cmdlets_output,
+    cmdlets_processes,
+    cmdlets_services,
+)
 from orchestrator.lab.powershell.invocation import Cmdlet
 
 CMDLETS: dict[str, Cmdlet] = {
     cmdlet.name.casefold(): cmdlet
-    for module in (cmdlets_host.CMDLETS, cmdlets_objects.CMDLETS, cmdlets_output.CMDLETS, cmdlets_services.CMDLETS)
+    for module in (
+        cmdlets_host.CMDLETS,
+        cmdlets_objects.CMDLETS,
+        cmdlets_output.CMDLETS,
+        cmdlets_processes.CMDLETS,
+        cmdlets_services.CMDLETS,
+    )
     for cmdlet in module
 }
 ALIASES: dict[str, str] = {
@@ -36,6 +48,8 @@ ALIASES: dict[str, str] = {
     "type": "Get-Content",
     "cd": "Set-Location",
     "ps": "Get-Process",
+    "gps": "Get-Process",
+    "gcim": "Get-CimInstance",
     "kill": "Stop-Process",
     "start": "Start-Process",
     "iex": "Invoke-Expression",
@@ -52,7 +66,6 @@ ABSENT = frozenset(
             "export-csv",
             "format-list",
             "format-table",
-            "get-ciminstance",
         ),
         *("get-command", "get-eventlog", "get-help", "get-member", "get-module", "get-winevent", "get-wmiobject"),
         *("import-csv", "import-module", "move-item", "new-item", "new-service", "out-file", "read-host"),
