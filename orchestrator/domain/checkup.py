@@ -3,12 +3,14 @@
 Pure: `jobs.surveying.check` asks the world, this judges the answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem
+from orchestrator.domain.keep_down import DISABLED, Record
 from orchestrator.domain.planning.census import unread_in_words
 from orchestrator.domain.planning.vital import carrying
 from orchestrator.domain.sddl import may_control
@@ -87,6 +89,7 @@ def unit_checks(
     security: dict[str, str | Problem],
     sids: Sequence[str],
     transport: Transport | None = None,
+    kept_down: Mapping[str, Record] = MappingProxyType({}),
 ) -> list[UnitCheck]:
     """A row for each SCM service that *instance* names, and one for each question that found none.
 
@@ -95,6 +98,7 @@ def unit_checks(
         security: SCM name in lower case -> its SDDL, or why it can't be read.
         sids: the account's own SID and its groups'.
         transport: the wire by which the host was reached.
+        kept_down: SCM name in lower case -> what is on record of it on the host.
     """
     rows: list[UnitCheck] = []
     host = instance.host or ""
@@ -107,9 +111,22 @@ def unit_checks(
             unit = _unit_id(instance, found, alone=alone)
             row = _unit_check(unit, host, found, security.get(found.name.lower()), sids)
             refused = _stop_refused(found, transport)
-            said = "; ".join(filter(None, (row.said, refused)))
-            rows.append(replace(row, said=said, stop_refused=bool(refused)))
+            disabled = _disabled(instance, found, kept_down.get(found.name.lower()))
+            said = "; ".join(filter(None, (row.said, *disabled, refused)))
+            ok = row.ok and not any(disabled.values())
+            rows.append(replace(row, ok=ok, said=said, stop_refused=bool(refused)))
     return rows
+
+
+def _disabled(instance: Instance, found: ServiceStatus, kept: Record | None) -> dict[str, bool]:
+    """What is said of a Disabled service, and whether its start would fail."""
+    if found.start_type is not StartType.DISABLED:
+        return {}
+    if kept is None or kept.start == DISABLED:
+        return {"Disabled: it can't be started (1058)": True}
+    if instance.start_life is None or not instance.start_life.keep_down:
+        return {f"kept down by run {kept.run}: orch release --host {instance.host} lets it be started": True}
+    return {f"kept down by run {kept.run}: its start puts back {kept.words}": False}
 
 
 def _stop_refused(found: ServiceStatus, transport: Transport | None) -> str:
@@ -140,13 +157,10 @@ def _unit_check(
     if may_start is False or may_stop is False:
         denied = " and ".join(word for word, may in (("start", may_start), ("stop", may_stop)) if may is False)
         said.append(f"this account may not {denied} it")
-    disabled = found.start_type is StartType.DISABLED
-    if disabled:
-        said.append("Disabled: it can't be started (1058)")
     return UnitCheck(
         unit=unit,
         host=host,
-        ok=may_start is not False and may_stop is not False and not disabled,
+        ok=may_start is not False and may_stop is not False,
         said="; ".join(said),
         state=found.state.value,
         start_type=found.start_type.value if found.start_type else "",

@@ -9,7 +9,9 @@ from rich.console import Console
 from orchestrator.domain.checkup import Checkup, UnitCheck, unit_checks
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.service import Asked, Reading
+from orchestrator.domain.keep_down import Record
+from orchestrator.domain.life import Life
+from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.interfaces.status_view import checkup_tables
 
 RAW = Problem(ProblemKind.REFUSED, "[SC] EnumQueryServicesStatus:OpenService FAILED 1060", code=1060)
@@ -55,3 +57,17 @@ def test_the_last_line_tells_of_stops_that_would_be_refused() -> None:
     assert last_line(fine) == "ready for the night"
     assert last_line(fine, dns, log) == "ready for a start; a stop would be refused for 2 units (see above)"
     assert last_line(dns, gone) == "1 problem to solve before the night; a stop would be refused for 1 unit (see above)"
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_what_is_kept_down_is_no_problem_where_its_start_releases_it(released: bool) -> None:
+    life = Life(keep_down=True) if released else None
+    asked = Asked("MSMQ")
+    instance = Instance(id="queue@mes-02", service="queue", host="mes-02", asked=(asked,), start_life=life)
+    reading = Reading(asked=asked, found=(status("MSMQ", State.STOPPED, StartType.DISABLED),))
+    kept = {"msmq": Record(service="MSMQ", run="r1", at=0.0, start=2, words="Automatic")}
+    (row,) = unit_checks(instance, (reading,), {}, (), None, kept)
+    (other,) = unit_checks(instance, (reading,), {}, ())
+    words = "its start puts back Automatic" if released else "orch release --host mes-02 lets it be started"
+    assert (row.ok, row.said) == (released, f"kept down by run r1: {words}")
+    assert (other.ok, other.said) == (False, "Disabled: it can't be started (1058)")

@@ -210,7 +210,7 @@ async def test_a_node_is_asked_once_what_its_cluster_owns() -> None:
     [
         (CommandOutput(1, "FEHLER: Zugriff\nverweigert"), "reg.exe ended with 1: FEHLER: Zugriff verweigert"),
         (CommandOutput(0, NODE.ljust(64 * 1024)), "the cluster has more resources than are read"),
-        (None, "reg.exe: no such program"),
+        (None, "connection refused"),
     ],
 )
 @in_virtual_time
@@ -219,6 +219,8 @@ async def test_a_node_that_does_not_tell_is_named(answer: CommandOutput | None, 
     fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.RUNNING))
     if answer is not None:
         fleet.hosts["app-01"].commands["reg.exe"] = answer
+    else:
+        fleet.fault("app-01", Fault.UNREACHABLE, times=None, on=("run",))
     found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
     assert found.clusters_unread == {"app-01": why}
     assert found.hosts["app-01"].problem is None

@@ -189,8 +189,8 @@ async def check(
             if instance.host in described:
                 told = [readings[instance.host, asked] for asked in instance.asked]
                 facts, security = described[instance.host].result()
-                transport = found.hosts[instance.host].transport
-                units += unit_checks(instance, told, security, facts.sids if facts else (), transport)
+                said, sids = found.hosts[instance.host], facts.sids if facts else ()
+                units += unit_checks(instance, told, security, sids, said.transport, said.kept_down)
                 looks.append(_gate_checks(instance, told, world, readers[instance.host]))
             elif entry.external and instance.host is None:
                 looks.append(_gate_checks(instance, (), world, None))
