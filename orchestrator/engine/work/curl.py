@@ -5,6 +5,8 @@ import re
 from orchestrator.domain.gates import HttpCheck, TcpCheck
 
 EXE = "curl.exe"
+NOT_SENT = (1, 2, 3, 4, 5, 6, 7, 35, 58, 59, 60, 77, 83, 90, 91)
+"""Exit codes before a request is sent: what can't be asked, names, connections, TLS."""
 _QUIET = ("-q", "-s")  # -q comes first: no .curlrc of the account changes what is asked
 _STATUS = re.compile(r"HTTP/\d(?:\.\d)? (\d{3})(?: [^\n]*)?")
 _BREAK = re.compile(r"\n\n|\n\Z")
@@ -63,3 +65,9 @@ def failure(output: str) -> str:
     """What curl said of its failure at the end, `curl: (7) Failed to connect ...`; "" if it said nothing."""
     last = output.rstrip().rpartition("\n")[2].strip()
     return last if last.startswith("curl: (") else ""
+
+
+def number(output: str) -> int | None:
+    """The number of the failure that `failure` finds."""
+    found = re.match(r"curl: \((\d+)\)", failure(output))
+    return int(found[1]) if found else None

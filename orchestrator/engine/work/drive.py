@@ -305,6 +305,8 @@ class Drive:
         self._looks.exchanges += leaving.exchanges
         self._record.left(had, found)
         if found.fate is Fate.LEFT:
+            started_at = found.process.started_at if found.process else None
+            self._host.had[self._scm_name.lower()] = Had(had.pid, had.booted_at, started_at)
             text = self._record.orphaned(had, found, self._now_s() - began_s)
             return self._failed(text, Problem(ProblemKind.ORPHAN, text))
         if found.fate is Fate.SILENT:

@@ -6,8 +6,9 @@ deadline is counted differently: from the beginning of the gate. A probe may beg
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.gates import Gate, Origin, PortClosedCheck, ServiceCheck
@@ -25,6 +26,7 @@ class Watch:
         self.attempts = 0
         self.last = Sight(None, "not probed yet")
         self.saw_no = False
+        self.exchanges = 0
         self._eyes = eyes
         self._note = note
 
@@ -37,7 +39,7 @@ class Watch:
         in_a_row = 0
         while due_s <= ends_s + TICK_S:
             await asyncio.sleep(due_s - loop.time())
-            sight = await self._look()
+            sight = await self.look()
             in_a_row = in_a_row + 1 if sight.held else 0
             self.held = in_a_row >= self.gate.success_threshold
             if self.held or (sight.problem is not None and sight.problem.kind is ProblemKind.AUTH):
@@ -45,9 +47,14 @@ class Watch:
             due_s = max(due_s + self.gate.period_s, loop.time())
         await asyncio.sleep(ends_s - loop.time())
 
-    async def _look(self) -> Sight:
+    async def look(self) -> Sight:
+        """Probe once; of a bound gate that holds, look who it is that listens."""
         self.attempts += 1
+        self.exchanges += _on_host(self.gate)
         sight = await self._eyes.look(self.gate)
+        if sight.held and self.gate.bound:
+            sight, exchanges = await self._eyes.owner(self.gate)
+            self.exchanges += exchanges
         if sight != self.last:
             self._note(f"{self.gate.words}: {sight.saw}")
         self.last = sight
@@ -65,30 +72,46 @@ class Watch:
         return f"{self.last.saw} ({self.attempts} probe{'s' * (self.attempts != 1)})"
 
 
-async def hold(step: Step, gates: Sequence[Gate], eyes: Eyes, note: Callable[[str], None]) -> Result:
+async def hold(
+    step: Step,
+    gates: Sequence[Gate],
+    eyes: Eyes,
+    note: Callable[[str], None],
+    *,
+    beside: Coroutine[Any, Any, Result] | None = None,
+) -> Result:
     """Wait until every gate has held. Ends at the first one that can't hold any more; the others are left then.
 
-    A gate that saw a no fails the step; one that could not be probed until its deadline makes it unknown.
+    A gate that saw a no fails the step; one that could not be probed until its deadline makes it unknown. *beside* is
+    waited for meanwhile: it ends only if there is no use in waiting, and says why.
     """
     watches = [Watch(gate, eyes, note) for gate in gates]
     tasks = [asyncio.create_task(watch.until_decided()) for watch in watches]
+    other = [asyncio.create_task(beside)] if beside is not None else []
     try:
         while pending := [task for task in tasks if not task.done()]:
-            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            if any(task.done() and not watch.held for task, watch in zip(tasks, watches, strict=True)):
+            await asyncio.wait([*pending, *other], return_when=asyncio.FIRST_COMPLETED)
+            lost = any(task.done() and not watch.held for task, watch in zip(tasks, watches, strict=True))
+            if lost or any(task.done() for task in other):
                 break
     finally:
-        for task in tasks:
+        for task in (*tasks, *other):
             task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
+        ends = await asyncio.gather(*tasks, *other, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             raise end
+    return _ended(step, watches, tasks, next((end for end in ends if isinstance(end, Result)), None))
+
+
+def _ended(step: Step, watches: Sequence[Watch], tasks: Sequence[asyncio.Task[None]], down: Result | None) -> Result:
     lost = [watch for task, watch in zip(tasks, watches, strict=True) if not task.cancelled() and not watch.held]
     evidence = {}
     for number, watch in enumerate(watches, 1):
         evidence[f"gate {number}"] = f"{watch.gate.words}: {watch.told}"
-    exchanges = sum(watch.attempts for watch in watches if _on_host(watch.gate))
+    exchanges = sum(watch.exchanges for watch in watches)
+    if down is not None:
+        return replace(down, evidence=evidence | down.evidence, exchanges=exchanges + down.exchanges)
     if not lost:
         words = "; ".join(f"{watch.gate.words}: {watch.last.saw}" for watch in watches) or "it has no gates"
         return Result(

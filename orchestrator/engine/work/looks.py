@@ -28,7 +28,7 @@ class Had:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """All that the steps of one host share. `had` is the process that each service was last seen with, by its SCM name
-    in lower case, until it is seen to be gone."""
+    in lower case, until it is seen to be gone; `shown_as` its display name."""
 
     name: str
     services: HostServices
@@ -36,12 +36,15 @@ class Host:
     reader: Reader
     pace: Pace
     had: dict[str, Had] = field(default_factory=dict)
+    shown_as: dict[str, str] = field(default_factory=dict)
 
     def seen(self, status: ServiceStatus) -> None:
-        """Keep in mind what a read has just told of a service's process."""
+        """Keep in mind what a read has just told of a service: its process, its display name."""
         key, before = status.name.lower(), self.had.get(status.name.lower())
         if status.pid is not None and (before is None or before.pid != status.pid or self.restarted(before)):
             self.had[key] = Had(status.pid, self.services.booted_at())
+        if status.display_name:
+            self.shown_as[key] = status.display_name
 
     def restarted(self, had: Had) -> bool:
         """Whether the host has started again since it was read with *had*, as far as it tells."""

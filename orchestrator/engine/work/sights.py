@@ -23,6 +23,7 @@ from orchestrator.domain.http_verdict import verdict, wrong_match
 from orchestrator.domain.secrets import shown
 from orchestrator.engine.ports import CommandOutput, HostCommand, LocalCommand, Probe, Seen
 from orchestrator.engine.work import curl, listeners
+from orchestrator.engine.work.bound import Owner, port_of
 from orchestrator.engine.work.reader import Reader
 
 NOT_FOUND = 9009
@@ -64,6 +65,24 @@ class Eyes:
         except HostError as error:
             return Sight(None, f"could not be probed: {error.text}", error.problem)
 
+    async def owner(self, gate: Gate) -> tuple[Sight, int]:
+        """Whether the unit's own process, or a child of it, listens on the port of *gate*, and the exchanges that this
+        took. Never raises but for cancellation; takes at most the probe's timeout and `ANSWER_S`."""
+        port = port_of(gate)
+        if self.reader is None or self.command is None or not self.scm_name or port is None:
+            return _untold(ProblemKind.INTERNAL, "the gate is bound, and has no port or no service to be bound to"), 0
+        owner = Owner(self.reader, self.command, self.scm_name)
+        try:
+            async with asyncio.timeout(gate.timeout_s + ANSWER_S):
+                held, saw = await owner.look(port, timeout_s=gate.timeout_s + ANSWER_S / 2)
+        except TimeoutError:
+            text = f"no answer for {gate.timeout_s + ANSWER_S:g} s"
+            return _untold(ProblemKind.UNREACHABLE, text), owner.exchanges
+        except HostError as error:
+            text = f"who listens on port {port} can't be told: {error.text}"
+            return Sight(None, text, error.problem), owner.exchanges
+        return (_untold(ProblemKind.REMOTE, saw) if held is None else Sight(held, saw)), owner.exchanges
+
     async def _service(self, check: ServiceCheck) -> Sight:
         name = check.name or self.scm_name
         if self.reader is None or not name:
@@ -85,7 +104,7 @@ class Eyes:
                 seen = await self.probe.http(check, timeout_s=timeout_s)
             case CommandCheck(exe=exe, args=args):
                 try:
-                    return _of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
+                    return of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
                 except TimeoutError:
                     return Sight(False, f"did not end within {timeout_s:g} s, and was ended")
                 except OSError as error:
@@ -105,7 +124,7 @@ class Eyes:
                 return ran if isinstance(ran, Sight) else _of_listeners(port, ran)
             case CommandCheck(exe=exe, args=args):
                 ran = await self._run(exe, args, timeout_s)
-                return ran if isinstance(ran, Sight) else _of_command(check, ran)
+                return ran if isinstance(ran, Sight) else of_command(check, ran)
             case ServiceCheck():
                 return await self._service(check)
 
@@ -157,7 +176,7 @@ def _of_listeners(port: int, ran: CommandOutput) -> Sight:
     return Sight(not held, f"port {port} is {'open' if held else 'closed'}")
 
 
-def _of_command(check: CommandCheck, ran: CommandOutput) -> Sight:
+def of_command(check: CommandCheck, ran: CommandOutput) -> Sight:
     if check.exit_codes and ran.exit_code is None:
         return _untold(ProblemKind.REMOTE, "how it ended is not known over this connection; ask for its output instead")
     if check.exit_codes and ran.exit_code not in check.exit_codes:

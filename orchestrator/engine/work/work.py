@@ -7,13 +7,16 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.life import Hook
 from orchestrator.domain.plan import Action, Node, Plan, Role, Stage
-from orchestrator.domain.results import REACHED_BY, Acted, Note, Outcome, Phase, Result, Step
-from orchestrator.domain.service import ServiceStatus
+from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
+from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
-from orchestrator.engine.work import gates, keep_down
+from orchestrator.engine.work import events, gates, keep_down, steady
 from orchestrator.engine.work.drive import Drive
+from orchestrator.engine.work.hooks import Errand
 from orchestrator.engine.work.keep_down import Keeper
+from orchestrator.engine.work.kill import Kill
 from orchestrator.engine.work.looks import Host, Looks
 from orchestrator.engine.work.pace import Pace
 from orchestrator.engine.work.reader import Reader
@@ -24,6 +27,12 @@ READ_S = 30.0
 """How long a READ is tried: a state that nobody waits for has no deadline of its own in a playbook."""
 LOOK_S = 10.0
 """How long a LOOK is tried: whoever is silent meanwhile counts as unread, and all others wait for the round to end."""
+
+
+LOOKED = (Phase.READ, Phase.LOOK, Phase.WATCH)
+"""The phases that read a service."""
+GATES = (Phase.GATE, Phase.PRECHECK, Phase.DRAINED)
+"""The phases that wait for gates."""
 
 
 class Work:
@@ -57,6 +66,8 @@ class Work:
         self._stages: list[Stage] = []
         self._nodes: list[dict[str, int]] = []
         self._known: dict[str, Host] = {}
+        self._hooks = plan.hooks
+        self._began_s: dict[str, float] = {}
         self.learn(plan.stages)
 
     def learn(self, stages: Sequence[Stage]) -> None:
@@ -71,16 +82,19 @@ class Work:
         A bug of ours becomes a result too (unknown, kind internal, its traceback as evidence): this is the one place
         for that.
         """
-        began_s = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        began_s = self._began_s[step.id] = loop.time()
         try:
             if step.delay_s > 0:
                 await asyncio.sleep(step.delay_s)
             result = await self._carry_out(step)
         except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
             result = _broken(step, bug)
+        finally:
+            del self._began_s[step.id]
         if detour := self._detour(step):
             result = replace(result, evidence={**result.evidence, REACHED_BY: detour})
-        return replace(result, took_s=asyncio.get_running_loop().time() - began_s)
+        return replace(result, took_s=loop.time() - began_s)
 
     def _detour(self, step: Step) -> str:
         """How the step's host is reached, if not by the first of its ways; "" too if it was never asked."""
@@ -88,38 +102,97 @@ class Work:
         return self._hosts.detour(host) if host in self._known else ""
 
     async def _carry_out(self, step: Step) -> Result:
+        if step.unit == RUN:
+            every = (*self._hooks.begin, *self._hooks.end, *self._hooks.failure)
+            return await self._hook(step, _named(every, step.hook), undo=step.phase is Phase.UNDO, host=None)
         stage = self._stages[step.stage]
         index = self._nodes[step.stage][step.unit]
         node = stage.nodes[index]
-
-        def note(text: str) -> None:
-            self._note(Note(step, text))
-
         host = self._host(node.unit.host) if node.unit.host is not None else None
-        if step.phase is Phase.GATE:
-            eyes = Eyes(
-                scm_name=node.unit.scm_name,
-                reader=host.reader if host else None,
-                command=host.command if host else None,
-                probe=self._probe,
-                local=self._local,
-            )
-            return await gates.hold(step, node.gates, eyes, note)
+        if step.phase in HOOKS or step.phase is Phase.UNDO:
+            hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
+            undoes = step.phase is Phase.UNDO or (hook is not None and hook.undoes)
+            return await self._hook(step, hook, undo=undoes, host=host, scm_name=node.unit.scm_name)
+        if step.phase in GATES:
+            return await self._gates(step, stage, node, host)
         if host is None or node.unit.scm_name is None:
             return Result(step=step, outcome=Outcome.OK, said=f"{step.unit} is external: it has gates and no service")
-        if step.phase in (Phase.READ, Phase.LOOK):
-            result = await _read(step, stage, index, Looks(host, node.unit.scm_name, note))
-            if step.phase is Phase.LOOK or step.hook or node.life is None or not node.life.keep_down:
-                return result
-            return await keep_down.looked_after(
-                result, self._keeper(host, keep_down.COMMAND_S, note), node.unit.scm_name
-            )
+        if step.phase in LOOKED:
+            return await self._look(step, stage, index, host)
         if node.role is not Role.ACT:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
+        return await self._act(step, stage, node, host)
+
+    async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
+        """READ, LOOK and WATCH: nothing is done to the service."""
+        node, note = stage.nodes[index], self._notes_of(step)
+        scm_name = node.unit.scm_name or ""
+        if step.phase is Phase.WATCH:
+            return await steady.watch(step, stage.goal, host, scm_name, note)
+        result = await _read(step, stage, index, Looks(host, scm_name, note))
+        if step.phase is Phase.LOOK or node.life is None or not node.life.keep_down:
+            return result
+        return await keep_down.looked_after(result, self._keeper(host, keep_down.COMMAND_S, note), scm_name)
+
+    async def _act(self, step: Step, stage: Stage, node: Node, host: Host) -> Result:
+        """Whatever changes something on the host itself, and HEALTHY."""
+        note = self._notes_of(step)
         patience_s = self._patience_s if step.stage >= self._back_from else math.inf
         if step.phase in (Phase.KEEP_DOWN, Phase.RELEASE):
             return await self._keep(step, node, self._keeper(host, min(node.timeout_s, patience_s), note))
-        return await Drive(step, node, stage.goal, host, note, patience_s=patience_s).run()
+        if step.phase is Phase.KILL:
+            return await Kill(step, node, host, note).run()
+        if step.phase is Phase.HEALTHY:
+            eyes = self._eyes(host, node.unit.scm_name)
+            return await self._looked_up(await steady.healthy(step, node, host, eyes, note), host, node)
+        if step.phase not in (Phase.START, Phase.STOP):
+            raise ValueError(f"{step.id}: nobody carries that phase out")
+        drive = Drive(step, node, stage.goal, host, note, patience_s=patience_s)
+        return await self._looked_up(await drive.run(), host, node)
+
+    async def _gates(self, step: Step, stage: Stage, node: Node, host: Host | None) -> Result:
+        """GATE, PRECHECK and DRAINED. A started service that goes down while its gates wait ends them."""
+        note, life = self._notes_of(step), node.life
+        eyes = self._eyes(host, node.unit.scm_name)
+        if life is not None and step.phase is Phase.DRAINED:
+            return await gates.hold(step, life.drained, eyes, note)
+        if life is not None and step.phase is Phase.PRECHECK:
+            return await gates.hold(step, life.prechecks, eyes, note)
+        if host is None or node.unit.scm_name is None:
+            return await gates.hold(step, node.gates, eyes, note)
+        started = stage.goal is State.RUNNING and node.role is Role.ACT and step.phase is Phase.GATE and node.gates
+        beside = steady.while_gates_wait(step, node, host, note, probed_s=self._poll_s) if started else None
+        result = await gates.hold(step, node.gates, eyes, note, beside=beside)
+        return await self._looked_up(result, host, node) if node.role is Role.ACT else result
+
+    async def _hook(
+        self, step: Step, hook: Hook | None, *, undo: bool, host: Host | None, scm_name: str | None = None
+    ) -> Result:
+        if hook is None:
+            raise ValueError(f"{step.id}: the plan has no such hook")
+        pace = host.pace if host else Pace(RUN, self._poll_s)
+        eyes = self._eyes(host, scm_name)
+        return await Errand(step=step, hook=hook, undo=undo, eyes=eyes, pace=pace, note=self._notes_of(step)).run()
+
+    async def _looked_up(self, result: Result, host: Host, node: Node) -> Result:
+        """*result*, and if it is a failure, what the host's event logs say of it."""
+        if not events.worth_a_look(result):
+            return result
+        since_s = asyncio.get_running_loop().time() - self._began_s[result.step.id]
+        found = await events.gathered(host, node.unit.scm_name or "", since_s)
+        return replace(result, evidence=result.evidence | found, exchanges=result.exchanges + events.EXCHANGES)
+
+    def _notes_of(self, step: Step) -> Callable[[str], None]:
+        return lambda text: self._note(Note(step, text))
+
+    def _eyes(self, host: Host | None, scm_name: str | None) -> Eyes:
+        return Eyes(
+            scm_name=scm_name,
+            reader=host.reader if host else None,
+            command=host.command if host else None,
+            probe=self._probe,
+            local=self._local,
+        )
 
     async def _keep(self, step: Step, node: Node, keeper: Keeper) -> Result:
         name = node.unit.scm_name or ""
@@ -143,6 +216,10 @@ class Work:
                 pace=Pace(name, self._poll_s),
             )
         return self._known[name]
+
+
+def _named(hooks: Sequence[Hook], name: str) -> Hook | None:
+    return next((hook for hook in hooks if hook.name == name), None)
 
 
 async def _read(step: Step, stage: Stage, index: int, looks: Looks) -> Result:
@@ -191,7 +268,7 @@ def _waiting_for(stage: Stage, barriers: Collection[int]) -> Sequence[str]:
 
 def _broken(step: Step, bug: Exception) -> Result:
     text = f"{type(bug).__name__}: {bug}"
-    acting = step.phase in (Phase.START, Phase.STOP, Phase.KEEP_DOWN, Phase.RELEASE)
+    acting = step.phase not in (*LOOKED, *GATES, Phase.HEALTHY, Phase.COUNT)
     return Result(
         step=step,
         outcome=Outcome.UNKNOWN,
