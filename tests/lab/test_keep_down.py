@@ -111,4 +111,3 @@ def test_what_a_lost_controller_kept_down_is_found_and_put_back_to_the_byte(fres
     assert [one["ok"] for one in json.loads(released.out)["released"]] == [True, True]
     assert asyncio.run(_on_hosts(fresh)) == before
     assert _start_types(fresh) == {"db-01": "AutomaticDelayed", "app-01": "Automatic"}
-    assert _kept(fresh)["kept_down"] == []
