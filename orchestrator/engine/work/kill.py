@@ -120,7 +120,6 @@ class Kill:
         """Hand it to taskkill.exe, and wait until it is gone. Raises _No if it is not."""
         self._note(f"ending process {described(process)} and what descends from it")
         self._exchanges += 1
-        self._evidence["killed"] = described(process)
         said = ""
         try:
             ran = await self._host.command.run(EXE, ("/PID", str(had.pid), "/T", "/F"), timeout_s=COMMAND_S)
@@ -130,6 +129,7 @@ class Kill:
             if isinstance(error, Refused) or not error.sent:
                 raise
             self._acted, said = Acted.MAYBE, error.text
+        self._evidence["killed"] = described(process)
         leaving = Exit(self._host, had, self._scm_name, lambda _: None)
         found = await leaving.until(asyncio.get_running_loop().time() + GONE_S)
         self._exchanges += leaving.exchanges
