@@ -17,6 +17,7 @@ _PROVIDER = re.compile(r"""<Provider [^>]*?\bName=(?:'([^']*)'|"([^"]*)")""")
 _ID = re.compile(r"<EventID[^>]*>(\d{1,9})</EventID>")
 _LEVEL = re.compile(r"<Level>(\d{1,3})</Level>")
 _AT = re.compile(r"""<TimeCreated [^>]*?\bSystemTime=['"]([0-9T:.+Z -]{1,40})['"]""")
+_USER = re.compile(r"""<Security [^>]*?\bUserID=['"](S-[0-9-]{1,180})['"]""")
 _DATA = re.compile(r"<Data(?: [^>]*)?>([^<]*)</Data>")
 _MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
 _ENTITY = re.compile(r"&(lt|gt|amp|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
@@ -26,7 +27,7 @@ _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
     """One record. `at` is UTC as the host wrote it; `data` the values that its text is made of; `text` the rendered
-    text in the host's language, else the values."""
+    text in the host's language, else the values; `user` the SID of whoever did it, where the log has it."""
 
     log: str
     provider: str
@@ -35,13 +36,15 @@ class EventRecord:
     at: str = ""
     data: tuple[str, ...] = ()
     text: str = ""
+    user: str = ""
 
     @property
     def words(self) -> str:
         """The record in one line: `System, Service Control Manager 7031 at 2026-01-01T02:00:10Z: The Orders ...`."""
         text = " ".join(self.text.split())
         shown = text if len(text) <= TEXT_MOST else f"{text[:TEXT_MOST]}..."
-        return f"{self.log}, {self.provider} {self.id} at {self.at or 'an unknown time'}: {shown or 'no text'}"
+        by = f" by {self.user}" if self.user else ""
+        return f"{self.log}, {self.provider} {self.id} at {self.at or 'an unknown time'}{by}: {shown or 'no text'}"
 
 
 def records(log: str, output: str) -> list[EventRecord]:
@@ -54,6 +57,7 @@ def _record(log: str, text: str) -> EventRecord | None:
     if provider is None or number is None:
         return None
     level, at, message = _LEVEL.search(text), _AT.search(text), _MESSAGE.search(text)
+    user = _USER.search(text)
     data = tuple(_plain(value) for value in _DATA.findall(text))
     return EventRecord(
         log=log,
@@ -63,6 +67,7 @@ def _record(log: str, text: str) -> EventRecord | None:
         at=_second(at[1]) if at else "",
         data=data,
         text=_plain(message[1]) if message else "; ".join(value for value in data if value),
+        user=user[1] if user else "",
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 from working import Bench, node
 
-from orchestrator.adapters.memory.fleet import Fault, MemoryFleet, MemoryHost, MemoryService
+from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryEvent, MemoryFleet, MemoryHost, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.memory.registry import PROGRAMS, configure, failure_actions, tree, trigger
 from orchestrator.domain import keep_down
@@ -143,18 +143,35 @@ async def test_a_record_of_a_run_before_is_kept_and_names_that_run() -> None:
 
 
 @in_virtual_time
-async def test_a_last_reading_tells_what_somebody_gave_back_and_nothing_of_what_is_as_it_was_left() -> None:
+async def test_a_last_reading_tells_what_somebody_gave_back_and_who_as_the_log_has_it() -> None:
     bench = _bench(StartType.AUTOMATIC, FAILURES["reboot, never forgotten"])
-    before = await bench.run(Phase.READ)
-    kept = await bench.run(Phase.KEEP_DOWN)
+    service, units = bench.fleet.service("Orders Api$1", "app-01"), KeptUnits()
+    before, kept = await bench.run(Phase.READ), await bench.run(Phase.KEEP_DOWN)
+    bench.fleet.enter("app-01", service, State.STOPPED)
     quiet = await bench.run(Phase.READ)
     assert (KEPT_DOWN in before.evidence, REWRITTEN in quiet.evidence) == (False, False)
     assert quiet.evidence[KEPT_DOWN].startswith("Automatic; on failure: reboot the host after 1 min 00 s")
-    bench.fleet.service("Orders Api$1", "app-01").start_type = StartType.AUTOMATIC
+    service.start_type = StartType.AUTOMATIC
+    bench.fleet.enter("app-01", service, State.RUNNING)
+    changed = MemoryEvent(
+        log="System",
+        provider="Service Control Manager",
+        id=7040,
+        at=BOOTED_AT,
+        data=("Orders Api$1", "disabled", "auto start", "Orders Api$1"),
+        message="The start type of the Orders Api$1 service was changed from disabled to auto start.",
+        level=4,
+        user="S-1-5-18",
+    )
+    _host(bench).events.append(changed)
     told = await bench.run(Phase.READ)
-    assert (told.outcome, told.evidence[REWRITTEN]) == (Outcome.OK, "its start type is Automatic again")
-    assert "somebody changed that: its start type is Automatic again" in told.said
-    units = KeptUnits()
+    assert told.outcome is Outcome.OK
+    assert told.evidence[REWRITTEN] == (
+        "it is Running again; its start type is Automatic again; System, Service Control Manager 7040 at "
+        "2026-01-01T00:00:00Z by S-1-5-18: The start type of the Orders Api$1 service was changed from disabled to "
+        "auto start."
+    )
+    assert "it was kept down, and somebody changed that: it is Running again" in told.said
     for result in (before, kept, quiet, told):
         units.take(result)
     assert (units.now, units.rewritten) == ({UNIT: kept.evidence[KEPT_DOWN]}, {UNIT: told.evidence[REWRITTEN]})

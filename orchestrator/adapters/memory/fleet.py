@@ -55,7 +55,7 @@ class MemoryProcess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryEvent:
-    """A record of a host's event log. `level`: 2 is an error, 3 a warning, 4 information."""
+    """A record of a host's event log. `level`: 2 is an error, 3 a warning, 4 information; `user` the SID of whoever."""
 
     log: str
     provider: str
@@ -64,6 +64,7 @@ class MemoryEvent:
     data: tuple[str, ...] = ()
     message: str = ""
     level: int = 2
+    user: str = ""
 
 
 @dataclass(slots=True)

@@ -59,11 +59,12 @@ def _wevtutil(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> Comm
 
 def _record(event: MemoryEvent) -> str:
     at = datetime.datetime.fromtimestamp(event.at, tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    by = f"<Security UserID='{event.user}'/>" if event.user else "<Security/>"
     data = "".join(f"<Data Name='param{number}'>{escape(text)}</Data>" for number, text in enumerate(event.data, 1))
     return (
         f"<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>"
         f"<Provider Name={quoteattr(event.provider)}/><EventID Qualifiers='49152'>{event.id}</EventID>"
-        f"<Level>{event.level}</Level><TimeCreated SystemTime='{at}'/><Channel>{event.log}</Channel></System>"
+        f"<Level>{event.level}</Level><TimeCreated SystemTime='{at}'/><Channel>{event.log}</Channel>{by}</System>"
         f"<EventData>{data}</EventData><RenderingInfo Culture='en-US'><Message>{escape(event.message)}</Message>"
         f"</RenderingInfo></Event>"
     )

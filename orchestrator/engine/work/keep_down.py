@@ -5,7 +5,7 @@ and goes when all is back. So each command may be sent again, and whoever comes 
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from orchestrator.domain import keep_down as kept_down
@@ -14,10 +14,13 @@ from orchestrator.domain.keep_down import Command, Config, Record, journalled, r
 from orchestrator.domain.kept_units import BESIDE, KEPT_DOWN, RECORD, REWRITTEN
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.sc_output import for_sc
+from orchestrator.domain.service import State
 from orchestrator.domain.win32 import in_words
 from orchestrator.engine.ports import CommandOutput, HostCommand, Hosts, may_be_cut
 from orchestrator.engine.work.pace import TICK_S, Pace
 
+TOLD = 2
+"""Records of the event log that are told with what somebody changed."""
 COMMAND_S = 20.0
 """How long one program may take: each has a few milliseconds to do."""
 
@@ -200,23 +203,34 @@ async def release(step: Step, keeper: Keeper, name: str) -> Result:
         return _failed(step, keeper, error)
 
 
-async def looked_after(result: Result, keeper: Keeper, name: str) -> Result:
-    """*result*, a reading of *name*, and whether somebody has given back what was taken away. Where that can't be told,
-    *result* as it was: a reading is not lost for it."""
+async def looked_after(
+    result: Result, keeper: Keeper, name: str, *, now: float, log: Callable[[float], Awaitable[Mapping[str, str]]]
+) -> Result:
+    """*result*, a last reading of *name*, and whether somebody has brought it up, or given back what was taken away,
+    with what the host's event log says of that: *log* is asked for so many seconds, *now* is UTC, seconds since 1970.
+
+    Where that can't be told, *result* as it was: a reading is not lost for it.
+    """
     try:
         record = await keeper.record(name)
         found = rewritten(await keeper.config(name)) if record is not None else []
     except HostError:
         return result
-    result = replace(result, exchanges=result.exchanges + keeper.exchanges)
     if record is None:
-        return result
-    evidence = {**result.evidence, KEPT_DOWN: record.words}
+        return replace(result, exchanges=result.exchanges + keeper.exchanges)
+    up = result.outcome is Outcome.OK and result.after != State.STOPPED
+    found = [f"it is {result.after} again"] * up + found
+    said = await log(max(0.0, now - record.at)) if found else {}
+    words = "; ".join([*found, *list(said.values())[:TOLD]])
+    evidence = {**result.evidence, KEPT_DOWN: record.words, **said}
     if not found:
-        return replace(result, evidence=evidence)
-    words = "; ".join(found)
-    said = f"{result.said}; it was kept down, and somebody changed that: {words}"
-    return replace(result, said=said, evidence={**evidence, REWRITTEN: words})
+        return replace(result, evidence=evidence, exchanges=result.exchanges + keeper.exchanges)
+    return replace(
+        result,
+        said=f"{result.said}; it was kept down, and somebody changed that: {words}",
+        evidence={**evidence, REWRITTEN: words},
+        exchanges=result.exchanges + keeper.exchanges,
+    )
 
 
 def _result(step: Step, keeper: Keeper, done: Kept) -> Result:

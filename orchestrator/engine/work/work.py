@@ -5,6 +5,7 @@ import math
 import traceback
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.life import Hook
@@ -130,9 +131,12 @@ class Work:
         if step.phase is Phase.WATCH:
             return await steady.watch(step, stage.goal, host, scm_name, note)
         result = await _read(step, stage, index, Looks(host, scm_name, note))
-        if step.phase is Phase.LOOK or node.life is None or not node.life.keep_down:
+        last = step.phase is Phase.READ and not step.hook and node.role is Role.ACT
+        if not last or node.life is None or not node.life.keep_down:
             return result
-        return await keep_down.looked_after(result, self._keeper(host, keep_down.COMMAND_S, note), scm_name)
+        keeper = self._keeper(host, keep_down.COMMAND_S, note)
+        log = partial(events.gathered, host, scm_name)
+        return await keep_down.looked_after(result, keeper, scm_name, now=self._clock(), log=log)
 
     async def _act(self, step: Step, stage: Stage, node: Node, host: Host) -> Result:
         """Whatever changes something on the host itself, and HEALTHY."""
