@@ -8,6 +8,7 @@ Indices are positions in the stage's tuples; the order of nodes is the plan orde
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.commands import Commands
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.life import Life, RunHooks
 from orchestrator.domain.numerous import numerous
@@ -46,6 +47,7 @@ class Unit:
     without hosts gives its key alone, with host and scm_name None. `instance` (`orders@app-03`) is what limits count:
     the SCM names of one entry on one host move together. `seen` is the live state frozen into the plan. `booted_at` is
     when its host had started by then (UTC, seconds since 1970; None: not known): after another start a PID is another.
+    What is no service has a name of `domain.kinds` for `scm_name`; `by` are its programs, if they alone stand for it.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Unit:
     instance: str
     seen: ServiceStatus | None = None
     booted_at: float | None = None
+    by: Commands | None = None
 
 
 @numerous(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.commands import Commands
 from orchestrator.domain.errors import Problem
 
 
@@ -86,11 +87,14 @@ class ServiceStatus:
 class Asked:
     """One question of a read: a service by its SCM name, taken literally, or by a wildcard pattern (`Orders.*`).
 
-    Patterns know `*` and `?` alone and match without case, as the SCM compares.
+    Patterns know `*` and `?` alone and match without case, as the SCM compares. What is no service has a name with a
+    slash in it (`domain.kinds`), and `by` are the programs of one that is known by them alone; a HostServices that leads
+    to the SCM is asked for no such name.
     """
 
     name: str
     pattern: bool = False
+    by: Commands | None = None
 
     def matches(self, name: str) -> bool:
         """Whether it is about the service *name*."""
