@@ -1,4 +1,4 @@
-"""What is no service and yet starts and stops: one entry of KINDS for each kind, with the programs that read and move it.
+"""What is no service and yet starts and stops: one entry of KINDS for each kind, with the programs that move it.
 
 Such an object has a name with a slash in it, `app_pool/Shop`, wherever a service has its SCM name: Windows allows no
 service to be called so, and no pool is taken for a service of the same name. What programs print is localised; states
