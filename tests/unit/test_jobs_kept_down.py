@@ -1,0 +1,83 @@
+"""Whole runs that keep services down: what is taken away with a stop comes back with the start, a rollback, an end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from bookkeeping import Shop
+from drafts import draft, entry
+from virtual_time import in_virtual_time
+
+from orchestrator.adapters.memory.registry import configure, failure_actions, tree
+from orchestrator.domain.decisions import Choice as Word
+from orchestrator.domain.life import Life
+from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.service import StartType, State
+from orchestrator.engine.jobs.journey import Ending
+from orchestrator.engine.jobs.releasing import leftovers
+from orchestrator.engine.jobs.surveying import survey
+
+KEPT = {"start_life": Life(keep_down=True), "stop_life": Life(keep_down=True)}
+SHOP = draft(entry("sql", "db-01", of_instance=KEPT), entry("orders", "app-01 app-02", "sql", of_instance=KEPT))
+HOSTS = ("db-01", "app-01", "app-02")
+
+
+def _shop() -> Shop:
+    shop = Shop()
+    for host in HOSTS[1:]:
+        shop.fleet.service("orders", host).start_type = StartType.AUTOMATIC_DELAYED
+        configure(
+            shop.fleet.hosts[host], "orders", FailureActions=("REG_BINARY", failure_actions(60, (1, 1000), pointer=7))
+        )
+    return shop
+
+
+def _trees(shop: Shop) -> Sequence[object]:
+    return [tree(shop.fleet.hosts[host]) for host in HOSTS]
+
+
+async def _run(shop: Shop, action: Action, run: str) -> Ending:
+    return await shop.run(await _plan(shop, action), run)
+
+
+async def _plan(shop: Shop, action: Action) -> Plan:
+    live = await survey(questions(SHOP, Choice(), action), shop.world.hosts)
+    return build(SHOP, Choice(), action, live)
+
+
+@in_virtual_time
+async def test_a_stop_keeps_down_and_the_start_after_it_puts_all_back() -> None:
+    shop = _shop()
+    before = _trees(shop)
+    stopped = await _run(shop, Action.STOP, "r1")
+    assert (stopped.exit_code, set(shop.states.values())) == (0, {"Stopped"})
+    left = await leftovers(HOSTS, shop.world)
+    assert [(one.host, one.record.service, one.record.run, one.changed) for one in left.found] == [
+        ("db-01", "sql", "r1", ()),
+        ("app-01", "orders", "r1", ()),
+        ("app-02", "orders", "r1", ()),
+    ]
+    shop.fleet.reboot("app-01")
+    await asyncio.sleep(300)
+    assert set(shop.states.values()) == {"Stopped"}
+    started = await _run(shop, Action.START, "r2")
+    assert (started.exit_code, shop.states, _trees(shop)) == (0, {}, before)
+
+
+@pytest.mark.parametrize("choice", [Word.ROLLBACK, Word.SKIP, Word.ABORT])
+@in_virtual_time
+async def test_a_stop_that_fails_leaves_nothing_kept_down_that_is_not_down(choice: Word) -> None:
+    shop = _shop()
+    before = _trees(shop)
+    shop.refuses("app-01")
+    await _run(shop, Action.STOP, "r1")
+    await shop.says(choice)
+    ended = await shop.resume("r1")
+    assert ended.ended is not None
+    left = {one.host for one in (await leftovers(HOSTS, shop.world)).found}
+    down = {unit.split("@")[1] for unit, state in shop.states.items() if state == State.STOPPED}
+    assert left == down
+    if choice is Word.ROLLBACK:
+        assert (ended.exit_code, _trees(shop)) == (3, before)
