@@ -9,11 +9,13 @@ from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
 from orchestrator.domain.keep_down import Record
+from orchestrator.domain.kinds import is_service
 from orchestrator.domain.service import Asked, Reading, StartType, State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.jobs.world import World
 from orchestrator.engine.ports import HostFacts, Hosts, HostServices, may_be_cut
+from orchestrator.engine.work.by_command import looks
 from orchestrator.engine.work.keep_down import keeper
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
@@ -80,8 +82,19 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependen
 
 
 async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequence[Reading], str]:
-    """The readings, and why the host can't be asked about its cluster: a constrained endpoint may refuse a whole
-    exchange for a name that is not on its list."""
+    """The readings, in the order asked, and why the host can't be asked about its cluster."""
+    others = [question for question in asked if not is_service(question.name)]
+    if not others:
+        return await _of_services(host, asked, hosts)
+    of_scm = [question for question in asked if is_service(question.name)]
+    readings, unread = await _of_services(host, of_scm, hosts) if of_scm else ((), "")
+    found = {one.asked: one for one in (*readings, *await looks(host, hosts.command(host), others))}
+    return [found[question] for question in asked if question in found], unread
+
+
+async def _of_services(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequence[Reading], str]:
+    """The same of services alone: a constrained endpoint may refuse a whole exchange for a name that is not on its
+    list."""
     services = hosts.services(host)
     try:
         return await services.read(asked), ""
@@ -204,7 +217,7 @@ _Described = tuple[HostFacts | None, dict[str, str | Problem]]
 async def _described(found: HostSurvey, hosts: Hosts) -> _Described:
     """A host's facts and the security descriptors of its services; what it doesn't tell is left out."""
     services = hosts.services(found.host)
-    names = [status.name for reading in found.readings for status in reading.found]
+    names = [status.name for reading in found.readings for status in reading.found if is_service(status.name)]
     try:
         facts = await services.facts()
         descriptors = await services.security(names)

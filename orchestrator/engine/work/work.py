@@ -7,13 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
+from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.life import Hook
 from orchestrator.domain.plan import Action, Node, Plan, Role, Stage
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
-from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.service import Asked, ServiceStatus, State
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
 from orchestrator.engine.work import events, gates, keep_down, steady
+from orchestrator.engine.work.by_command import ByCommand
 from orchestrator.engine.work.drive import Drive
 from orchestrator.engine.work.hooks import Errand
 from orchestrator.engine.work.keep_down import Keeper
@@ -67,6 +69,7 @@ class Work:
         self._stages: list[Stage] = []
         self._nodes: list[dict[str, int]] = []
         self._known: dict[str, Host] = {}
+        self._objects: dict[tuple[str, float], Host] = {}
         self._hooks = plan.hooks
         self._began_s: dict[str, float] = {}
         self.learn(plan.stages)
@@ -109,7 +112,7 @@ class Work:
         stage = self._stages[step.stage]
         index = self._nodes[step.stage][step.unit]
         node = stage.nodes[index]
-        host = self._host(node.unit.host) if node.unit.host is not None else None
+        host = self._host_of(node)
         if step.phase in HOOKS or step.phase is Phase.UNDO:
             hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
             undoes = step.phase is Phase.UNDO or (hook is not None and hook.undoes)
@@ -180,7 +183,7 @@ class Work:
 
     async def _looked_up(self, result: Result, host: Host, node: Node) -> Result:
         """*result*, and if it is a failure, what the host's event logs say of it."""
-        if not events.worth_a_look(result):
+        if not events.worth_a_look(result) or not kinds.is_service(node.unit.scm_name or ""):
             return result
         since_s = asyncio.get_running_loop().time() - self._began_s[result.step.id]
         found = await events.gathered(host, node.unit.scm_name or "", since_s)
@@ -208,6 +211,27 @@ class Work:
     def _keeper(host: Host, tried_s: float, note: Callable[[str], None]) -> Keeper:
         ends_s = asyncio.get_running_loop().time() + tried_s
         return Keeper(host=host.name, command=host.command, pace=host.pace, ends_s=ends_s, note=note)
+
+    def _host_of(self, node: Node) -> Host | None:
+        """The node's host; for what is no service, with services that are that object alone."""
+        unit = node.unit
+        if unit.host is None:
+            return None
+        host = self._host(unit.host)
+        if unit.scm_name is None or kinds.is_service(unit.scm_name):
+            return host
+        key = unit.id, node.timeout_s
+        if key not in self._objects:
+            services = ByCommand(
+                host.name,
+                host.command,
+                Asked(unit.scm_name, by=unit.by),
+                others=host.reader.read,
+                control_s=node.timeout_s,
+                booted_at=host.services.booted_at,
+            )
+            self._objects[key] = replace(host, services=services, reader=Reader(services))
+        return self._objects[key]
 
     def _host(self, name: str) -> Host:
         if name not in self._known:
