@@ -69,6 +69,19 @@ _KEYS = st.sampled_from(
         "timeout",
     ]
     + ["external", "vars", "defaults", "gate", "need"]
+    + [
+        "hooks",
+        "on_begin",
+        "pre_stop",
+        "do",
+        "undo",
+        "check",
+        "name",
+        "min_healthy",
+        "if_stuck",
+        "max_timeout",
+        "bound",
+    ]
 )
 _TREES = st.recursive(
     _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4), max_leaves=12

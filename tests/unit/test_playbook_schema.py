@@ -24,7 +24,9 @@ from orchestrator.domain.playbook.schema import DIALECT, playbook_schema
 ROOT = Path(__file__).parents[2]
 SCHEMA = playbook_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
-DOCS = "".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "policy"))
+DOCS = "".join(
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "policy")
+)
 WRITING = (ROOT / "docs" / "writing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 CASES: list[dict[str, Any]] = yaml.safe_load(
@@ -37,6 +39,7 @@ NOT_OF_FORM = {
     "timing that can't work",
     "templates",
     "a mistake on many hosts with many faces is told a few times",
+    "hooks and gates that no host can hold",
 }
 """Mistakes that no single place of the file shows."""
 
@@ -104,6 +107,8 @@ GOOD = """
 - { command: { exe: x, exit_code: -1 }, from: "{{ vars.from }}" }
 - { tcp: 1, period: 500ms, timeout: 1.5s, deadline: 1h30m, initial_delay: 0, success_threshold: "2" }
 - { tcp: 1, period: 0.5, deadline: "1e3", timeout: }
+- { tcp: 1, bound: "TRUE" }
+- { service: Running, bound: false }
 """
 
 
@@ -188,6 +193,13 @@ BAD = {
     "window: { until: 22:30, tz: UTC }": "window/until",
     "window: { until: '05:00' }": "window",
     "notify: { url: nowhere }": "notify/url",
+    "hooks: { on_begin: [ { undo: { http: 'http://x/' } } ] }": "hooks/on_begin/0",
+    "services: { a: { hosts: b, pre_stop: [ { http: x } ] } }": "services/a/pre_stop/0/http",
+    "services: { a: { hosts: b, pre_stop: [ { do: { tcp: 1 } } ] } }": "services/a/pre_stop/0/do",
+    "services: { a: { hosts: b, post_stop: [ { http: 'http://x/', name: a/b } ] } }": "services/a/post_stop/0/name",
+    "services: { a: { hosts: b, stop: { if_stuck: kil } } }": "services/a/stop/if_stuck",
+    "services: { a: { hosts: b, ready: [ { service: Running, bound: true } ] } }": "services/a/ready/0",
+    "services: { a: { external: true, ready: [ { tcp: 1 } ], keep_down: true } }": "services/a/keep_down",
     "notify: [ { events: [end] } ]": "notify/0",
 }
 
@@ -237,6 +249,23 @@ _GATE = st.sampled_from(KINDS).flatmap(
     )
 )
 _GATES = st.lists(_GATE, max_size=2) | st.none()
+_ACT = st.fixed_dictionaries({"http": any_of("http://x/") | keyed(url=_URL, json_body=keyed(a=_TEXT))}) | keyed(
+    command=_CHECKS["command"]
+)
+_HOOKS = st.lists(
+    _ACT
+    | st.fixed_dictionaries(
+        {"do": _ACT},
+        optional={
+            "undo": _ACT, "check": st.fixed_dictionaries({"tcp": _CHECKS["tcp"]}), "idempotent": _FLAG,
+            "timeout": _LASTING, "from": st.sampled_from(["host", "Controller", None]), "name": any_of("a b", 7),
+        },
+    ),
+    max_size=2,
+)  # fmt: skip
+_STOPS = keyed(
+    timeout=any_of("2m", 90), max_timeout=any_of("5m"), if_stuck=any_of("kill", "Ask"), kill_shared=some(_TEXT)
+)
 _ENTRIES = st.fixed_dictionaries(
     {},
     optional={
@@ -248,9 +277,16 @@ _ENTRIES = st.fixed_dictionaries(
         "max_parallel": _NUMBER,
         "order": any_of("inventory", "Inventory"),
         "start": _MOVES,
-        "stop": _MOVES,
+        "stop": _MOVES | _STOPS,
         "ready": _GATES,
         "stopped": _GATES,
+        "prechecks": _GATES,
+        "ready_all": _GATES,
+        "pre_stop": _HOOKS,
+        "post_start": _HOOKS,
+        "min_healthy": _LASTING,
+        "keep_down": _FLAG,
+        "dependents": any_of("fail", "Stop_and_restore"),
     },
 )
 _ANSWERS = any_of("ask", "Rollback", "hold", "continue")
@@ -288,7 +324,8 @@ _FILES = keyed(
     unreachable=any_of("ask", "Fail"),
     poll=_LASTING,
     vars=keyed(a=_TEXT) | st.none(),
-    defaults=keyed(timeout=any_of("2m", 90), stop=_MOVES, gate=keyed(**_TIMING)) | st.none(),
+    hooks=keyed(on_begin=_HOOKS, on_end=_HOOKS),
+    defaults=keyed(timeout=any_of("2m", 90), min_healthy=_LASTING, stop=_MOVES, gate=keyed(**_TIMING)) | st.none(),
     **_POLICY,
 )
 _HOSTS = st.sampled_from(["db", "db:&app", ["db", "app"], ["", "db"], "{{ vars.a }}", 10])

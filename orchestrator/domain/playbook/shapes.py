@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from orchestrator.domain.playbook.gate_shapes import GateShape, GateTiming
+from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_shapes import (
     HookShape,
     HooksShape,
@@ -23,7 +24,6 @@ from orchestrator.domain.playbook.values import (
     Budget,
     Count,
     DependentsWord,
-    Duration,
     External,
     Filled,
     Flag,
@@ -104,7 +104,7 @@ class HeadShape(Shape):
     )
 
 
-class EntryShape(HeadShape, NamesShape, LastingShape):
+class EntryShape(HeadShape, NamesShape, KindShape, LastingShape):
     """One service of the playbook."""
 
     start: MoveTiming | None = None
@@ -131,13 +131,12 @@ class EntryShape(HeadShape, NamesShape, LastingShape):
     post_start: list[HookShape] = Field(default=[], description="hooks after its start, when its gates have held")
 
 
-class DefaultsShape(Shape):
+class DefaultsShape(LastingShape):
     """What holds for every service that says nothing else."""
 
     timeout: Period | None = Field(default=None, description="of one start and of one stop")
     start: MoveTiming | None = None
     stop: StopDefaults | None = None
-    min_healthy: Duration | None = Field(default=None, description="as of a service")
     gate: GateTiming | None = Field(default=None, description="the timing of gates")
 
 
