@@ -17,7 +17,7 @@ from orchestrator.engine.work.keep_down import keeper
 PLAYBOOK = """
 name: pair
 inventory: hosts.yaml
-defaults: { timeout: 20s, gate: { period: 100ms, deadline: 5s } }
+defaults: { timeout: 60s }
 poll: 200ms
 services:
   sql: { service: MSSQLSERVER, hosts: db, keep_down: true }
@@ -111,3 +111,20 @@ def test_what_a_lost_controller_kept_down_is_found_and_put_back_to_the_byte(fres
     assert [one["ok"] for one in json.loads(released.out)["released"]] == [True, True]
     assert asyncio.run(_on_hosts(fresh)) == before
     assert _start_types(fresh) == {"db-01": "AutomaticDelayed", "app-01": "Automatic"}
+
+
+def test_a_stop_keeps_down_what_a_trigger_would_start_and_the_way_back_up_releases_it(fresh: Site) -> None:
+    before = asyncio.run(_on_hosts(fresh))
+    fresh.fault("MSSQLSERVER@db-01", "triggered", 0.1)
+    stopped = fresh.orch("stop", "--yes")
+    assert stopped.code == 0, stopped.said
+    assert set(fresh.states().values()) == {"Stopped"}
+    assert set(_start_types(fresh).values()) == {"Disabled"}
+    refused = fresh.orch("release", "last")
+    assert (refused.code, "--yes" in refused.said) == (2, True)
+    started = fresh.orch("start", "--from", "last", "--yes")
+    assert started.code == 0, started.said
+    assert set(fresh.states().values()) == {"Running"}
+    assert asyncio.run(_on_hosts(fresh)) == before
+    nothing = fresh.orch("release", "last", "--yes")
+    assert (nothing.code, "no service is kept down" in nothing.said) == (0, True)
