@@ -6,14 +6,17 @@ from orchestrator.domain.draft import Instance
 from orchestrator.domain.drafting.gates import Gates
 from orchestrator.domain.drafting.lives import Lives, has_life
 from orchestrator.domain.drafting.names import Names
+from orchestrator.domain.drafting.objects import asked_about
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.gates import Gate
+from orchestrator.domain.kinds import bare
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape
+from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_shapes import MoveTiming
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.reading import Declared
-from orchestrator.domain.playbook.shapes import HeadShape
+from orchestrator.domain.playbook.shapes import HeadShape, NamesShape
 from orchestrator.domain.service import Asked
 from orchestrator.domain.templates import Render
 
@@ -48,7 +51,7 @@ class Instances:
         moves = (declared.start, declared.stop)
         templated = any(gate.sites for gates in own for gate in gates) or any(move.sites for move in moves)
         templated = templated or (lives is not None and not lives.same_everywhere)
-        shared = None if declared.names.sites else self._asked(declared, None)
+        shared = None if _named_by(declared).sites else self._asked(declared, None)
         context: Mapping[str, object] = {}
         start, stop = (self._timing(piece, None, context) if not piece.sites else _NO_TIMING for piece in moves)
         timed = any(piece.sites for piece in moves)
@@ -56,7 +59,7 @@ class Instances:
         for host in hosts:
             asked = () if shape.external else shared if shared is not None else self._asked(declared, host)
             if templated:
-                context = self._names.of(declared.key, [question.name for question in asked], host)
+                context = self._names.of(declared.key, [bare(question.name) for question in asked], host)
             if timed:
                 start, stop = (self._timing(piece, host, context) for piece in moves)
             start_life, stop_life = lives.on(host, context, stop) if lives and host is not None else (None, None)
@@ -84,8 +87,8 @@ class Instances:
         pieces = declared.gates.get("ready_all", ())
         if not pieces:
             return ()
-        asked = () if declared.names.sites else self._asked(declared, None)
-        context = self._names.of(declared.key, [question.name for question in asked])
+        asked = () if _named_by(declared).sites else self._asked(declared, None)
+        context = self._names.of(declared.key, [bare(question.name) for question in asked])
         return self._gates(pieces, acted_on=True).on(None, context)
 
     def _lives(self, declared: Declared) -> Lives:
@@ -95,7 +98,10 @@ class Instances:
         return Gates(pieces, self._render, self._address_of, self._resolve, self._found, acted_on=acted_on)
 
     def _asked(self, declared: Declared, host: str | None) -> tuple[Asked, ...]:
-        context = self._names.of(declared.key, (), host) if declared.names.sites else {}
+        context = self._names.of(declared.key, (), host) if _named_by(declared).sites else {}
+        if declared.kind is not None:
+            thing = declared.kind.filled(self._render, context, self._found, host)
+            return (asked_about(declared.key, thing),) if thing else ()
         shape = declared.names.filled(self._render, context, self._found, host)
         return tuple(Asked(name, pattern="*" in name or "?" in name) for name in shape.service) if shape else ()
 
@@ -103,7 +109,7 @@ class Instances:
         return piece.filled(self._render, context, self._found, host) or _NO_TIMING
 
     def _own(self, declared: Declared, instances: Sequence[Instance], shared: tuple[Asked, ...] | None) -> None:
-        node = declared.node.at(["service"])
+        node = declared.node.at(["service"] if declared.kind is None else [*declared.kind.plain])
         mark = node.mark if node is not declared.node else declared.mark
         if shared is not None:
             self._owners.add(declared.key, mark, [one.host for one in instances if one.host and one.asked], shared)
@@ -111,3 +117,8 @@ class Instances:
         for one in instances:
             if one.host and one.asked:
                 self._owners.add(declared.key, mark, [one.host], one.asked)
+
+
+def _named_by(declared: Declared) -> Piece[KindShape] | Piece[NamesShape]:
+    """Where it stands what *declared* is."""
+    return declared.names if declared.kind is None else declared.kind

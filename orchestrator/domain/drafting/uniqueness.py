@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from orchestrator.domain.errors import Mark
+from orchestrator.domain.kinds import called, is_service
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.service import Asked
 
@@ -36,12 +37,13 @@ class Owners:
             return
         for (host, lower), owner in self._literal.items():
             for pattern, key, mark in self._patterns.get(host, ()):
-                if pattern.matches(lower):
+                if is_service(lower) and pattern.matches(lower):
                     wrong = f"the pattern {pattern.name!r} of {key!r} matches {lower!r} of {owner[0]!r}"
                     self._found.add(
                         mark, wrong, f"one of them must not name it; the other stands at {owner[1]}", host=host
                     )
 
     def _tell(self, mark: Mark, name: str, host: str, other: tuple[str, Mark]) -> None:
-        wrong = f"the SCM service {name!r} belongs to {other[0]!r} already"
+        what = f"the SCM service {name!r}" if is_service(name) else called(name)
+        wrong = f"{what} belongs to {other[0]!r} already"
         self._found.add(mark, wrong, f"name it once, here or at {other[1]}", host=host)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.domain import kinds
+from orchestrator.domain.commands import Commands
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.keep_down import DISABLED, Record
@@ -80,7 +82,7 @@ class Census:
         asked = instance.asked
         if len(asked) == 1 and not asked[0].pattern:
             status = self._literal(instance, asked[0], readings)
-            return (self._unit(instance, instance.id, status),) if status else ()
+            return (self._unit(instance, instance.id, status, asked[0].by),) if status else ()
         found: dict[str, ServiceStatus] = {}
         for question in asked:
             if question.pattern:
@@ -122,7 +124,7 @@ class Census:
             self._trouble(instance, _missing(instance, instance.id, asked))
         return found
 
-    def _unit(self, instance: Instance, name: str, status: ServiceStatus) -> Unit:
+    def _unit(self, instance: Instance, name: str, status: ServiceStatus, by: Commands | None = None) -> Unit:
         assert instance.host is not None
         return Unit(
             id=name,
@@ -132,6 +134,7 @@ class Census:
             instance=instance.id,
             seen=status,
             booted_at=self._survey.hosts[instance.host].booted_at,
+            by=by,
         )
 
     def _trouble(self, instance: Instance, trouble: Trouble) -> None:
@@ -169,11 +172,16 @@ def _missing(instance: Instance, unit: str, asked: Asked) -> Trouble:
     wrong = f"there is no service {asked.name} on {instance.host}"
     if asked.pattern:
         wrong = f"no service on {instance.host} matches {asked.name}"
-    right = f"correct `service:` or `hosts:` of {instance.service} in the playbook, or add --exclude {instance.host}"
+    key = kinds.kind_of(asked.name) or "service"
+    if not kinds.is_service(asked.name):
+        wrong = f"{kinds.called(asked.name)} is not on {instance.host}"
+    right = f"correct `{key}:` or `hosts:` of {instance.service} in the playbook, or add --exclude {instance.host}"
     return Trouble(unit, missing=True, reason=Reason((unit,), wrong, right))
 
 
 def _unreadable(instance: Instance, unit: str, asked: Asked, problem: Problem) -> Trouble:
-    wrong = f"{asked.name} on {instance.host} can't be read: {problem_in_words(problem)}"
+    wrong = f"{kinds.called(asked.name)} on {instance.host} can't be read: {problem_in_words(problem)}"
     right = f"let the account read it (orch check shows what it may do), or add --exclude {instance.host}"
+    if not kinds.is_service(asked.name):
+        right = f"make sure that the account may read it, as an administrator may; or add --exclude {instance.host}"
     return Trouble(unit, missing=False, reason=Reason((unit,), wrong, right))

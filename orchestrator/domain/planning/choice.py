@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import BadInput
+from orchestrator.domain.kinds import bare
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.graph import NOWHERE, EntryGraph, HostsOf, downstream, entry_graph, upstream
 from orchestrator.domain.service import Asked
@@ -185,7 +186,9 @@ def _check_names(graph: EntryGraph, names: Iterable[str]) -> None:
 
 def _what_is_wrong(graph: EntryGraph, name: str) -> str:
     for key, entry in graph.entries.items():
-        if any(name.lower() == asked.name.lower() for instance in entry.instances[:1] for asked in instance.asked):
+        if any(
+            name.lower() == bare(asked.name).lower() for instance in entry.instances[:1] for asked in instance.asked
+        ):
             return f"{name} is a service of the entry {key}; write --service {key}"
     keys = {key.lower(): key for key in graph.entries}
     near = get_close_matches(name.lower(), keys, n=1)

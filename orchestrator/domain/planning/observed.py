@@ -44,7 +44,7 @@ def questions_about(units: Iterable[Unit]) -> dict[str, tuple[Asked, ...]]:
     asked: dict[str, dict[str, Asked]] = {}
     for unit in units:
         if unit.host is not None and unit.scm_name is not None:
-            asked.setdefault(unit.host, {})[unit.scm_name.lower()] = Asked(unit.scm_name)
+            asked.setdefault(unit.host, {})[unit.scm_name.lower()] = Asked(unit.scm_name, by=unit.by)
     return {host: tuple(of_host.values()) for host, of_host in asked.items()}
 
 

@@ -12,6 +12,8 @@ from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.playbook import including, longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape, GateTiming
+from orchestrator.domain.playbook.kind_reading import of_no_service, read_kind, refuse_bound
+from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_reading import Hooks, check_hook_names, read_hooks, read_lasting, read_run_hooks
 from orchestrator.domain.playbook.life_shapes import HOOKS, LastingShape, MoveTiming, StopTiming
 from orchestrator.domain.playbook.order import check_order
@@ -32,7 +34,7 @@ KEY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.items()}
 GATES = ("ready", "stopped", "prechecks", "drained", "ready_all")
 NOT_EXTERNAL = (
-    *("service", "start", "stop", "max_parallel", "max_failures", "order", "dependents"),
+    *("service", *KindShape.model_fields, "start", "stop", "max_parallel", "max_failures", "order", "dependents"),
     *("prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
 )
 """What an external service can't say, for it is never acted on."""
@@ -42,7 +44,8 @@ NOT_EXTERNAL = (
 class Declared:
     """One service as the playbook declares it. `head` is all that stands in no other piece.
 
-    `gates` are its lists of gates and `hooks` its lists of hooks, by their keys, those that are empty left out.
+    `gates` are its lists of gates and `hooks` its lists of hooks, by their keys, those that are empty left out. `kind`
+    None: it is a service, or several.
     """
 
     key: str
@@ -55,6 +58,7 @@ class Declared:
     gates: Mapping[str, tuple[Piece[GateShape], ...]]
     hooks: Hooks
     lasting: Piece[LastingShape] | None
+    kind: Piece[KindShape] | None = None
 
     def dependency_mark(self, key: str) -> Mark:
         """Where the dependency on *key* stands."""
@@ -171,9 +175,14 @@ def _declared(services: Node, key: str, node: Node, defaults: including.Defaults
         )
     given = longhand.mapping(node, key, found) if node.value is not None else {}
     head = _head(node, given, found)
+    kind = read_kind(key, node, given, found)
+    if kind is not None:
+        defaults = of_no_service(defaults)
     gates = {name: _gates(given[name], name, defaults, found) for name in GATES if name in given}
     hooks = {name: read_hooks(given[name], name, found) for name in HOOKS if name in given}
     check_hook_names(hooks, found)
+    if kind is not None:
+        refuse_bound(gates.get("ready", ()), found)
     names = longhand.services(given["service"]) if "service" in given else [key]
     entry = Declared(
         key=key,
@@ -186,6 +195,7 @@ def _declared(services: Node, key: str, node: Node, defaults: including.Defaults
         gates=gates,
         hooks=hooks,
         lasting=read_lasting(node, given, defaults, found),
+        kind=kind,
     )
     _check_external(entry, given, found)
     return entry

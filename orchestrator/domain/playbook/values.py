@@ -211,6 +211,24 @@ def _scm_name(value: object) -> str:
     return name
 
 
+def _object_name(value: object) -> str:
+    name = _text(value)
+    if OPEN in name:
+        raise Wrong("a secret can't be a name")
+    if not name or len(name) > LONGEST_SCM_NAME or not name.isprintable() or name != name.strip() or '"' in name:
+        right = f"1 to {LONGEST_SCM_NAME} printable characters, no double quote, no blanks around"
+        raise Wrong(f"{_told(name)} is no name of such a thing", right)
+    return name
+
+
+def _task_name(value: object) -> str:
+    r"""With the folder before it: `Nightly` is `\Nightly`."""
+    name = _object_name(value)
+    if re.search(r"[/:*?<>|]|\\\\|\\$", name):
+        raise Wrong(f"{_told(name)} is no path of a task", "write \\Folder\\Name, as `schtasks.exe /query` shows it")
+    return name if name.startswith("\\") else f"\\{name}"
+
+
 def _one_of(words: list[str], what: str) -> Callable[[object], str]:
     by_lower = {word.lower(): word for word in words}
 
@@ -308,6 +326,18 @@ _JSON_NAME = (
     {"type": "string", "pattern": r"^[^\s/\\]([^/\\]*[^\s/\\])?$", "maxLength": LONGEST_SCM_NAME},
     {"type": "integer"},
 )
+_JSON_OBJECT = (
+    {"type": "string", "pattern": r'^[^\s"]([^"]*[^\s"])?$', "maxLength": LONGEST_SCM_NAME},
+    {"type": "integer"},
+)
+_JSON_TASK = (
+    {
+        "type": "string",
+        "pattern": r'^(?!.*\\\\)[^\s"/:*?<>|]([^"/:*?<>|]*[^\s"/:*?<>|\\])?$',
+        "maxLength": LONGEST_SCM_NAME,
+    },
+    {"type": "integer"},
+)
 _JSON_BUDGET = (*_number(0), {"type": "string", "pattern": r"^\s*0*([1-9]\d?|100)\s*%\s*$"})
 _JSON_TIME = {"type": "string", "pattern": r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$"}
 _JSON_HOOK = {"type": ["string", "integer"], "pattern": r"^\s*[^\W_][\w .,()+-]{0,59}\s*$"}
@@ -329,6 +359,8 @@ Regex = Annotated[str, _Checked(_regex, _JSON_TEXT)]
 Url = Annotated[str, _Checked(_url, _JSON_URL)]
 Method = Annotated[str, _Checked(_method, {"type": "string", "pattern": "^[A-Za-z]{1,20}$"})]
 ScmName = Annotated[str, _Checked(_scm_name, *_JSON_NAME)]
+ObjectName = Annotated[str, _Checked(_object_name, *_JSON_OBJECT)]
+TaskName = Annotated[str, _Checked(_task_name, *_JSON_TASK)]
 Flag = Annotated[bool, _Checked(_flag, *_JSON_FLAG)]
 External = Annotated[bool, _Checked(_flag, *_JSON_FLAG, now=True)]
 Scalar = Annotated[str | int | float | bool | None, _Checked(_scalar, _JSON_SCALAR, now=True)]
