@@ -27,8 +27,10 @@ _START_NAMES = {0: "Boot", 1: "System", 2: "Automatic", 3: "Manual", DISABLED: "
 _AUTOMATIC = 2
 _DELAYED, _FAILURE = "DelayedAutostart", "FailureActions"
 _ACTIONS = {0: "none", 1: "restart", 2: "reboot", 3: "run"}
-_ACTION_NAMES = {0: "nothing", 1: "restart it", 2: "reboot the host", 3: "run a program", 4: "restart its process"}
+_ACTION_NAMES = {1: "restart it", 2: "reboot the host", 3: "run a program", 4: "restart its process"}
 _NEVER = 0xFFFFFFFF
+COMMAND_MOST = 80
+"""Characters of a recovery program that are told in words."""
 _HEAD = 20
 """Bytes before the actions: reset period, two pointers of no meaning, how many actions, where they stand."""
 _VALUE = re.compile(r" {4}(\S.*?) {4}REG_([A-Z_]+)(?: {4}(.*))?")
@@ -59,7 +61,8 @@ class Config:
     def words(self) -> str:
         """What is kept, for people: `Automatic (delayed); on failure: restart it after 60 s; 1 start trigger`."""
         actions = failure_words(self.failure)
-        program = f" ({self.command})" if self.command and 3 in dict(_actions(self.failure)) else ""
+        command = self.command if len(self.command) <= COMMAND_MOST else f"{self.command[:COMMAND_MOST]}..."
+        program = f" ({command})" if command and 3 in dict(_actions(self.failure)) else ""
         non_crash = ", failed exits too" if self.non_crash and actions else ""
         parts = [start_words(self.start, self.delayed)]
         parts += [f"on failure: {actions}{program}{non_crash}"] if actions else []
@@ -86,7 +89,6 @@ class Record:
 
 def record_of(service: str, config: Config, *, run: str, at: float) -> Record:
     """What is to be put back one day."""
-    words = "".join(mark if " " <= mark <= "~" else "?" for mark in config.words)
     return Record(
         service=service,
         run=run,
@@ -95,7 +97,7 @@ def record_of(service: str, config: Config, *, run: str, at: float) -> Record:
         delayed=config.delayed,
         failure=config.failure,
         triggers=_hash(config.triggers),
-        words=words,
+        words=config.words,
     )
 
 
@@ -264,8 +266,13 @@ def failure_words(failure: str | None) -> str:
     """Recovery actions as people call them; "" if there are none that do anything."""
     if not _acts(failure):
         return ""
-    told = (f"{_ACTION_NAMES.get(kind, f'action {kind}')} after {spoken(ms / 1000)}" for kind, ms in _actions(failure))
-    return ", then ".join(told)
+    return ", then ".join(_action_words(kind, ms) for kind, ms in _actions(failure))
+
+
+def _action_words(kind: int, delay_ms: int) -> str:
+    if not kind:
+        return "nothing"
+    return f"{_ACTION_NAMES.get(kind, f'action {kind}')} after {spoken(delay_ms / 1000)}"
 
 
 def _acts(failure: str | None) -> bool:

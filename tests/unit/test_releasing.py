@@ -58,7 +58,7 @@ async def test_leftovers_are_listed_and_released_and_a_silent_host_is_named() ->
     )
     done = await release(found.found, shop.world, books(shop.store), shop.header("r2"))
     assert [(one.left.host, one.ok) for one in done] == [("app-01", True), ("app-02", True)]
-    assert done[0].said == "is released: Automatic; on failure: restart it after 1.0 s again"
+    assert done[0].said == "Automatic; on failure: restart it after 1.0 s again"
     assert _before(shop) == _before(whole)
     assert (await leftovers(HOSTS[1:], shop.world)).found == ()
     assert await shop.store.holdings() == []

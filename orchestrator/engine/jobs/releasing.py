@@ -114,5 +114,6 @@ async def _release(host: str, found: Sequence[Left], hosts: Hosts) -> list[Relea
         except HostError as error:
             done.append(Released(left=left, ok=False, said=error.text))
         else:
-            done.append(Released(left=left, ok=not kept.wrong, said="; ".join((kept.said, *kept.beside))))
+            said = kept.said if kept.wrong or kept.record is None else f"{kept.record.words} again"
+            done.append(Released(left=left, ok=not kept.wrong, said="; ".join((said, *kept.beside))))
     return done
