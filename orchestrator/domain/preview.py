@@ -170,9 +170,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
             for row in wave
             if row.what is What.PROBE_ONLY and stage.goal is State.RUNNING and row.state not in (None, State.RUNNING)
         ),
-        starts_at_boot=tuple(row.unit for row in rows if row.wanted is State.STOPPED and row.start_type in _AT_BOOT)
-        if plan.action is Action.STOP
-        else (),
+        starts_at_boot=tuple(row.unit for row in rows if _starts_at_boot(row)) if plan.action is Action.STOP else (),
         left_alone=plan.left_alone,
         ignored=plan.ignored,
         expected_s=sum(stage.expected_s for stage in stages),
@@ -181,6 +179,12 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         approval=plan.policy.approval if plan.policy.approve_before else None,
         hooks=_run_hooks(plan.hooks),
     )
+
+
+def _starts_at_boot(row: Row) -> bool:
+    """Whether a reboot after its stop would start it: what is down already is not kept down."""
+    kept = row.around is not None and row.around.keep_down and row.state is not State.STOPPED
+    return row.wanted is State.STOPPED and row.start_type in _AT_BOOT and not kept
 
 
 def waves(stage: Stage) -> list[int]:

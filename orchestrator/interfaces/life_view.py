@@ -122,8 +122,11 @@ def _told(hook: HookRow, undone: str) -> str:
 
 def _kept_down(stops: bool) -> tuple[str, str]:
     if stops:
-        return "keep down", "start type, recovery actions and triggers are noted down on the host, and taken away"
-    return "release", "start type, recovery actions and triggers are put back as they were"
+        return (
+            "keep down",
+            "noted down on the host, then Disabled and without recovery actions until its start or a release",
+        )
+    return "release", "its start type and recovery actions are put back as they were"
 
 
 def _act(units: Sequence[Row], around: Around, *, stops: bool) -> Iterator[tuple[str, str]]:

@@ -28,7 +28,7 @@ def test_the_life_around_a_stop_is_told_in_its_order_and_for_one_of_many() -> No
         "pre_stop hook drain DELETE https://lb/pools/orders/app-01 from the controller; undone by a start after it: "
         "PUT https://lb/pools/orders/app-01; left out where this holds already: tcp lb:443",
         "drained http GET http://app-01/sessions from controller",
-        "keep down start type, recovery actions and triggers are noted down on the host, and taken away",
+        "keep down noted down on the host, then Disabled and without recovery actions until its start or a release",
         "stop its deadline stretches up to 5 min 00 s while its checkpoint rises; stuck, or its process outlives it: "
         "their processes (now PID 4242 on app-01, 4243 on app-02) are ended, with all its children; OrdersAgent may go "
         "with it, nothing else that lives in the same process",
@@ -42,7 +42,7 @@ def test_the_life_around_a_stop_is_told_in_its_order_and_for_one_of_many() -> No
 
 def test_a_start_undoes_what_the_stop_did_and_says_how_long_it_must_stay_up() -> None:
     lines = drawn(starts())
-    assert "release start type, recovery actions and triggers are put back as they were" in lines
+    assert "release its start type and recovery actions are put back as they were" in lines
     assert "healthy for 30 s in the same process; another process is a crash loop, and fails" in lines
     assert "undo of drain PUT https://lb/pools/orders/app-01 from the controller" in lines
 

@@ -10,6 +10,7 @@ import pytest
 from drafts import NO_SUCH, READY, draft, entry, status, survey
 from rich.console import Console
 
+from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Action, LeftAlone
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
@@ -73,6 +74,9 @@ def test_a_stop_names_what_a_reboot_would_bring_up_again() -> None:
     )
     assert preview(build(SHOP, Choice(), Action.STOP, seen)).starts_at_boot == ("broker@mq-01", "sql@db-01")
     assert preview(build(SHOP, Choice(), Action.RESTART, seen)).starts_at_boot == ()
+    kept = {"stop_life": Life(keep_down=True)}
+    shop = draft(entry("sql", "db-01", of_instance=kept), entry("broker", "mq-01", "sql", of_instance=kept))
+    assert preview(build(shop, Choice(), Action.STOP, seen)).starts_at_boot == ("broker@mq-01",)  # down already
 
 
 def test_what_could_not_be_verified_is_said() -> None:
