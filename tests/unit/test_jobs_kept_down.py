@@ -10,10 +10,13 @@ from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory.registry import configure, failure_actions, tree
 from orchestrator.domain.decisions import Choice as Word
+from orchestrator.domain.facts import StepEnded
+from orchestrator.domain.kept_units import KeptUnits
 from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
+from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.releasing import leftovers
@@ -81,3 +84,32 @@ async def test_a_stop_that_fails_leaves_nothing_kept_down_that_is_not_down(choic
     assert left == down
     if choice is Word.ROLLBACK:
         assert (ended.exit_code, _trees(shop)) == (3, before)
+
+
+@in_virtual_time
+async def test_a_restart_takes_away_and_puts_back_in_one_run() -> None:
+    shop = _shop()
+    before = _trees(shop)
+    restarted = await _run(shop, Action.RESTART, "r1")
+    assert (restarted.exit_code, shop.states, _trees(shop)) == (0, {}, before)
+    phases = [fact.result.step.phase for one in await shop.facts() if isinstance(fact := one.fact, StepEnded)]
+    assert (phases.count(Phase.KEEP_DOWN), phases.count(Phase.RELEASE)) == (3, 3)
+
+
+@in_virtual_time
+async def test_what_somebody_gives_back_meanwhile_is_told_at_the_end_and_put_back_all_the_same() -> None:
+    shop = _shop()
+    before = _trees(shop)
+    shop.fleet.service("sql", "db-01").stop_s = 60.0
+    run = asyncio.create_task(_run(shop, Action.STOP, "r1"))
+    await asyncio.sleep(30)
+    shop.fleet.service("orders", "app-02").start_type = StartType.AUTOMATIC  # group policy, say
+    assert (await run).exit_code == 0
+    units = KeptUnits()
+    for one in await shop.facts():
+        if isinstance(one.fact, StepEnded):
+            units.take(one.fact.result)
+    assert list(units.now) == ["orders@app-01", "orders@app-02", "sql@db-01"]
+    assert units.rewritten == {"orders@app-02": "its start type is Automatic again"}
+    assert (await _run(shop, Action.START, "r2")).exit_code == 0
+    assert _trees(shop) == before
