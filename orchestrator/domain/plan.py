@@ -149,3 +149,5 @@ class Plan:
     back: tuple[Stage, ...] = ()
     policy: Policy = Policy()
     hooks: RunHooks = RunHooks()
+    taken_in: tuple[str, ...] = ()
+    """Units that stand in no entry: services of the same host that need what is stopped, and go down and up with it."""

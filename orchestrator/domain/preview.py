@@ -128,7 +128,7 @@ class Preview:
     would bring up again. `ignored` are dependents that are neither stopped nor looked at. `not_ready` are units that a
     start needs and does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests
     on guesses. `window` is the one that it is refused past; `approval` who approves before anything is touched (None:
-    nobody). `hooks` are those of the run itself.
+    nobody). `hooks` are those of the run itself; `taken_in` units that stand in no entry, and need what is stopped.
     """
 
     name: str
@@ -146,6 +146,7 @@ class Preview:
     window: Window | None = None
     approval: Approval | None = None
     hooks: RunHookRows = RunHookRows()
+    taken_in: tuple[str, ...] = ()
 
 
 def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
@@ -178,6 +179,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         window=window_of(plan),
         approval=plan.policy.approval if plan.policy.approve_before else None,
         hooks=_run_hooks(plan.hooks),
+        taken_in=plan.taken_in,
     )
 
 

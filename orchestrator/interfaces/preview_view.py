@@ -232,6 +232,9 @@ def _doubts(preview: Preview) -> Iterator[Text]:
     if preview.ignored:
         text = "--ignore-dependents: not looked at, and they lose what they need: "
         yield Text("! ", style="bold red").append(text).append_text(_by_service(preview.ignored))
+    if preview.taken_in:
+        text = "beside the playbook, and stopped and started with what they need (dependents: stop_and_restore): "
+        yield Text("! ", style="bold yellow").append(text).append_text(_listed(preview.taken_in))
     if preview.not_ready:
         text = "outside the choice, needed, and not running (start them first): "
         if preview.action is Action.ROLLBACK:

@@ -2,7 +2,7 @@
 
 import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from lives import DRAIN, UNITS, starts, stops
 from rich.console import Console
@@ -58,6 +58,12 @@ def test_prechecks_are_told_first_and_are_no_action() -> None:
     assert preview_view.question(found) == "Stop 3 units on 3 hosts?"
     [doubt] = [one for one in found.not_verified if one.why.startswith("what prechecks and hooks")]
     assert doubt.units == UNITS
+
+
+def test_what_is_taken_in_from_beside_the_playbook_is_named() -> None:
+    lines = drawn(replace(stops(), taken_in=("orders:Reports@app-01",)))
+    [line] = [line for line in lines if line.startswith("! beside the playbook")]
+    assert line.endswith("(dependents: stop_and_restore): orders:Reports@app-01")
 
 
 def test_the_life_is_json_and_has_no_secret_in_it() -> None:

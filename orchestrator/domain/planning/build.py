@@ -88,6 +88,7 @@ def build(
         policy=policy_of(draft, action, stages),
         back=tuple(work.back(draft)),
         hooks=draft.hooks,
+        taken_in=tuple(work.taken_in),
     )
 
 
