@@ -80,14 +80,14 @@ class ControllerProbe:
     async def _asked(self, check: HttpCheck, way: "_Way") -> Seen:
         values = [value for _, value in check.json if isinstance(value, str)]
         headers = [value for _, value in check.headers]
-        plain = await self._revealed([check.url, check.text, check.regex, *headers, *values])
+        plain = await self._revealed([check.url, check.text, check.regex, check.body, *headers, *values])
         url = plain[check.url]
         client = await self._client((url[:6].lower() == "https:", check.verify, check.ca))
         sent = [(name, plain[value]) for name, value in check.headers]
         if not any(name.lower() == "accept-encoding" for name, _ in sent):
             sent.append(("Accept-Encoding", "identity"))
-        watched = {"trace": way.trace}
-        async with client.stream(check.method, url, headers=sent, extensions=watched) as response:
+        watched, content = {"trace": way.trace}, plain[check.body].encode() or None
+        async with client.stream(check.method, url, headers=sent, content=content, extensions=watched) as response:
             body = bytearray()
             async for chunk in response.aiter_raw():  # raw: a compressed answer can't blow up here
                 body += chunk

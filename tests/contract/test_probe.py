@@ -360,6 +360,26 @@ def certificate(folder: Path, host: str) -> Path:
     return path
 
 
+@on_a_loop
+async def test_a_body_is_sent_as_it_is_with_its_secrets() -> None:
+    heard: list[bytes] = []
+
+    async def posted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        heard.extend([head.lower(), await reader.readexactly(len("Grüße hunter2".encode()))])
+        writer.write(OK)
+        await writer.drain()
+
+    async with probing() as probe, serving(posted) as (host, port):
+        check = HttpCheck(url=f"http://{host}:{port}/", method="POST", body=f"Grüße {TOKEN}")
+        seen = await probe.http(check, timeout_s=5)
+    assert seen.held
+    assert heard[0].startswith(b"post / ")
+    assert b"content-length: 15\r\n" in heard[0]
+    assert b"content-type" not in heard[0]
+    assert heard[1].decode() == "Grüße hunter2"
+
+
 @pytest.mark.parametrize(
     ("trust", "held", "saw"),
     [

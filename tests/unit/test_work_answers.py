@@ -88,6 +88,14 @@ def test_an_http_probe_carries_method_headers_and_trust() -> None:
     assert "-I" in curl.http_args(HttpCheck(url="http://a", method="HEAD"), 5)
 
 
+def test_a_body_is_sent_as_it_is_and_its_type_is_what_the_headers_say() -> None:
+    plain = curl.http_args(HttpCheck(url="http://a", method="POST", body="@not-a-file\n{}"), 5)
+    assert plain[-6:] == ["-H", "Content-Type:", "--data-raw", "@not-a-file\n{}", "--url", "http://a"]
+    json = HttpCheck(url="http://a", method="POST", body="{}", headers=(("content-type", "application/json"),))
+    assert "Content-Type:" not in curl.http_args(json, 5)
+    assert "--data-raw" not in curl.http_args(HttpCheck(url="http://a"), 5)
+
+
 @pytest.mark.parametrize(
     ("output", "answer"),
     [

@@ -35,13 +35,16 @@ def connected(output: str) -> bool | None:
 
 
 def http_args(check: HttpCheck, timeout_s: float) -> list[str]:
-    """Ask once and print status line, headers and body. Redirects are not followed, proxies not used."""
+    """Ask once and print status line, headers and body. Redirects are not followed, proxies not used. A body is sent as
+    it is, with no type but what the headers say."""
     method = ["-I"] if check.method == "HEAD" else ["-i", "-X", check.method]
     trust = ["--cacert", check.ca] if check.ca else []
     headers = [word for name, value in check.headers for word in ("-H", f"{name}: {value}")]
+    typed = any(name.lower() == "content-type" for name, _ in check.headers)
+    sent = [*([] if typed else ["-H", "Content-Type:"]), "--data-raw", check.body] if check.body else []
     blind = [] if check.verify else ["-k"]
     limits = ("-m", f"{timeout_s:g}", "--noproxy", "*")
-    return [*_QUIET, "-S", "-g", *method, *limits, *blind, *trust, *headers, "--url", check.url]
+    return [*_QUIET, "-S", "-g", *method, *limits, *blind, *trust, *headers, *sent, "--url", check.url]
 
 
 def answer(output: str) -> tuple[int, str] | None:
