@@ -5,6 +5,7 @@ Every test of the contract suite takes a host of its own from a world, so that f
 
 import asyncio
 import contextlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand,
 from orchestrator.lab import client
 
 QUICK_S, SLOW_S = 0.1, 0.9
-PORT = 18080
+PORT, CHILDS_PORT = 18080, 18081
 USER, PASSWORD = "admin", "Passw0rd äöü"
 HOSTS_PER_LANGUAGE = {"en": 90, "de": 20, "fr": 12}
 ODD_NAMES = ("two words", "it's", 'say "hi"', "Grüße-服务", "a[b]c*d?e", "back`tick", "\u2018curly\u2019", "$(x);&|")
@@ -51,6 +52,10 @@ class Spec:
     requires: tuple[str, ...] = ()
     can_stop: bool = True
     ports: tuple[int, ...] = ()
+    shares: str = ""
+    """Services with the same word run in one process."""
+    by_child: bool = False
+    """A child of its process has the ports."""
 
 
 SERVICES = (
@@ -65,6 +70,9 @@ SERVICES = (
     Spec("Orders.Api"),
     Spec("Orders.Worker"),
     Spec("abbc"),
+    Spec("Twin.A", shares="twins"),
+    Spec("Twin.B", shares="twins"),
+    Spec("Nest", ports=(CHILDS_PORT,), by_child=True),
     *(Spec(f"In{state}", state) for state in State),
     *(Spec(name) for name in ODD_NAMES),
 )
@@ -82,11 +90,13 @@ class Says:
     """The host's clock, and a version."""
     start: bool = True
     """When the host started."""
+    births: bool = True
+    """When a process started, and its parent."""
 
 
-BY_SC = Says(waits=False, details=False, clock=False, start=False)
+BY_SC = Says(waits=False, details=False, clock=False, start=False, births=False)
 """sc.exe tells numbers in positions alone."""
-BY_SC_OVER_WINRM = Says(waits=False, details=False, start=False)
+BY_SC_OVER_WINRM = Says(waits=False, details=False, start=False, births=False)
 
 
 class World(Protocol):
@@ -105,7 +115,10 @@ class World(Protocol):
         """Everything goes right again."""
 
     def behave(self, host: str, service: str, fault: str, code: int = 0) -> None:
-        """hangs-on-stop, hangs-on-start, fails-to-start, refuses, crashes-after."""
+        """hangs-on-stop, hangs-on-start, fails-to-start, refuses, orphan (for ever), revives (after *code* seconds)."""
+
+    def reboot(self, host: str, away_s: float) -> None:
+        """The host goes down, and comes back after *away_s*."""
 
     def state(self, host: str, service: str) -> State:
         """The truth."""
@@ -194,8 +207,15 @@ class MemoryWorld:
             it.refuses = {Control.START: denied, Control.STOP: denied}
         elif fault == "fails-to-start":
             it.fails_to_start = code
+        elif fault == "orphan":
+            it.lingers_s = math.inf
+        elif fault == "revives":
+            it.revives_s = float(code)
         else:
             it.hangs |= {Control.START if fault == "hangs-on-start" else Control.STOP}
+
+    def reboot(self, host: str, away_s: float) -> None:
+        self.fleet.reboot(host, down_s=away_s)
 
     def state(self, host: str, service: str) -> State:
         return self.fleet.service(service, host).state
@@ -229,7 +249,8 @@ async def memory_site(language: str) -> AsyncIterator[Site]:
             wait_hint_s=5.0,
             requires=spec.requires,
             can_stop=spec.can_stop,
-            ports=tuple(MemoryPort(port=port) for port in spec.ports),
+            ports=tuple(MemoryPort(port=port, by_child=spec.by_child) for port in spec.ports),
+            shares=spec.shares,
         )
         for spec in SERVICES
     ]
@@ -319,6 +340,9 @@ class LabWorld:
 
     def behave(self, host: str, service: str, fault: str, code: int = 0) -> None:
         self.lab.order(op="fault", host=host, service=service, kind=fault, value=code or None)
+
+    def reboot(self, host: str, away_s: float) -> None:
+        self.lab.order(op="reboot", host=host, away_s=away_s)
 
     def state(self, host: str, service: str) -> State:
         pictures = self.lab.order(op="ps")["hosts"]
@@ -422,7 +446,9 @@ def _described() -> list[dict[str, object]]:
             "can_stop": spec.can_stop,
             "can_pause": True,
             "sddl": ANYONE_MAY_CONTROL,
-            "ports": [{"port": port} for port in spec.ports],
+            "ports": [{"port": port, "by_child": spec.by_child} for port in spec.ports],
+            "process": spec.shares,
+            "children": int(spec.by_child),
         }
         for spec in SERVICES
     ]

@@ -22,6 +22,10 @@ class NoSuchClass(ValueError):
     """There is no class of that name."""
 
 
+class NoAnswer(OSError):
+    """The management service is broken."""
+
+
 class BadQuery(ValueError):
     """The filter can't be read."""
 
@@ -35,7 +39,9 @@ class System:
 
 def instances(host: Host, name: str, wanted: str) -> list[System] | list[Process]:
     """What *host* has of the class *name*; of Win32_Process, those for which *wanted* holds. Raises NoSuchClass,
-    BadQuery."""
+    BadQuery, NoAnswer."""
+    if "no-cim" in host.faults:
+        raise NoAnswer
     if name.casefold() == "win32_operatingsystem":
         return [System(host.booted_at)]
     if name.casefold() != "win32_process":

@@ -41,6 +41,9 @@ async def get_cim_instance(call: Call, remote: Remote) -> None:
     except cim.NoSuchClass:
         call.fail(_cim_error(call, "no class", "HRESULT 0x80041010", (23, "MetadataError"), f"root\\cimv2:{wanted}"))
         return
+    except cim.NoAnswer:
+        call.fail(_cim_error(call, "no cim", "HRESULT 0x800706ba", (6, "ConnectionError"), "CIM Server"))
+        return
     except cim.BadQuery:
         call.fail(_cim_error(call, "bad query", "HRESULT 0x80041017", (5, "InvalidArgument"), ""))
         return

@@ -18,7 +18,7 @@ _FLAGS = {
     "-q": "no configuration file",
     "-g": "no globbing",
 }
-_TAKES_VALUE = {"-o", "-w", "-m", "--connect-timeout", "-X", "-H", "--url", "--noproxy", "--cacert"}
+_TAKES_VALUE = {"-o", "-w", "-m", "--connect-timeout", "-X", "-H", "--url", "--noproxy", "--cacert", "--data-raw"}
 _LONG = {
     "--silent": "-s",
     "--show-error": "-S",
@@ -199,10 +199,15 @@ async def _exchange(
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     given = {header.partition(":")[0].strip().lower() for header in options.headers}
     head_alone = "head" in options.flags
-    method = options.values.get("-X", "HEAD" if head_alone else "GET")
+    posted = options.values.get("--data-raw")
+    method = options.values.get("-X", "HEAD" if head_alone else "GET" if posted is None else "POST")
+    headers = [header for header in options.headers if header.partition(":")[2].strip()]  # an empty one takes it away
+    if posted is not None:
+        headers += [] if "content-type" in given else ["Content-Type: application/x-www-form-urlencoded"]
+        headers.append(f"Content-Length: {len(posted.encode('utf-8'))}")
     lines = [f"{method} {path} HTTP/1.1"]
     lines += [f"Host: {url.netloc}"] if "host" not in given else []
-    lines += ["User-Agent: curl/8.9.1", "Accept: */*", "Connection: close", *options.headers, "", ""]
+    lines += ["User-Agent: curl/8.9.1", "Accept: */*", "Connection: close", *headers, "", posted or ""]
     writer.write("\r\n".join(lines).encode("utf-8"))
     data = b""
     try:

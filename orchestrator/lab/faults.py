@@ -26,6 +26,7 @@ HOST_KINDS = {
     "drops": 'cuts the connection: "before" (default), "during", "after", or {"when", "count", "verb"}',
     "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
     "rejects-credentials": "lets nobody in",
+    "no-cim": "Windows' management service is broken: Get-CimInstance fails",
     "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
     "quota": "no further shell; a number: so many commands in the life of each shell (SSH: channels of a connection)",
 }

@@ -157,6 +157,11 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
         'Es wurde keine Variable mit dem Namen "{0}" gefunden.',
         "Impossible de trouver une variable nommée «\u00a0{0}\u00a0».",
     ),
+    "no cim": (
+        "The RPC server is unavailable. ",
+        "Der RPC-Server ist nicht verfügbar. ",
+        "Le serveur RPC n’est pas disponible. ",
+    ),
     "bad query": ("Invalid query ", "Ungültige Abfrage ", "Requête non valide "),
     "no class": ("Invalid class ", "Ungültige Klasse ", "Classe non valide "),
 }

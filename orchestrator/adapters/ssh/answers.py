@@ -117,20 +117,25 @@ def _process(row: Row) -> Process:
 
 
 def _reading(asked: Asked, rows: Sequence[Row]) -> Reading:
+    everything = [_typed(row, "all", str) for row in rows if "all" in row]
+    known = sc_output.rows(lines(everything[0])) if everything else {}
+    rows = [row for row in rows if "all" not in row]
     failures = [failure(row) for row in rows if "name" not in row]
     if failures and not asked.pattern:
         return Reading(asked, problem=failures[0].problem)
-    found = sorted((_status(row) for row in rows if "name" in row), key=lambda status: status.name.lower())
+    found = sorted((_status(row, known) for row in rows if "name" in row), key=lambda status: status.name.lower())
     if not asked.pattern and len(found) != 1:
         raise Garbled(f"{len(found)} answers about {asked.name!r}")
     return Reading(asked, tuple(found))
 
 
-def _status(row: Row) -> ServiceStatus:
-    """What Get-Service says, completed by sc.exe, which was asked after it. Raises Garbled."""
+def _status(row: Row, known: Mapping[str, sc_output.ScmRow]) -> ServiceStatus:
+    """What Get-Service says, completed by sc.exe: by what was asked of it after that, or is *known* of all. Raises
+    Garbled."""
     number, name = _typed(row, "status", int), _typed(row, "name", str)
     rows = sc_output.rows(lines(_typed(row, "sc", str)))
     scm = rows.get(name.lower()) if name.isascii() else next(iter(rows.values()), None)
+    scm = scm or known.get(name.lower())
     if number not in BY_NUMBER or not name:
         raise Garbled(f"state {number}")
     started = row.get("type")

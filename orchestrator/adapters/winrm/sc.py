@@ -16,7 +16,6 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.sc_output import ScmConfig, ScmRow
 from orchestrator.domain.service import Asked, Control, Reading, ServiceStatus
 
-_EVERYTHING = Statement(SC, arguments=("queryex", "type=", "service", "state=", "all", "bufsize=", "262144"))
 _UNREAD = Problem(ProblemKind.PROTOCOL, "sc.exe gave no answer that can be read")
 
 
@@ -24,7 +23,7 @@ def states(asked: Sequence[Asked]) -> list[Statement]:
     """Everything asked in one pipeline: state and configuration of each name; all services if there is a pattern."""
     parts = [Statement(SC, arguments=(verb, name)) for name in _literal(asked) for verb in ("queryex", "qc")]
     if any(question.pattern for question in asked):
-        parts.append(_EVERYTHING)
+        parts.append(statements.EVERYTHING)
     odd = _odd(asked)
     return [*parts, *statements.states(odd, with_sc=False)] if odd else parts
 

@@ -79,9 +79,9 @@ class WinrmServices:
     async def read(self, asked: Sequence[Asked]) -> Sequence[Reading]:
         """See HostServices. Get-Service tells all but PID, checkpoint and exit codes; those are `sc.exe queryex`'s.
 
-        Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern. Start types
-        come from .NET, which says Automatic of a delayed one on Windows PowerShell. Driven by sc.exe alone, display
-        names and dependents stay unknown, and patterns take one more exchange, for start types.
+        Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern, unless it is `*`.
+        Start types come from .NET, which says Automatic of a delayed one on Windows PowerShell. Driven by sc.exe alone,
+        display names and dependents stay unknown, and patterns take one more exchange, for start types.
         """
         if not asked:
             return []

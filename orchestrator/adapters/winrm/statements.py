@@ -22,6 +22,8 @@ class Statement:
     arguments: tuple[str, ...] = ()
 
 
+EVERYTHING = Statement(SC, arguments=("queryex", "type=", "service", "state=", "all", "bufsize=", "262144"))
+"""The numbers of all services."""
 _START = Statement(
     GET_CIM,
     (("ClassName", "Win32_OperatingSystem"), ("Property", "LastBootUpTime"), ("OperationTimeoutSec", _CIM_S)),
@@ -29,12 +31,14 @@ _START = Statement(
 
 
 def states(asked: Sequence[Asked], *, with_sc: bool, with_start: bool = False) -> list[Statement]:
-    """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name, and last when
-    the host started."""
+    """Everything asked in one pipeline: Get-Service once, then the SCM's numbers of each literal name, or of all
+    services if they are asked for, and last when the host started."""
     names = tuple(dict.fromkeys(wildcard(question) for question in asked))
     get = Statement(GET_SERVICE, (("Name", names),))
     literal = dict.fromkeys(question.name for question in asked if not question.pattern and for_sc(question.name))
     rows = [Statement(SC, arguments=("queryex", name)) for name in literal if with_sc]
+    if with_sc and any(question.pattern and question.name == "*" for question in asked):
+        rows = [EVERYTHING]
     return [get, *rows, *([_START] if with_start else [])]
 
 

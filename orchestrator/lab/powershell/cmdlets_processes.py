@@ -55,6 +55,9 @@ async def _get_cim_instance(call: Invocation) -> None:
     except cim.NoSuchClass:
         call.error(_refused(call, "no class", "HRESULT 0x80041010", f"root\\cimv2:{wanted}").record)
         return
+    except cim.NoAnswer:
+        call.error(_refused(call, "no cim", "HRESULT 0x800706ba", "CIM Server").record)
+        return
     except cim.BadQuery:
         call.error(_refused(call, "bad query", "HRESULT 0x80041017", "").record)
         return
