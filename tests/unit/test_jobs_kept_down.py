@@ -18,6 +18,7 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
+from orchestrator.engine.book_ports import LEASE_S
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.releasing import leftovers
 from orchestrator.engine.jobs.surveying import survey
@@ -113,3 +114,37 @@ async def test_what_somebody_gives_back_meanwhile_is_told_at_the_end_and_put_bac
     assert units.rewritten == {"orders@app-02": "its start type is Automatic again"}
     assert (await _run(shop, Action.START, "r2")).exit_code == 0
     assert _trees(shop) == before
+
+
+async def _killed(shop: Shop, action: Action, run: str, after_s: float) -> bool:
+    """Begin a run, kill its process, and go on with it in another one once its lease is over; whether it came to it."""
+    going = asyncio.create_task(_run(shop, action, run))
+    await asyncio.sleep(after_s)
+    if going.done():
+        return False
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+    await asyncio.sleep(LEASE_S + 1.0)
+    if await shop.facts(run):
+        assert (await shop.resume(run)).exit_code == 0
+    else:
+        assert (await _run(shop, action, run)).exit_code == 0
+    return True
+
+
+@pytest.mark.parametrize("killed_in", [Action.STOP, Action.START])
+@in_virtual_time
+async def test_a_controller_that_is_killed_at_any_time_takes_nothing_with_it(killed_in: Action) -> None:
+    killed = 0
+    for cut in range(1, 120, 7):
+        shop = _shop()
+        before = _trees(shop)
+        for host in HOSTS:
+            shop.fleet.hosts[host].latency_s = 0.7
+        killed += await _killed(shop, Action.STOP, "r1", cut if killed_in is Action.STOP else 1e6)
+        left = await leftovers(HOSTS, shop.world)
+        assert [one.record.run for one in left.found] == ["r1"] * 3, cut
+        assert set(shop.states.values()) == {"Stopped"}
+        killed += await _killed(shop, Action.START, "r2", cut if killed_in is Action.START else 1e6)
+        assert (shop.states, _trees(shop)) == ({}, before), cut
+    assert killed >= 4
