@@ -259,6 +259,8 @@ def _service(raw: object, where: str) -> ServiceSpec:
 
 
 def _recovery(raw: object, where: str) -> Recovery:
+    if not raw:
+        return _NO_RECOVERY
     fields = _Fields(raw, where)
     recovery = Recovery(
         reset_s=fields.whole("reset_s", 0),
@@ -269,6 +271,9 @@ def _recovery(raw: object, where: str) -> Recovery:
     )
     fields.finish()
     return recovery
+
+
+_NO_RECOVERY = Recovery()
 
 
 def _action(raw: object, where: str) -> tuple[str, int]:

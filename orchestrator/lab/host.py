@@ -1,6 +1,7 @@
 """One virtual Windows host: its services, their open ports, its faults. No remoting protocol is known here."""
 
 import asyncio
+import functools
 import ipaddress
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -13,6 +14,7 @@ from orchestrator.lab.fleet import HostSpec, PortSpec
 from orchestrator.lab.ports import ServicePort
 from orchestrator.lab.processes import Process, Processes
 from orchestrator.lab.record import Record
+from orchestrator.lab.registry import Registry
 from orchestrator.lab.scm import Scm, Service, State
 
 UP_S = 3 * 86400.0
@@ -60,8 +62,12 @@ class Host:
             reboot=self.restart,
         )
         self._began = True
-        self.registry = registry.filled(spec, self.scm)
         self.scm.processes.watchers.append(self._gone)
+
+    @functools.cached_property
+    def registry(self) -> Registry:
+        """Filled when somebody looks: most hosts of a large fleet are never asked for it."""
+        return registry.filled(self.spec, self.scm)
 
     def log(self, kind: str, **fields: Any) -> None:
         """One line of the lab's log about this host."""

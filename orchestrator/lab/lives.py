@@ -65,4 +65,6 @@ class Lives:
     def _sharing(self, service: "Service") -> "list[Service]":
         """The other services that are made to share its process."""
         group = service.spec.process
-        return [one for one in self._services.values() if group and one.spec.process == group and one is not service]
+        if not group:
+            return []
+        return [one for one in self._services.values() if one.spec.process == group and one is not service]

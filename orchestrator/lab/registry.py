@@ -148,8 +148,8 @@ def _install(registry: Registry, service: Service) -> None:
         registry.put(key, "DelayedAutostart", _dword(1))
     if spec.requires:
         registry.put(key, "DependOnService", Value("REG_MULTI_SZ", "\\0".join(spec.requires)))
-    _write_recovery(registry, key, spec.recovery, _LEFTOVER)
-    _write_triggers(registry, key, spec.triggers)
+    _write_recovery(registry, key, service.recovery, _LEFTOVER)
+    _write_triggers(registry, key, service.triggers)
 
 
 def _write_recovery(registry: Registry, key: str, recovery: Recovery, pointer: int) -> None:
