@@ -239,7 +239,9 @@ WRAPPED = {
     "service": "services:\n  x:\n    {}",
     "gates": "services:\n  x:\n    hosts: db\n    ready:\n      {}",
 }
-DOCS = "".join((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "policy"))
+DOCS = "".join(
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "kinds", "policy")
+)
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 
 

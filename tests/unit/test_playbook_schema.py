@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = playbook_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 DOCS = "".join(
-    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "policy")
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "kinds", "policy")
 )
 WRITING = (ROOT / "docs" / "writing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)

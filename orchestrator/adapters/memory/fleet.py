@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from orchestrator.adapters.memory.objects import MemoryObject
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.service import Control, StartType, State
 from orchestrator.engine.ports import CommandOutput, HostFacts
@@ -166,6 +167,8 @@ class MemoryHost:
     events: list[MemoryEvent] = field(default_factory=list)
     registry: dict[str, MemoryKey] = field(default_factory=dict)
     """By path in lower case; what services have of it by their own nature is added when it is read."""
+    objects: dict[tuple[str, str], MemoryObject] = field(default_factory=dict)
+    """What is no service, by kind and name in lower case."""
 
 
 @dataclass(frozen=True, slots=True)

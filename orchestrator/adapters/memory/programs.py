@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
-from orchestrator.adapters.memory import registry
+from orchestrator.adapters.memory import objects, registry
 from orchestrator.adapters.memory.fleet import MemoryEvent, MemoryFleet, MemoryHost
 from orchestrator.engine.ports import CommandOutput
 
@@ -77,5 +77,6 @@ PROGRAMS: Mapping[str, Program] = {
     "taskkill.exe": _taskkill,
     "wevtutil.exe": _wevtutil,
     **registry.PROGRAMS,
+    **objects.PROGRAMS,
 }
 """By name in lower case."""

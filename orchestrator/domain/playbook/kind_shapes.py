@@ -39,9 +39,9 @@ class MoveProgram(Shape):
 class CommandsShape(Shape):
     """Three programs that stand for one object."""
 
-    read: ReadProgram = Field(description="tells where it is")
-    start: MoveProgram = Field(description="starts it")
-    stop: MoveProgram = Field(description="stops it")
+    read: ReadProgram = Field(description="`read` tells where it is")
+    start: MoveProgram = Field(description="`start` starts it")
+    stop: MoveProgram = Field(description="`stop` stops it")
 
 
 class KindShape(Shape):

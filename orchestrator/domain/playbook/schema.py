@@ -12,6 +12,8 @@ from pydantic_core.core_schema import DictSchema, NullableSchema, WithDefaultSch
 
 from orchestrator.domain.playbook import longhand
 from orchestrator.domain.playbook.gate_shapes import BOUND, KINDS, ORIGINS_OF
+from orchestrator.domain.playbook.kind_reading import OF_PROCESSES, OF_SERVICES
+from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_shapes import ACTS
 from orchestrator.domain.playbook.reading import KEY, NOT_EXTERNAL
 from orchestrator.domain.playbook.shapes import FragmentShape, PlaybookShape
@@ -93,11 +95,26 @@ def _entry(entry: JsonSchemaValue) -> None:
         "anyOf": [_with(key) for key in ("ready", "stopped")],
     }
     entry["else"] = _with("hosts")
+    entry["allOf"] = [{"if": _with(kind), "then": {"properties": _not_beside(kind)}} for kind in KindShape.model_fields]
+
+
+def _not_beside(kind: str) -> JsonSchemaValue:
+    """What an entry can't say that is a thing of that *kind*."""
+    others = [one for one in ("service", *KindShape.model_fields) if one != kind]
+    owned = {"not": {"anyOf": [{"const": True}, any_case("true")]}}
+    return {
+        **dict.fromkeys((*others, *OF_SERVICES), _NULL),
+        "stop": {"properties": dict.fromkeys(OF_PROCESSES, _NULL)},
+        "ready": {"items": {"properties": {"bound": owned}}},
+    }
 
 
 def _checks(shapes: JsonSchemaValue) -> None:
     """The short forms of what gates look at and hooks do."""
     for name, key in (("HttpGate", "status"), ("HttpAct", "status"), ("CommandGate", "exit_code")):
+        listed = shapes[name]["properties"][key]
+        _also(listed, listed["items"])
+    for name, key in (("ReadProgram", "running"), ("ReadProgram", "stopped"), ("MoveProgram", "exit_code")):
         listed = shapes[name]["properties"][key]
         _also(listed, listed["items"])
     for holder in ("GateShape", "CheckShape", "ActShape", "HookShape"):

@@ -67,16 +67,20 @@ class ByCommand:
             raise error
 
     async def answer(self, name: str) -> ControlAnswer:
-        """See HostServices."""
+        """See HostServices. Programs may be done before the object is: as long as they went well, it may be on its
+        way, and only its state tells more."""
         if self._control is None or not self._control.done():
             return ControlAnswer(ended=self._control is None)
-        control, self._control = self._control, None
         try:
-            return ControlAnswer(ended=True, problem=control.result())
+            problem = self._control.result()
         except Refused as error:
-            return ControlAnswer(ended=True, problem=error.problem)
+            problem = error.problem
         except HostError as error:
-            return ControlAnswer(ended=True, problem=Problem(ProblemKind.UNREACHABLE, error.text))
+            problem = Problem(ProblemKind.UNREACHABLE, error.text)
+        if problem is None:
+            return ControlAnswer(ended=False)
+        self._control = None
+        return ControlAnswer(ended=True, problem=problem)
 
     async def _move(self, control: Control) -> Problem | None:
         """What went wrong, as the programs say it. Raises HostError and its kin; `sent` is whether any began."""

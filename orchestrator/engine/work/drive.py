@@ -222,12 +222,13 @@ class Drive:
         return self._failed(self._record.refused(problem), problem)
 
     def _untouched(self, status: ServiceStatus) -> bool:
-        """Whether a refusal without a number did nothing, as *status*, read after it, shows.
+        """Whether a refusal without a number did nothing, as *status*, read after it, shows: not of a program of the
+        playbook, which may have done anything.
 
         Windows PowerShell 5.1 gives none where rights are missing. A start that was tried leaves its exit code behind.
         """
         tried = status.state is State.STOPPED and self._goal is State.RUNNING and status.win32_exit_code != 0
-        return self._at_once and not self._moved and not tried
+        return self._at_once and not self._moved and not tried and self._node.unit.by is None
 
     async def _not_now(self, problem: Problem) -> Result | None:
         """Windows refused for the moment alone: wait before asking again."""

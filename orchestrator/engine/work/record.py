@@ -1,6 +1,6 @@
 """What one START or STOP has seen and asked so far, and the sentences that tell it."""
 
-from orchestrator.domain.errors import HostError, Problem
+from orchestrator.domain.errors import HostError, Problem, ProblemKind
 from orchestrator.domain.processes import described
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, ServiceStatus, State
@@ -123,7 +123,8 @@ class Record:
         """Windows said no."""
         code = "" if problem.code is None else f"{in_words(problem.code)}; "
         # Windows PowerShell 5.1 gives no number, and its words for missing rights are "Cannot open ... service".
-        advice = "; `orch check` shows whether the account may" if problem.code is None else ""
+        rights = problem.code is None and problem.kind is ProblemKind.REFUSED
+        advice = "; `orch check` shows whether the account may" if rights else ""
         refused = f"{self._unit} is {self._state}, the {self._control} was refused"
         return f"{refused}: {code}the host says: {problem.text}{advice}"
 
