@@ -8,6 +8,7 @@ from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck
 from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
+from orchestrator.domain.gates import Gate
 from orchestrator.domain.keep_down import Record
 from orchestrator.domain.kinds import is_service
 from orchestrator.domain.service import Asked, Reading, StartType, State
@@ -15,7 +16,7 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 from orchestrator.engine.jobs.world import World
 from orchestrator.engine.ports import HostFacts, Hosts, HostServices, may_be_cut
-from orchestrator.engine.work.by_command import looks
+from orchestrator.engine.work.by_command import ByCommand, looks
 from orchestrator.engine.work.keep_down import keeper
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.sights import Eyes
@@ -196,7 +197,7 @@ async def check(
     ]
     readers = {host: Reader(world.hosts.services(host)) for host in described}
     units: list[UnitCheck] = []
-    looks: list[Awaitable[list[GateCheck]]] = []
+    gate_looks: list[Awaitable[list[GateCheck]]] = []
     for entry in draft.entries:
         for instance in entry.instances:
             if instance.host in described:
@@ -204,11 +205,24 @@ async def check(
                 facts, security = described[instance.host].result()
                 said, sids = found.hosts[instance.host], facts.sids if facts else ()
                 units += unit_checks(instance, told, security, sids, said.transport, said.kept_down)
-                looks.append(_gate_checks(instance, told, world, readers[instance.host]))
+                reader = _reader_of(instance, instance.host, readers[instance.host], world.hosts)
+                gate_looks.append(_gate_checks(instance, told, world, reader))
             elif entry.external and instance.host is None:
-                looks.append(_gate_checks(instance, (), world, None))
-    gates = [row for rows in await asyncio.gather(*looks) for row in rows]
+                gate_looks.append(_gate_checks(instance, (), world, None))
+        if entry.ready_all:
+            eyes = Eyes(scm_name=None, reader=None, command=None, probe=world.probe, local=world.local)
+            gate_looks.append(_looked(entry.key, [("ready_all", gate, False) for gate in entry.ready_all], eyes))
+    gates = [row for rows in await asyncio.gather(*gate_looks) for row in rows]
     return Checkup(tuple(hosts), tuple(units), tuple(gates))
+
+
+def _reader_of(instance: Instance, host: str, reader: Reader, hosts: Hosts) -> Reader:
+    """What reads the instance's own state, and services of its host."""
+    own = next((asked for asked in instance.asked if not is_service(asked.name)), None)
+    if own is None:
+        return reader
+    command = hosts.command(host)
+    return Reader(ByCommand(host, command, own, others=reader.read, control_s=0.0, booted_at=lambda: None))
 
 
 _Described = tuple[HostFacts | None, dict[str, str | Problem]]
@@ -262,10 +276,18 @@ async def _gate_checks(
     )
     gates = [("ready", gate, running) for gate in instance.ready]
     gates += [("stopped", gate, stopped and bool(states)) for gate in instance.stopped]
+    if instance.stop_life is not None:
+        gates += [("prechecks", gate, running) for gate in instance.stop_life.prechecks]
+        gates += [("drained", gate, False) for gate in instance.stop_life.drained]
+    return await _looked(instance.id, gates, eyes)
+
+
+async def _looked(unit: str, gates: Sequence[tuple[str, Gate, bool]], eyes: Eyes) -> list[GateCheck]:
+    """One look at each gate, which comes with when it has to hold and whether that is now."""
     sights = await asyncio.gather(*(eyes.look(gate) for _, gate, _ in gates))
     return [
         GateCheck(
-            unit=instance.id,
+            unit=unit,
             gate=f"{when}: {gate.words}",
             held=sight.held is True,
             saw=sight.saw,
