@@ -87,6 +87,20 @@ def test_a_host_that_is_down_was_not_asked(enter: Enter) -> None:
     run(main())
 
 
+def test_a_host_that_is_down_tells_no_processes_instead_of_none(enter: Enter) -> None:
+    async def main() -> None:
+        async with enter() as site:
+            web = (await site.status("Web")).pid
+            assert web is not None
+            site.world.fault(site.name, Fault.UNREACHABLE, times=None)
+            with pytest.raises(Unreachable):
+                await site.services.processes([web])
+            site.world.clear(site.name)
+            assert [one.pid for one in await site.services.processes([web])] == [web]
+
+    run(main())
+
+
 def test_a_silent_host_is_given_up_in_time(enter: Enter) -> None:
     async def main() -> None:
         async with enter() as site:
