@@ -16,6 +16,7 @@ from orchestrator.domain.draft import Draft
 from orchestrator.domain.errors import Problem, ProblemKind, Refused
 from orchestrator.domain.facts import RunBegan, RunEnded, RunParked, Stamped, StepEnded
 from orchestrator.domain.gates import CommandCheck, Gate, Origin, PortClosedCheck
+from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Action
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
@@ -139,8 +140,10 @@ async def test_a_checkup_finds_what_would_hurt_the_night_and_changes_nothing() -
     port = MemoryPort(port=1433)
     closed = Gate(check=PortClosedCheck(port=1433), origin=Origin.HOST)
     local = Gate(check=CommandCheck(exe="nowhere"), origin=Origin.CONTROLLER)
+    before = Life(prechecks=(closed,), drained=(closed,))
+    of_sql = {"ready": (READY,), "stopped": (closed,), "stop_life": before}
     of = draft(
-        entry("sql", "127.0.0.1", of_instance={"ready": (READY,), "stopped": (closed,)}),
+        entry("sql", "127.0.0.1", of_instance=of_sql, ready_all=(READY,)),
         entry("orders", "app-01 app-02", "sql", of_instance={"ready": (local,)}),
         entry("cache", "app-03"),
         entry("gone", "app-04"),
@@ -162,9 +165,12 @@ async def test_a_checkup_finds_what_would_hurt_the_night_and_changes_nothing() -
     gates = {(row.unit, row.gate.partition(":")[0]): (row.held, row.ok) for row in found.gates}
     assert gates["sql@127.0.0.1", "ready"] == (True, True)
     assert gates["sql@127.0.0.1", "stopped"] == (False, True)
+    assert gates["sql@127.0.0.1", "prechecks"] == (False, False), "it runs, and could not be stopped"
+    assert gates["sql@127.0.0.1", "drained"] == (False, True)
+    assert gates["sql", "ready_all"] == (True, True)
     assert gates["orders@app-01", "ready"] == (False, False)
     assert gates["orders@app-02", "ready"] == (False, True)
-    assert found.problems == sum(not ok for ok in hosts.values()) + 2 + 1
+    assert found.problems == sum(not ok for ok in hosts.values()) + 2 + 2
     assert [asked for asked in fleet.asked if asked.split()[0] in ("start", "stop", "resume")] == []
     assert fleet.changes == []
 

@@ -1,5 +1,6 @@
 """What needs a service on its own host and stands in no playbook: refused, or stopped and started with it."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,8 +10,9 @@ from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
-from orchestrator.domain.draft import Draft, OnDependents
+from orchestrator.domain.draft import Dependency, Draft, Entry, OnDependents
 from orchestrator.domain.errors import BadInput, Problem
+from orchestrator.domain.estimate import complete
 from orchestrator.domain.plan import Action, Plan, Unit
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
@@ -185,3 +187,43 @@ def test_a_snapshot_names_no_stranger_of_another_instance() -> None:
     of = shop()
     with pytest.raises(BadInput, match="no longer has"):
         build(of, Choice(units=frozenset({"orders:Agent@app-09"})), Action.START, survey(of, State.STOPPED))
+
+
+def tangled(seed: int) -> tuple[Draft, Survey]:
+    """Services on two hosts that need each other across and along, and up to three strangers on top of them."""
+    chance = random.Random(seed)
+    entries: list[Entry] = []
+    for number in range(chance.randint(1, 5)):
+        needs = [Dependency(service=one.key, soft=chance.random() < 0.2) for one in entries if chance.random() < 0.5]
+        hosts = " ".join(chance.sample(["h1", "h2"], chance.randint(1, 2)))
+        order = chance.random() < 0.3
+        entries.append(entry(f"e{number}", hosts, *needs, dependents=RESTORE, in_order=order))
+    live = survey(of := draft(*entries))
+    for host, said in live.hosts.items():
+        strangers = [f"D{number}" for number in range(chance.randint(0, 3))]
+        below = [reading.asked.name for reading in said.readings]
+        above: dict[str, list[str]] = {name: [] for name in (*below, *strangers)}
+        for name in strangers:
+            for needed in below:
+                if chance.random() < 0.5:
+                    above[needed].append(name)
+            below.append(name)
+        states = {name: chance.choice([*[State.RUNNING] * 4, State.STOPPED]) for name in below}
+        others = [status(name, states[name]) for name in strangers]
+        told = [replace(one, required_by=tuple(above[one.name])) for one in others]
+        live = with_above(live, host, {name: " ".join(names) for name, names in above.items()}, *told)
+    return of, live
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_however_they_need_each_other_none_waits_for_itself_and_each_goes_before_what_it_needs(seed: int) -> None:
+    of, live = tangled(seed)
+    for action in (Action.STOP, Action.RESTART):
+        plan = build(of, Choice(), action, live)
+        for stage in (*plan.stages, *plan.back):
+            complete(stage)  # raises ValueError for a circle
+        here = {(node.unit.host, node.unit.scm_name): node.unit.id for node in plan.stages[0].nodes}
+        for node in plan.stages[0].nodes:
+            names = node.unit.seen.required_by if node.unit.seen else ()
+            wanted = {here[node.unit.host, name] for name in names if (node.unit.host, name) in here}
+            assert wanted <= waits(plan.stages[0], node.unit.id)

@@ -50,7 +50,7 @@ def undeclared(graph: EntryGraph, census: Census, down: Members) -> Iterator[Dep
     rank = {key: place for place, key in enumerate(graph.order)}
     for (host, name), units in needed.items():
         found = census.beside(host, name)
-        if found is None or (host, name) in declared or _is_down(found):
+        if found is None or (host, name) in declared or _is_down(found) or not any(map(ran, units)):
             continue
         keys = list(dict.fromkeys(unit.service for unit in units))
         yield Dependent(
@@ -64,12 +64,12 @@ def undeclared(graph: EntryGraph, census: Census, down: Members) -> Iterator[Dep
 
 
 def _needed(down: Members) -> dict[tuple[str, str], list[Unit]]:
-    """Host and name, in lower case, of whatever needs what *down* stops and runs: those units."""
+    """Host and name, in lower case, of whatever needs what *down* stops: those units."""
     needed: dict[tuple[str, str], list[Unit]] = {}
     for here in down.values():
         for _, units in here.values():
             for unit in units:
-                if unit.seen is not None and unit.seen.required_by and unit.host is not None and ran(unit):
+                if unit.seen is not None and unit.seen.required_by and unit.host is not None:
                     for name in unit.seen.required_by:
                         needed.setdefault((unit.host, name.lower()), []).append(unit)
     return needed

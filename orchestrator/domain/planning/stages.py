@@ -232,16 +232,22 @@ class _Building:
         needs, and nothing else."""
         unit, role, gates, timeout_s, expected_s, guessed, waits, previous, life = row
         others: Sequence[str] = self.riders.get(unit.id, ())
+        if self.starting or not self._first_of(unit, others):
+            waits = () if others else waits
         if not self.starting:
             others = [rider for rider, needed in self.riders.items() if unit.id in needed]
-        elif others:
-            waits = ()
         places = [self._places[other] for other in others if other in self._places]
         if places:
             here = tuple((place,) for place in places)
             self.barriers.append(Barrier(name=", ".join(others), instances=here, need=len(here)))
             waits += (len(self.barriers) - 1,)
         return unit, role, gates, timeout_s, expected_s, guessed, waits, previous, life
+
+    def _first_of(self, unit: Unit, needed: Sequence[str]) -> bool:
+        """Whether *unit* rides with the entry that goes down first of those whose units it needs. If not, it waits for
+        nobody whom its entry waits for: those might wait for it."""
+        keys = {other.rpartition("@")[0].partition(":")[0] for other in needed}
+        return next((key for key in reversed(self.graph.order) if key in keys), unit.service) == unit.service
 
     def _all_of(self, entry: Entry) -> _Row:
         """What holds the gates of all instances, when as many are ready as somebody waits for."""
