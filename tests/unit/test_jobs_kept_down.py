@@ -19,6 +19,7 @@ from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
 from orchestrator.engine.book_ports import LEASE_S
+from orchestrator.engine.jobs.going_back import plan_rollback
 from orchestrator.engine.jobs.journey import Ending
 from orchestrator.engine.jobs.releasing import leftovers
 from orchestrator.engine.jobs.surveying import survey
@@ -148,3 +149,13 @@ async def test_a_controller_that_is_killed_at_any_time_takes_nothing_with_it(kil
         killed += await _killed(shop, Action.START, "r2", cut if killed_in is Action.START else 1e6)
         assert (shop.states, _trees(shop)) == ({}, before), cut
     assert killed >= 4
+
+
+@in_virtual_time
+async def test_a_rollback_days_later_releases_what_the_run_kept_down() -> None:
+    shop = _shop()
+    before = _trees(shop)
+    await _run(shop, Action.STOP, "r1")
+    back = await plan_rollback("r1", await shop.facts("r1"), shop.world)
+    assert (await shop.run(back.plan, "r2", of="r1")).exit_code == 0
+    assert (shop.states, _trees(shop)) == ({}, before)
