@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.lab.things import FAULTS as THING_FAULTS
+from orchestrator.lab.things import KINDS as THINGS
+from orchestrator.lab.things import ThingSpec
+
 START_TYPES = ("Automatic", "AutomaticDelayed", "Manual", "Disabled", "Boot", "System")
 STATES = ("Stopped", "StartPending", "StopPending", "Running", "ContinuePending", "PausePending", "Paused")
 LANGUAGES = ("en", "de", "fr")
@@ -131,6 +135,7 @@ class HostSpec:
     boot_s: float = 5.0
     delayed_start_s: float = 2.0
     services: tuple[ServiceSpec, ...] = ()
+    things: tuple[ThingSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +213,7 @@ def _host(raw: object, where: str, *, ssh: bool) -> HostSpec:
         boot_s=fields.number("boot_s", 5.0),
         delayed_start_s=fields.number("delayed_start_s", 2.0),
         services=tuple(_service(item, f"{where}.services[{n}]") for n, item in enumerate(fields.items("services"))),
+        things=tuple(_thing(item, f"{where}.things[{n}]") for n, item in enumerate(fields.items("things"))),
     )
     fields.finish()
     names = {service.name.casefold() for service in spec.services}
@@ -222,6 +228,19 @@ def _host(raw: object, where: str, *, ssh: bool) -> HostSpec:
         if service.cluster_role and CLUSTER_SERVICE.casefold() not in names:
             raise BadFleet(f"{where}: service {service.name} has a cluster_role, but there is no {CLUSTER_SERVICE}")
     _no_circle(spec.services, where)
+    return spec
+
+
+def _thing(raw: object, where: str) -> ThingSpec:
+    fields = _Fields(raw, where)
+    spec = ThingSpec(
+        kind=_one_of(fields.text("kind"), THINGS, f"{where}.kind"),
+        name=fields.text("name"),
+        running=fields.take("running", True, bool, "true or false"),
+        move_s=fields.number("move_s", 0.3),
+        fault=_one_of(fields.text("fault", ""), THING_FAULTS, f"{where}.fault"),
+    )
+    fields.finish()
     return spec
 
 

@@ -16,6 +16,7 @@ from orchestrator.lab.processes import Process, Processes
 from orchestrator.lab.record import Record
 from orchestrator.lab.registry import Registry
 from orchestrator.lab.scm import Scm, Service, State
+from orchestrator.lab.things import Things
 
 UP_S = 3 * 86400.0
 """How long every host has been up when the lab starts."""
@@ -51,6 +52,7 @@ class Host:
         self.rests: list[Callable[[], None]] = []
         """Each is called when it goes down: what lives on this host ends."""
         self.events = Events(self.now, spec.language)
+        self.things = Things(spec.things, self._loop.time, self.log)
         self._restarting: asyncio.TimerHandle | None = None
         self.scm = Scm(
             self._loop,

@@ -1,11 +1,12 @@
 """The command line programs of a virtual host, by name with arguments: no shell, no remoting protocol."""
 
 import hashlib
+import re
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.lab import curl, reg, sc, tasks, wevtutil
+from orchestrator.lab import curl, reg, sc, tasks, things, wevtutil
 from orchestrator.lab.curl import ProgramResult
 from orchestrator.lab.host import Host
 
@@ -40,13 +41,18 @@ class Where:
 
 async def run(where: Where, name: str, arguments: Sequence[str]) -> ProgramResult | None:
     """Run *name*; None if there is no such program."""
-    program = _PROGRAMS.get(name.casefold().removesuffix(".exe"))
+    program = _PROGRAMS.get(_base(name))
     return await program(where, arguments) if program else None
 
 
 def exists(name: str) -> bool:
     """Whether there is a program of that name."""
-    return name.casefold().removesuffix(".exe") in _PROGRAMS
+    return _base(name) in _PROGRAMS
+
+
+def _base(name: str) -> str:
+    """The name alone: the folder before it is not looked at."""
+    return re.split(r"[\\/]", name)[-1].casefold().removesuffix(".exe")
 
 
 def sids(where: Where) -> tuple[str, tuple[str, ...]]:
@@ -116,6 +122,18 @@ async def _whoami(where: Where, arguments: Sequence[str]) -> ProgramResult:
     return ProgramResult(0, lines)
 
 
+async def _appcmd(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*await things.appcmd(where.host.things, arguments))
+
+
+async def _schtasks(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*await things.schtasks(where.host.things, where.host.spec.language, arguments))
+
+
+async def _app(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    return ProgramResult(*await things.app(where.host.things, arguments))
+
+
 async def _exit(where: Where, arguments: Sequence[str]) -> ProgramResult:
     """lab-exit.exe CODE [TEXT]: for gates that look at exit code and output."""
     if not arguments or not arguments[0].lstrip("-").isdigit():
@@ -140,4 +158,7 @@ _PROGRAMS: dict[str, Callable[[Where, Sequence[str]], Awaitable[ProgramResult]]]
     "whoami": _whoami,
     "curl": _curl,
     "lab-exit": _exit,
+    "appcmd": _appcmd,
+    "schtasks": _schtasks,
+    "lab-app": _app,
 }

@@ -1,0 +1,162 @@
+"""What is no service on a virtual host: application pools and sites of IIS, scheduled tasks, and applications that a
+program of their own moves. appcmd.exe, schtasks.exe and lab-app.exe are here."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KINDS = ("app_pool", "site", "task", "app")
+FAULTS = ("", "fails", "hangs", "hangs-on-move", "garbage")
+"""`fails`: it may not be moved; `hangs`: its programs never end; `hangs-on-move`: only those that move it;
+`garbage`: no read makes sense."""
+HANG_S = 3600.0
+_SECTIONS = {"apppool": "app_pool", "site": "site"}
+_NOT_FOUND, _DENIED, _INVALID = 1168, 5, 87
+_TASK_TEXTS = {
+    "en": (
+        "SUCCESS: The parameters of scheduled task {} have been changed.",
+        "ERROR: The system cannot find the file specified.",
+        "ERROR: Access is denied.",
+    ),
+    "de": (
+        "ERFOLGREICH: Die Parameter der geplanten Aufgabe {} wurden geändert.",
+        "FEHLER: Das System kann die angegebene Datei nicht finden.",
+        "FEHLER: Zugriff verweigert",
+    ),
+    "fr": (
+        "Opération réussie : les paramètres de la tâche planifiée {} ont été modifiés.",
+        "Erreur : Le fichier spécifié est introuvable.",
+        "Erreur : Accès refusé.",
+    ),
+}
+
+Ran = tuple[int, list[str], list[str]]
+"""Exit code, lines, and lines on standard error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThingSpec:
+    """One of them as the fleet file describes it. `move_s`: how long it takes to start or to stop."""
+
+    kind: str
+    name: str
+    running: bool = True
+    move_s: float = 0.3
+    fault: str = ""
+
+
+@dataclass(slots=True)
+class Thing:
+    """One of them as it is: where it is going, and since when it is there."""
+
+    spec: ThingSpec
+    up: bool
+    there_s: float = 0.0
+
+
+class Things:
+    """All of one host. *now_s* is the loop's clock, *log* writes a line of the lab's log."""
+
+    def __init__(self, specs: Iterable[ThingSpec], now_s: Callable[[], float], log: Callable[..., Any]) -> None:
+        self._now_s = now_s
+        self._log = log
+        self._known = {(spec.kind, spec.name.casefold()): Thing(spec, spec.running) for spec in specs}
+
+    def find(self, kind: str, name: str) -> Thing | None:
+        """The one of that name, in any case."""
+        return self._known.get((kind, name.casefold()))
+
+    def moving(self, thing: Thing) -> bool:
+        """Whether it is on its way."""
+        return self._now_s() < thing.there_s
+
+    def move(self, thing: Thing, *, up: bool) -> None:
+        """Begin to start it, or to stop it."""
+        if thing.up is not up:
+            thing.up, thing.there_s = up, self._now_s() + thing.spec.move_s
+            self._log("thing", kind_of=thing.spec.kind, name=thing.spec.name, up=up)
+
+
+async def _hang(thing: Thing | None, *, moves: bool) -> None:
+    fault = "" if thing is None else thing.spec.fault
+    if fault == "hangs" or (moves and fault == "hangs-on-move"):
+        await asyncio.sleep(HANG_S)
+
+
+async def appcmd(things: Things, arguments: Sequence[str]) -> Ran:
+    """appcmd.exe list|start|stop apppool|site /apppool.name:NAME [/text:state]. Its words are in no language."""
+    verb, section, which, *options = [*arguments, "", "", ""]
+    label, _, name = which.partition(":")
+    known = verb in ("list", "start", "stop") and label.casefold() == f"/{section}.name"
+    if not known or section not in _SECTIONS:
+        return _INVALID, ["ERROR ( message:The command line is not valid. )"], []
+    thing = things.find(_SECTIONS[section], name)
+    await _hang(thing, moves=verb != "list")
+    if verb == "list":
+        return _listed(things, thing, section, state="/text:state" in options)
+    if thing is None:
+        return _NOT_FOUND, [f'ERROR ( message:Cannot find {section.upper()} object with identifier "{name}". )'], []
+    if thing.spec.fault == "fails":
+        return _DENIED, ["ERROR ( hresult:80070005, message:Command execution failed.", "Access is denied.", " )"], []
+    things.move(thing, up=verb == "start")
+    return 0, [f'"{thing.spec.name}" successfully {"started" if thing.up else "stopped"}'], []
+
+
+def _listed(things: Things, thing: Thing | None, section: str, *, state: bool) -> Ran:
+    if thing is None:
+        return 1, [], []
+    words = ("Starting", "Started") if thing.up else ("Stopping", "Stopped")
+    word = "Gestartet?" if thing.spec.fault == "garbage" else words[not things.moving(thing)]
+    return 0, [word if state else f'{section.upper()} "{thing.spec.name}" (state:{word})'], []
+
+
+async def schtasks(things: Things, language: str, arguments: Sequence[str]) -> Ran:
+    """schtasks.exe /query /tn PATH /xml, /change /tn PATH /enable or /disable, /end /tn PATH."""
+    done, missing, denied = _TASK_TEXTS[language]
+    words = [word if word.startswith("\\") else word.casefold() for word in arguments]
+    if len(words) < 3 or words[1] != "/tn" or words[0] not in ("/query", "/change", "/end"):
+        return 1, [], [missing]
+    thing = things.find("task", words[2] if words[2].startswith("\\") else f"\\{words[2]}")
+    await _hang(thing, moves=words[0] != "/query")
+    if thing is None:
+        return 1, [], [missing]
+    if words[0] == "/query":
+        return 0, ["Gibt es nicht"] if thing.spec.fault == "garbage" else _xml(thing), []
+    if thing.spec.fault == "fails":
+        return 1, [], [denied]
+    if words[0] == "/change":
+        things.move(thing, up="/enable" in words)
+    return 0, [done.format(f'"{thing.spec.name}"')], []
+
+
+def _xml(thing: Thing) -> list[str]:
+    enabled = [] if thing.up else ["    <Enabled>false</Enabled>"]
+    return [
+        '<?xml version="1.0" encoding="UTF-16"?>',
+        '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">',
+        "  <Triggers><CalendarTrigger><Enabled>false</Enabled></CalendarTrigger></Triggers>",
+        "  <Settings>",
+        "    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>",
+        *enabled,
+        "  </Settings>",
+        '  <Actions Context="Author"><Exec><Command>C:\\Shop\\nightly.exe</Command></Exec></Actions>',
+        "</Task>",
+    ]
+
+
+async def app(things: Things, arguments: Sequence[str]) -> Ran:
+    """lab-app.exe status|start|stop NAME: status ends with 0 for what runs, and with 3 for what is stopped."""
+    verb, name = arguments if len(arguments) == 2 else ("", "")
+    thing = things.find("app", name)
+    await _hang(thing, moves=verb != "status")
+    if thing is None or verb not in ("status", "start", "stop"):
+        return 2, [], ["usage: lab-app.exe status|start|stop NAME"]
+    if verb == "status":
+        if thing.spec.fault == "garbage":
+            return 9, ["no idea"], []
+        return (0 if thing.up is not things.moving(thing) else 3), [], []
+    if thing.spec.fault == "fails":
+        return 4, [], [f"{name} would not {verb}"]
+    things.move(thing, up=verb == "start")
+    return 0, [], []
