@@ -16,7 +16,7 @@ from plain_loop import PlainLoop
 from orchestrator.domain.decisions import Answer
 from orchestrator.domain.fact_codec import decode, encode
 from orchestrator.domain.facts import DecisionAnswered, Fact, OrderTaken, RunBegan, StepEnded
-from orchestrator.domain.results import Result, Step
+from orchestrator.domain.results import Phase, Result, Step
 from orchestrator.domain.runstate import RunState, fold
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import ConductorPorts
@@ -30,6 +30,8 @@ def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
 
     async def run(step: Step) -> Result:
         calls.append(f"run {step.id}")
+        if step.phase is Phase.WATCH and step.id not in recording["answers"]:
+            await asyncio.get_running_loop().create_future()  # until it is called off
         took_s, text = recording["answers"][step.id]
         await _pass_s(took_s)
         fact = decode(text)

@@ -49,7 +49,7 @@ class Judge:
         self.questions: dict[int, DecisionAsked] = {}
         self.late: dict[int, tuple[DecisionAsked, Choice]] = {}  # answered, and looked first
         self.touched: set[str] = set()
-        self.cancelled = self.held = self.over = self.going_back = False
+        self.cancelled = self.held = self.over = self.going_back = self.turned = False
 
     def watch(self, facts: list[tuple[float, Fact]]) -> None:
         """Follow the whole run; whenever the clock is about to move, no slot may be wasted."""
@@ -89,7 +89,7 @@ class Judge:
                 assert self.going_back
                 assert not self.under_way
                 assert self.touched <= {one.split("/")[1] for one in self.asked if "/look/" in one}
-                self.stages = (*self.plan.stages, *fact.stages)
+                self.stages, self.turned = (*self.plan.stages, *fact.stages), True
             case _:
                 self._decided(fact)
 
@@ -136,7 +136,7 @@ class Judge:
             self._counts(*self.late.pop(min(self.late)))
 
     def _counts(self, asked: DecisionAsked, choice: Choice) -> None:
-        if not (self.over or (self.going_back and self.number < len(self.plan.stages))):
+        if not (self.over or (self.going_back and not self.turned)):
             self._answered(asked, choice)
 
     def _answered(self, asked: DecisionAsked, choice: Choice) -> None:

@@ -8,13 +8,23 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.decisions import Answer as Decided
 from orchestrator.domain.decisions import Choice, Source
+from orchestrator.domain.errands import is_errand
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, OrderTaken, StepEnded, StepIntended
+from orchestrator.domain.parts import CHANGES
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.engine.ports import ConductorPorts, Order
 
-ENDS_AT = {Phase.START: "Running", Phase.STOP: "Stopped", Phase.GATE: ""}
+ENDS_AT = {
+    Phase.READ: None,
+    Phase.LOOK: None,
+    Phase.START: "Running",
+    Phase.STOP: "Stopped",
+    Phase.KILL: "Stopped",
+}
+"""Where a phase leaves its unit; None: where it was. All others read no state."""
+ACTING = (Phase.START, Phase.STOP, Phase.KILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,8 @@ class ScriptedWork:
     """The ports of the conductor over a script: step id -> answer; OK after a second where the script says nothing.
 
     Decisions are answered as `decide` says (None: never): to abort, at once, where nothing else is said. A READ or LOOK
-    finds the state that the last START or STOP of the unit left. `facts` holds what was appended, with the time,
+    finds the state that the last START or STOP of the unit left; a hook that went well has acted. A WATCH never ends by
+    itself unless the script says so; `watched` lists those. `facts` holds what was appended, with the time,
     `appends` how many in each call, `asked` the steps in the order they came.
     """
 
@@ -57,12 +68,14 @@ class ScriptedWork:
     facts: list[tuple[float, Fact]] = field(default_factory=list)
     appends: list[int] = field(default_factory=list)
     asked: list[Step] = field(default_factory=list)
+    watched: list[Step] = field(default_factory=list)
     answered: list[Result] = field(default_factory=list)
     decide: Callable[[DecisionAsked], Decision | None] = lambda asked: Decision()
     orders_at: Sequence[tuple[float, Order]] = ()
     patient: bool = True
     decided: list[tuple[int, Choice]] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
+    before: str = "Stopped"
     on_disk: set[Step] = field(default_factory=set)
     _ordered: int = 0
 
@@ -84,16 +97,19 @@ class ScriptedWork:
     async def run(self, step: Step) -> Result:
         """Answer as the script says."""
         assert step in self.on_disk, f"{step.id} was issued before its intent was on disk"
+        if step.phase is Phase.WATCH:
+            return await self._watch(step)
         self.asked.append(step)
         answer = self.script.get(step.id, self.otherwise)
         await _pass_s(step.delay_s + answer.took_s)
         after = answer.after
         if after is None:
-            after = ENDS_AT.get(step.phase, self.states.get(step.unit, "Stopped"))
-        if step.phase in (Phase.START, Phase.STOP) and after:
+            ends_at = ENDS_AT.get(step.phase, "")
+            after = self.states.get(step.unit, self.before) if ends_at is None else ends_at
+        if step.phase in ACTING and after:
             self.states[step.unit] = after
         acted = Acted.NO
-        if step.phase in (Phase.START, Phase.STOP):
+        if step.phase in ACTING or step.phase in CHANGES or is_errand(step):
             acted = Acted.MAYBE if answer.outcome is Outcome.UNKNOWN else Acted.YES
         problem = None if answer.outcome is Outcome.OK else Problem(answer.kind, "as the script says")
         result = Result(
@@ -104,6 +120,19 @@ class ScriptedWork:
             problem=problem,
             took_s=step.delay_s + answer.took_s,
         )
+        self.answered.append(result)
+        return result
+
+    async def _watch(self, step: Step) -> Result:
+        self.watched.append(step)
+        answer = self.script.get(step.id)
+        if answer is None:
+            await asyncio.get_running_loop().create_future()
+        assert answer is not None
+        await _pass_s(answer.took_s)
+        self.states[step.unit] = answer.after or "Stopped"
+        problem = None if answer.outcome is Outcome.OK else Problem(answer.kind, "it died")
+        result = Result(step=step, outcome=answer.outcome, after=self.states[step.unit], problem=problem)
         self.answered.append(result)
         return result
 
@@ -163,7 +192,7 @@ def scripts(draw: st.DrawFn, plan: Plan) -> dict[str, Answer]:
     script: dict[str, Answer] = {}
     for number, stage in enumerate(plan.stages):
         for node in stage.nodes:
-            for phase in Phase:
+            for phase in (Phase.READ, Phase.LOOK, Phase.START, Phase.STOP, Phase.GATE):
                 outcome = Outcome.OK if draw(st.integers(0, 9)) < good else draw(st.sampled_from(list(Outcome)))
                 after = (
                     draw(st.sampled_from(["Running", "Stopped", "StopPending", ""])) if outcome != Outcome.OK else None

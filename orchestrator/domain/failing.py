@@ -25,6 +25,9 @@ from orchestrator.domain.open_questions import Questions
 from orchestrator.domain.plan import Plan, Role, Unit
 from orchestrator.domain.policy import Do
 
+_KILL = "kill"
+"""Why it is asked, where the playbook wants a person to say whether a process is ended."""
+
 
 class Failures:
     """What failed and is suspended. *units* are the run's, by id; *order* their places in plan order; *way_back* says
@@ -120,20 +123,25 @@ class Failures:
         if vanished and failure.kind is ProblemKind.UNREACHABLE:
             return Judgement(Do.ASK, ""), replace(cause, kind=CauseKind.VANISHED, said=vanished)
         judgement = judge(self._policy, used, failure, self._units[unit])
+        ask = Judgement(Do.ASK, _KILL if failure.kill else "")
+        if failure.kill and rule_number(judgement.by) is None:
+            return ask, cause  # its playbook wants it asked; a rule of the policy goes first
         if failure.again or judgement.do is Do.ASK or (judgement.do is Do.ROLLBACK and not self.way_back):
-            return Judgement(Do.ASK, ""), cause
-        if judgement.do is Do.HOLD and (held := questions.alike(cause)) is not None and questions.open[held].held:
-            return Judgement(Do.ASK, ""), cause  # once held for a reason, a person is asked
+            return ask, cause
+        held = questions.alike(cause, kill=failure.kill) if judgement.do is Do.HOLD else None
+        if held is not None and questions.open[held].held:
+            return ask, cause  # once held for a reason, a person is asked
         return judgement, cause
 
     def _facts(self, judgement: Judgement, cause: Cause, units: tuple[str, ...], questions: Questions) -> list[Fact]:
         pauses = cause.kind is CauseKind.VANISHED
-        number = questions.alike(cause) if judgement.do is Do.ASK else None
+        kill = judgement.by == _KILL
+        number = questions.alike(cause, kill=kill) if judgement.do is Do.ASK else None
         if number is not None:
             return [DecisionGrew(decision=number, units=units, pauses=pauses)]
         number = questions.last + 1
         whole = replace(cause, said=cause.said or self.known[units[0]].said, units=units)
-        may = choices(cause.kind, way_back=self.way_back)
+        may = choices(cause.kind, way_back=self.way_back, kill=kill)
         waits = judgement.do is Do.ASK
         asked = DecisionAsked(decision=number, cause=whole, choices=may, pauses=pauses, waits=waits)
         if waits:

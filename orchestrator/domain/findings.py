@@ -7,13 +7,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.facts import Strayed
-from orchestrator.domain.plan import Plan, Role, Stage, Unit
+from orchestrator.domain.life import Hook
+from orchestrator.domain.parts import CHANGES, KEPT_DOWN
+from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
-from orchestrator.domain.way_back import Touch, as_before
+from orchestrator.domain.way_back import Touch, as_before, home, undone_by
 
 _UNREAD = "unknown"
-_BRINGS_TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED}
+_BRINGS_TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED, Phase.KILL: State.STOPPED}
+_READS = (Phase.READ, *_BRINGS_TO)
+"""What reads the state in any case: if it tells none, nobody knows it. Others tell it if they saw it change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class Findings:
         self.touched: dict[str, Acted] = {}
         self.coming: dict[str, str] = {}
         """Where a start or stop that was sent and did not end well may yet bring its unit."""
+        self.owed: dict[str, dict[str, State]] = {}
+        """What may have run of each unit's hooks and was not undone, by name, and on the way to which state; KEPT_DOWN
+        if it is kept down."""
+        self.not_undone: dict[tuple[str, str], str] = {}
+        """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
         self.stepped: dict[str, None] = {}
         """Units whose state a step of this run has read, or should have."""
         self.live: dict[str, str] = {}
@@ -67,6 +76,9 @@ class Findings:
                     self.left[node.unit.id] = str(node.unit.seen.state) if node.unit.seen else ""
                 if node.role is Role.ACT:
                     self.acting[node.unit.id] = None
+                    if node.life is not None and plan.action is Action.ROLLBACK and (owes := undone_by(node, stage)):
+                        away = State.STOPPED if stage.goal is State.RUNNING else State.RUNNING
+                        self.owed[node.unit.id] = dict.fromkeys(owes, away)  # the planner has left what is owed
 
     def begin_stage(self, stage: Stage) -> None:
         """Units that only a way back knows."""
@@ -136,7 +148,15 @@ class Findings:
 
     def touch(self, unit: str, live: str) -> Touch:
         """*unit*, found in the state *live*."""
-        return Touch(self.left[unit], live, self.coming.get(unit, ""))
+        return Touch(self.left[unit], live, self.coming.get(unit, ""), self.owes(unit))
+
+    def owes(self, unit: str) -> tuple[str, ...]:
+        """What may have run of the unit's hooks on the way from where it was before, and was not undone."""
+        owed = self.owed.get(unit)
+        if not owed:
+            return ()
+        before = home(self.units[unit])
+        return tuple(name for name, goal in owed.items() if goal is not before)
 
     def next_step(self, stage: int, unit: str, phase: Phase) -> Step:
         """The next look at *unit*, or its next last reading."""
@@ -182,10 +202,31 @@ class Findings:
                 self.coming.pop(unit, None)
             elif result.acted is not Acted.NO:
                 self.coming[unit] = _BRINGS_TO[result.step.phase]
-        if result.step.phase is not Phase.GATE:
+        if result.step.phase in _READS or (result.after and result.step.phase is not Phase.GATE):
             self.left[unit] = result.after
             self.stepped[unit] = None
             self.forget(unit)
+
+    def did(self, step: Step, goal: State, hook: Hook | None, result: Result | None) -> None:
+        """A step carried *hook* out, or its undo, or took what revives a unit away, or put it back, on the way to
+        *goal*; *result* None: it was lost with its process."""
+        name = hook.name if hook is not None else KEPT_DOWN
+        undoes = step.phase in (Phase.UNDO, Phase.RELEASE) or (hook is not None and hook.undoes)
+        if undoes:
+            if result is not None and result.outcome is Outcome.OK:
+                self._undone(step.unit, name)
+            else:
+                self.not_undone[step.unit, name] = _why(result)
+        elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
+            self.owed.setdefault(step.unit, {})[name] = goal
+            self.not_undone.pop((step.unit, name), None)
+
+    def _undone(self, unit: str, name: str) -> None:
+        self.not_undone.pop((unit, name), None)
+        owed = self.owed.get(unit, {})
+        owed.pop(name, None)
+        if not owed:
+            self.owed.pop(unit, None)
 
     def lost(self, step: Step) -> None:
         """A step of the unit's own was lost with its process."""
@@ -194,6 +235,8 @@ class Findings:
             self.coming[step.unit] = _BRINGS_TO[step.phase]
             self.left[step.unit] = ""
             self.forget(step.unit)
+        elif step.phase in CHANGES:
+            self._touch(step.unit, Acted.MAYBE)
 
     def _touch(self, unit: str, acted: Acted) -> None:
         if acted is Acted.YES or (acted is Acted.MAYBE and unit not in self.touched):
@@ -248,6 +291,14 @@ class Findings:
         self.strays_due.pop(fact.unit, None)
 
     def all_before(self) -> bool:
-        """Whether the last readings found every touched unit where the snapshot had it. Cost: O(touched)."""
+        """Whether every touched unit was found at the end where it was before, and owes nothing. Cost: O(touched)."""
         finals = ((unit, self.finals.get(unit)) for unit in self.touched)
-        return all(final is not None and as_before(self.units[unit], final.found) for unit, final in finals)
+        return not any(map(self.owes, self.owed)) and all(
+            final is not None and as_before(self.units[unit], final.found) for unit, final in finals
+        )
+
+
+def _why(result: Result | None) -> str:
+    if result is None:
+        return "its answer was lost, and nobody knows whether it was done"
+    return result.said or (result.problem.text if result.problem else "it did not succeed")

@@ -6,6 +6,7 @@ Room: domain. Everything in here is a function of the facts alone, so that a run
 from collections.abc import Iterable
 
 from orchestrator.domain.decisions import Answer, CauseKind, Choice, Source
+from orchestrator.domain.errands import Errands, is_errand
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -26,11 +27,13 @@ from orchestrator.domain.facts import (
 from orchestrator.domain.failing import Failures
 from orchestrator.domain.findings import Findings
 from orchestrator.domain.judging import TRANSIENT, Failure
+from orchestrator.domain.life import IfStuck
 from orchestrator.domain.open_questions import LATE_S, Asked, Questions
-from orchestrator.domain.plan import Action, Plan, Role, Stage
+from orchestrator.domain.parts import CHANGES, is_last_reading
+from orchestrator.domain.plan import Action, Plan, Stage
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
-from orchestrator.domain.stage_run import StageRun
+from orchestrator.domain.stage_run import StageRun, stuck
 from orchestrator.domain.way_back import whole_way_back
 
 _CANCEL = "cancel"
@@ -56,6 +59,7 @@ class Folded:
         """Steps that were lost with the process before, at the last resume."""
         self.findings = Findings(plan)
         self.questions = Questions()
+        self.errands = Errands(plan.hooks)
         may = bool(whole_way_back(plan)) and plan.action is not Action.ROLLBACK
         self.failures = Failures(plan, self.findings.units, self.findings.order, way_back=may)
         self.now = StageRun(-1, _NO_STAGE)
@@ -96,7 +100,19 @@ class Folded:
     def idle(self) -> bool:
         """Whether no step is under way or due at once."""
         now, found = self.now, self.findings
-        return not (now.under_way or now.due or found.reading or found.looking)
+        busy = now.under_way or found.reading or found.looking or self.errands.under_way
+        return not (busy or now.goes_on(paused=self.halting))
+
+    @property
+    def halting(self) -> bool:
+        """Whether nodes that are under way and have not acted wait, too."""
+        shut = self.window_closed and self.now.stage.goal is State.STOPPED and not self.rolling_back
+        return self.leaving or self.turned or self.closing or self.paused or shut
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the plan is not gone on with any more."""
+        return self.ending or (self.going_back and self.back is None)
 
     @property
     def paused(self) -> bool:
@@ -107,6 +123,11 @@ class Folded:
     def complete(self) -> bool:
         """Whether every node of every stage ended ok."""
         return len(self.runs) == len(self.stages) and all(run.schedule.whole for run in self.runs.values())
+
+    @property
+    def as_planned(self) -> bool:
+        """Whether a run of which all has been read once more went as planned, the hooks of its end aside."""
+        return self.back is None and self.complete and not (self.ending or self.findings.strayed)
 
     @property
     def next_stage(self) -> int | None:
@@ -157,6 +178,7 @@ class Folded:
                 self.findings.tell(fact)
             case RollbackBegan():
                 self.back = fact
+                self.now.unwatch()
                 self.stages = (*self.plan.stages, *fact.stages)
             case RunResumed():
                 self._resumed(fact)
@@ -187,10 +209,29 @@ class Folded:
         if number != self.next_stage or self.now.under_way:
             raise ValueError(f"stage {number} can't begin after stage {self.stage}")
         self.stage = number
-        self.now = self.runs[number] = StageRun(number, self.stages[number])
+        self.now.unwatch()
+        self.now = self.runs[number] = self.stage_run(number)
         self.findings.begin_stage(self.stages[number])
         if self.back is None:
             self._exclude(self.failures.excluded)
+            self._bar_unchecked()
+
+    def stage_run(self, number: int) -> StageRun:
+        """A stage of which nothing has happened yet."""
+        stage = self.stages[number]
+        back = number >= len(self.plan.stages) or self.plan.action is Action.ROLLBACK
+        watched = stage.goal is State.RUNNING and not back
+        return StageRun(number, stage, self.findings.owed, back=back, watched=watched)
+
+    def _bar_unchecked(self) -> None:
+        """Leave the units alone whose checks, in a stage before, did not hold for what is done to them now."""
+        for number in sorted(self.runs):
+            before = self.runs[number]
+            if not before.stage.checks or before is self.now or before.stage.goal is not self.now.stage.goal:
+                continue
+            for place, node in enumerate(before.stage.nodes):
+                if node.unit.id in self.now.places and before.outcome(place) is not Outcome.OK:
+                    self.now.exclude(self.now.places[node.unit.id], undo=False)
 
     def _order_taken(self, order: str) -> None:
         self.orders.append(order)
@@ -202,43 +243,73 @@ class Folded:
     def _intended(self, step: Step) -> None:
         if step.phase is Phase.LOOK:
             self.findings.look_intended(step)
+        elif is_errand(step):
+            self.errands.intended(step)
+            self.closing = self.closing or step.phase is not Phase.ON_BEGIN
         elif self._is_last_reading(step):
             self.findings.reading_intended(step)
             self.closing = True
+            self.now.unwatch()
         else:
             self.now.intended(step)
             self.findings.began(step)
 
     def _is_last_reading(self, step: Step) -> bool:
-        if step.phase is not Phase.READ or step.stage not in self.runs:
+        if step.phase is not Phase.READ or step.hook or step.stage not in self.runs:
             return False
         run = self.runs[step.stage]
-        return run.stage.nodes[run.place(step)].role is Role.ACT
+        return is_last_reading(step, run.stage.nodes[run.place(step)].role)
 
     def _step_ended(self, result: Result) -> None:
         step = result.step
         if step.phase is Phase.LOOK:
             self.findings.looked(result, accepted=self.accept_drift)
+        elif is_errand(step):
+            self.errands.ended(result)
         elif self._is_last_reading(step):
             self.findings.read_last(result, told=self.is_failed(step.unit))
         else:
-            failed = self.now.ended(result)
-            self.findings.stepped_on(result)
-            if result.outcome is Outcome.OK:
-                self.failures.went_well(step.unit)
-            if self.rolling_back:
-                self._went_on_back(result, failed=failed)
-            elif failed:
-                self._failed(result)
+            self._went_on(result)
+
+    def _went_on(self, result: Result) -> None:
+        step = result.step
+        undoes = bool(self.now.given_up) and self.now.place(step) in self.now.given_up
+        failed = self.now.ended(result)
+        self.findings.stepped_on(result)
+        if step.phase in CHANGES:
+            self.findings.did(step, self.now.stage.goal, self.now.hook(step), result)
+        if undoes:
+            return
+        if result.outcome is Outcome.OK:
+            self.failures.went_well(step.unit)
+        if self.rolling_back:
+            self._went_on_back(result, failed=failed)
+        elif failed:
+            self._failed(result)
 
     def _failed(self, result: Result) -> None:
-        unit = self.findings.units[result.step.unit]
+        place = self.now.place(result.step)
+        life = self.now.stage.nodes[place].life
+        kill = life is not None and life.if_stuck is IfStuck.ASK and stuck(result)
         kind = result.problem.kind if result.problem else None
         said = result.said or (result.problem.text if result.problem else "")
-        self.failures.add(unit.id, Failure(kind, said))
-        if unit.host in self.failures.excluded:  # it was under way when its host was given up
-            self.now.settle(self.now.places[unit.id])
+        self._is_suspended(place, Failure(kind, said, kill=kill))
+
+    def _is_suspended(self, place: int, failure: Failure) -> None:
+        unit = self.now.stage.nodes[place].unit
+        self.failures.add(unit.id, failure)
+        gone = unit.host in self.failures.excluded  # it was under way when its host was given up
+        if gone or (self.ending and self.now.unit_owes(place)):
+            self._give_up(place)
             self.failures.forget(unit.id)
+
+    def _give_up(self, place: int) -> None:
+        """A suspended node ended as it did; what may have been done for it is undone, unless it came to its goal."""
+        self.now.give_up(place, undo=self._missed(place))
+
+    def _missed(self, place: int) -> bool:
+        """Whether the node's unit is not known to be at the stage's goal."""
+        return self.findings.now(self.now.stage.nodes[place].unit.id) != self.now.stage.goal
 
     def _went_on_back(self, result: Result, *, failed: bool) -> None:
         """On the way back nobody is asked: what may be gone in a minute is tried again, in bounds; else it failed."""
@@ -252,7 +323,7 @@ class Folded:
         if passing and spent_s < self.plan.policy.rollback_timeout_s:
             self.now.retry(place, pausing=True)
         else:
-            self.now.settle(place)
+            self._give_up(place)
 
     def is_failed(self, unit: str) -> bool:
         """Whether the unit's last stage ended with it failed or unknown, as far as is known."""
@@ -275,7 +346,22 @@ class Folded:
         own = self.now.lose()
         for step in own:
             self.findings.lost(step)
-        self.lost = [*own, *self.findings.lose()]
+            if step.phase in CHANGES:
+                self.findings.did(step, self.now.stage.goal, self.now.hook(step), None)
+        for step in own:
+            self._is_lost(step)
+        self.lost = [*own, *self.findings.lose(), *self.errands.lose()]
+
+    def _is_lost(self, step: Step) -> None:
+        """What must not be carried out twice has suspended its node; on the way back nobody is asked."""
+        place = self.now.places[step.unit]
+        if place not in self.now.suspended:
+            return
+        if self.rolling_back:
+            self._give_up(place)
+        else:
+            said = f"{step.unit}: the answer of {step.hook} was lost; nobody knows whether it was done"
+            self._is_suspended(place, Failure(None, f"{said}, and it is not done twice unless you say retry"))
 
     # What was decided
 
@@ -303,6 +389,8 @@ class Folded:
             self.failures.asked(units)
         elif kind is CauseKind.CHANGED:
             self.findings.tell_of(units)
+        elif kind is CauseKind.HOOK:
+            self.errands.told = True
 
     def _look_first(self, number: int, asked: Asked, answer: Answer) -> None:
         """The answer came late: before it counts, all units are looked at whose state the run knows; before anything
@@ -322,17 +410,26 @@ class Folded:
                 self.questions.held[number] = asked
             case Choice.ABORT:
                 no_harm = asked.cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL)
-                self._end(called_off=no_harm or self.cancelled or self.stage < 0)
+                of_hook = asked.cause.kind is CauseKind.HOOK
+                self._end(called_off=no_harm or self.cancelled or (self.stage < 0 and not of_hook))
             case Choice.ROLLBACK:
                 self.going_back = True
+                self.now.unwatch()
                 self.cancelled = False
                 self.questions.held.clear()
             case Choice.CONTINUE:
                 self._continue(asked.cause.kind)
-            case Choice.RETRY if asked.cause.kind is CauseKind.CHANGED:
-                self._act_again(asked.units)
-            case Choice.RETRY | Choice.SKIP | Choice.EXCLUDE:
-                self._take_failed(asked, answer)
+            case _:
+                self._take_again(asked, answer)
+
+    def _take_again(self, asked: Asked, answer: Answer) -> None:
+        """RETRY, SKIP, EXCLUDE or KILL: what becomes of that which did not go well."""
+        if asked.cause.kind is CauseKind.CHANGED:
+            self._act_again(asked.units)
+        elif asked.cause.kind is CauseKind.HOOK:
+            self.errands.retry()
+        else:
+            self._take_failed(asked, answer)
 
     def _act_again(self, units: Iterable[str]) -> None:
         """Others moved *units*: those that the stage now was done with go again, but where the run does without."""
@@ -348,10 +445,11 @@ class Folded:
             place = self.now.places.get(unit)
             if place not in self.now.suspended or place is None:
                 continue
-            if answer.choice is Choice.RETRY:
-                self.now.retry(place, pausing=answer.source is Source.POLICY)
+            if answer.choice in (Choice.RETRY, Choice.KILL):
+                kill = answer.choice is Choice.KILL
+                self.now.retry(place, pausing=answer.source is Source.POLICY, kill=kill)
             else:
-                self.now.settle(place)
+                self._give_up(place)
         self.failures.decided(asked.units, asked.cause.kind, answer)
         if answer.choice is Choice.EXCLUDE:
             hosts = [self.findings.units[unit].host for unit in asked.units]
@@ -363,10 +461,23 @@ class Folded:
         self.cancelled = False
         self.questions.held.clear()
         self.findings.todo = {}
+        self.now.unwatch()
+        for place in self.now.unsettled():
+            self._leave(place)
+
+    def _leave(self, place: int) -> None:
+        """The run ends over the node: what may have been done for it is undone, unless it came to its goal."""
+        missed = self._missed(place)
+        if place not in self.now.suspended:
+            self.now.withdraw(place, undo=missed)
+        elif missed and self.now.unit_owes(place):
+            self._give_up(place)
 
     def _continue(self, kind: CauseKind) -> None:
         if kind is CauseKind.CANCELLED:
             self.cancelled = False
+        elif kind is CauseKind.HOOK:
+            self.errands.go_on()
         elif kind is CauseKind.BUDGET:
             self.failures.tally.begin_anew()
         elif kind is CauseKind.APPROVAL or self.stage < 0:
@@ -380,6 +491,6 @@ class Folded:
             self.failures.exclude(host)
         for place, node in enumerate(self.now.stage.nodes):
             if node.unit.host in hosts:
-                self.now.exclude(place)
+                self.now.exclude(place, undo=self._missed(place))
                 self.failures.forget(node.unit.id)
                 self.questions.without([node.unit.id])

@@ -26,7 +26,7 @@ ACTS = {
     Do.RETRY: Choice.RETRY,
 }
 """What a policy's word answers; ASK answers nothing."""
-_OF_FAILURES = (Choice.ROLLBACK, Choice.RETRY, Choice.SKIP, Choice.EXCLUDE, Choice.HOLD, Choice.ABORT)
+_OF_FAILURES = (Choice.ROLLBACK, Choice.RETRY, Choice.KILL, Choice.SKIP, Choice.EXCLUDE, Choice.HOLD, Choice.ABORT)
 _GOING_ON = (Choice.CONTINUE, Choice.ROLLBACK, Choice.HOLD, Choice.ABORT)
 _CHOICES = {
     CauseKind.FAILURE: _OF_FAILURES,
@@ -36,6 +36,8 @@ _CHOICES = {
     CauseKind.CHANGED: (Choice.CONTINUE, Choice.RETRY, Choice.ROLLBACK, Choice.HOLD, Choice.ABORT),
     CauseKind.WINDOW: (Choice.ROLLBACK, Choice.HOLD, Choice.ABORT),
     CauseKind.APPROVAL: (Choice.CONTINUE, Choice.HOLD, Choice.ABORT),
+    CauseKind.HOOK: (Choice.RETRY, Choice.CONTINUE, Choice.HOLD, Choice.ABORT),
+    CauseKind.PAUSE: _GOING_ON,
 }
 PAUSING = tuple(kind for kind in CauseKind if kind is not CauseKind.FAILURE)
 """As long as one of these is open, nothing new begins."""
@@ -45,11 +47,12 @@ _RULE = "rule "
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What became of one unit: `kind` None if nobody can say what kind of failure it was. `again`: it was asked about
-    before and not decided, so that a person is asked now."""
+    before and not decided, so that a person is asked now. `kill`: its process may be ended, if a person says so."""
 
     kind: ProblemKind | None
     said: str
     again: bool = False
+    kill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,11 @@ class Judgement:
     by: str
 
 
-def choices(kind: CauseKind, *, way_back: bool, begun: bool = True) -> tuple[Choice, ...]:
+def choices(kind: CauseKind, *, way_back: bool, begun: bool = True, kill: bool = False) -> tuple[Choice, ...]:
     """What may be answered. Without a *way_back* nobody can choose it; before anything has *begun* nothing is done
-    again."""
-    without = {Choice.ROLLBACK: not way_back, Choice.RETRY: not begun}
+    again, but a hook of the run. *kill*: the units are stuck, and their processes may be ended."""
+    again = begun or kind is CauseKind.HOOK
+    without = {Choice.ROLLBACK: not way_back, Choice.RETRY: not again, Choice.KILL: not kill}
     return tuple(choice for choice in _CHOICES[kind] if not without.get(choice))
 
 

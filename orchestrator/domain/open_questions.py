@@ -63,12 +63,13 @@ class Questions:
         waiting = [*self.open.values(), *self.held.values(), *(asked for asked, _ in self.late.values())]
         return [asked.cause.kind for asked in waiting]
 
-    def alike(self, cause: Cause) -> int | None:
-        """The open decision about failures of the same cause as *cause* (without units), if there is one."""
+    def alike(self, cause: Cause, *, kill: bool = False) -> int | None:
+        """The open decision about failures of the same cause as *cause* (without units), if there is one; *kill*:
+        one of those whose processes may be ended."""
         for number, asked in self.open.items():
             kinds = (CauseKind.FAILURE, CauseKind.VANISHED)
             same = (asked.cause.problem, asked.cause.service) == (cause.problem, cause.service)
-            if same and asked.cause.kind in kinds and cause.kind in kinds:
+            if same and asked.cause.kind in kinds and cause.kind in kinds and kill == (Choice.KILL in asked.choices):
                 return number
         return None
 
@@ -101,7 +102,7 @@ class Questions:
         if not self.held:
             return []
         asked = self.held[min(self.held)]
-        twin = self.alike(asked.cause)
+        twin = self.alike(asked.cause, kill=Choice.KILL in asked.choices)
         why = "it is asked together with what was held"
         withdrawn = [] if twin is None else [DecisionWithdrawn(decision=twin, why=why)]
         cause = replace(asked.cause, units=tuple(asked.units))

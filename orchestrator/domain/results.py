@@ -9,13 +9,8 @@ REACHED_BY = "reached_by"
 """The evidence of a host that was not reached by the first of its ways: how, and why."""
 ORPHAN = "orphan"
 """The evidence of a stop whose process outlived it: that process's PID."""
-PID = "pid"
-"""The evidence of a stop that ended late: the PID that the service still has, and that a kill would end."""
-SHARED_BY = "shared_by"
-"""The evidence beside a PID: the SCM names of the other services that live in that process, by `, `; none where it is
-the unit's alone. Left out where nobody looked."""
-EVENTS = "events"
-"""The evidence of a failure: the last related records of the host's event logs, one a line, oldest first."""
+PID = "pid_after"
+"""The evidence of a process that a service has when it is read last: its PID, which a kill would end."""
 
 
 class Outcome(StrEnum):
@@ -70,6 +65,8 @@ class Phase(StrEnum):
 
 RUN = "run"
 """The unit of steps that belong to the run as a whole."""
+AT_FIRST = "first"
+"""`Step.hook` of the READ with which a life of several parts begins; the reading at the run's end has none."""
 HOOKS = (Phase.PRE_STOP, Phase.POST_STOP, Phase.PRE_START, Phase.POST_START)
 """The phases that carry out a hook of a unit."""
 

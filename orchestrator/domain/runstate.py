@@ -10,26 +10,13 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.domain import runstate_dump
-from orchestrator.domain.decisions import Cause, CauseKind
-from orchestrator.domain.facts import (
-    DecisionAsked,
-    DecisionGrew,
-    DecisionWithdrawn,
-    Fact,
-    RollbackBegan,
-    RunBegan,
-    RunEnded,
-    StageBegan,
-    StepIntended,
-    Strayed,
-)
+from orchestrator.domain.facts import Fact, RunBegan, RunEnded, Strayed
 from orchestrator.domain.folded import Folded
-from orchestrator.domain.judging import PAUSING, choices
+from orchestrator.domain.following import Following
 from orchestrator.domain.open_questions import OpenQuestion
 from orchestrator.domain.plan import Action, Plan, Role, Stage
-from orchestrator.domain.results import Acted, Outcome, Phase, Step
-from orchestrator.domain.service import State
-from orchestrator.domain.way_back import Touch, way_back
+from orchestrator.domain.results import Acted, Outcome, Step
+from orchestrator.domain.way_back import Touch
 
 CANCEL = "cancel"
 UNREAD = "unknown"
@@ -110,157 +97,10 @@ class RunState:
         They must be on disk before any of their steps is issued. Gates come first, then nodes by rank, ties by plan
         order.
         """
-        facts: list[Fact] = []
-        due = self._folded.findings.strays_due
-        for unit in sorted(due, key=self._folded.findings.order.__getitem__):
-            self._follow(facts, due[unit])
-        while True:
-            self._question(facts)
-            self._look(facts)
-            self._go_on(facts)
-            if not self._advance(facts):
-                return facts
-
-    def _follow(self, facts: list[Fact], fact: Fact) -> None:
-        self._folded.apply(fact)
-        facts.append(fact)
-
-    def _question(self, facts: list[Fact]) -> None:
-        """Ask what is to be asked now, and withdraw what needs no answer any more."""
-        folded = self._folded
-        while not (self._leaving or folded.closing) and (questions := folded.next_questions()):
-            for fact in questions:
-                self._follow(facts, fact)
-        if self._leaving:
-            self._withdraw(facts)
-        elif not folded.closing:
-            self._withdraw_decided(facts)
-            self._ask_what_changed(facts)
-            self._ask_what_pauses(facts)
-
-    @property
-    def _leaving(self) -> bool:
-        """Whether the plan is not gone on with any more."""
-        return self._folded.ending or (self._folded.going_back and self._folded.back is None)
-
-    def _withdraw(self, facts: list[Fact]) -> None:
-        questions = self._folded.questions
-        why = "the run ends" if self._folded.ending else "the run goes back"
-        for number in sorted([*questions.open, *questions.late]):
-            self._follow(facts, DecisionWithdrawn(decision=number, why=why))
-
-    def _withdraw_decided(self, facts: list[Fact]) -> None:
-        for number in sorted(self._folded.questions.open):
-            asked = self._folded.questions.open[number]
-            if why := self._folded.moot(asked):
-                self._follow(facts, DecisionWithdrawn(decision=number, why=why))
-
-    def _ask_what_changed(self, facts: list[Fact]) -> None:
-        """After a round of looks: tell of what others moved, and let no late answer count then."""
-        folded = self._folded
-        number = folded.questions.of_kind(CauseKind.CHANGED)
-        if folded.accept_drift and number is not None:
-            self._follow(facts, DecisionWithdrawn(decision=number, why="what changed was accepted on resume"))
-        if folded.findings.round_open or folded.rolling_back or not folded.findings.changed:
-            return
-        units = tuple(folded.findings.untold)
-        if not units:
-            return
-        moved = folded.findings.changed_words(units)
-        said = f"{folded.questions.not_applied()}{moved}"
-        for late in sorted(folded.questions.late):
-            self._follow(facts, DecisionWithdrawn(decision=late, why=f"units changed meanwhile: {moved}"))
-        number = folded.questions.of_kind(CauseKind.CHANGED)
-        if number is not None:
-            self._follow(facts, DecisionGrew(decision=number, units=units, pauses=True))
-        else:
-            self._ask(facts, Cause(kind=CauseKind.CHANGED, said=said, units=units))
-
-    def _ask_what_pauses(self, facts: list[Fact]) -> None:
-        folded = self._folded
-        if folded.cancelled:
-            if folded.idle and not folded.findings.round_open and CauseKind.CANCELLED not in folded.questions.kinds():
-                self._ask(facts, Cause(kind=CauseKind.CANCELLED, said="the run was cancelled"))
-        elif folded.paused or folded.rolling_back:
-            return
-        elif folded.stage < 0:
-            acts = any(node.role is Role.ACT for stage in folded.plan.stages for node in stage.nodes)
-            if folded.plan.policy.approve_before and not folded.approved and acts:
-                said = f"a {folded.plan.action} is approved before anything is touched"
-                self._ask(facts, Cause(kind=CauseKind.APPROVAL, said=said))
-        elif folded.now.schedule.fresh or folded.next_stage is not None:
-            cause = folded.failures.tally.exceeded()
-            if cause is not None:
-                self._ask(facts, cause)
-
-    def _ask(self, facts: list[Fact], cause: Cause) -> None:
-        folded = self._folded
-        way = folded.failures.way_back and not folded.rolling_back
-        may = choices(cause.kind, way_back=way and folded.stage >= 0, begun=folded.stage >= 0)
-        number = folded.questions.last + 1
-        pauses = cause.kind in PAUSING
-        self._follow(facts, DecisionAsked(decision=number, cause=cause, choices=may, pauses=pauses))
-
-    def _look(self, facts: list[Fact]) -> None:
-        findings = self._folded.findings
-        for unit in list(findings.todo):
-            self._follow(facts, StepIntended(findings.next_step(findings.home[unit], unit, Phase.LOOK)))
-
-    def _go_on(self, facts: list[Fact]) -> None:
-        """What is under way goes on in any case; what waits begins unless the run pauses or ends."""
-        folded, now = self._folded, self._folded.now
-        for step in now.due_now():
-            self._follow(facts, StepIntended(step))
-        if self._leaving or folded.closing or folded.paused or folded.turned:
-            return
-        while (place := now.schedule.next_node()) is not None:
-            if self._too_late_to_stop(place):
-                said = f"the window has closed, and {now.stage.nodes[place].unit.id} was to be stopped next"
-                self._ask(facts, Cause(kind=CauseKind.WINDOW, said=said))
-                return
-            self._follow(facts, StepIntended(now.first(place)))
-
-    def _too_late_to_stop(self, place: int) -> bool:
-        folded, stage = self._folded, self._folded.now.stage
-        stops = stage.goal is State.STOPPED and stage.nodes[place].role is Role.ACT
-        return folded.window_closed and stops and not folded.rolling_back
-
-    def _advance(self, facts: list[Fact]) -> bool:
-        """What comes when nothing is under way: the next stage, the way back, the end. False: nothing does, now."""
-        folded = self._folded
-        if not folded.idle:
-            return False
-        if folded.closing or folded.ending:
-            self._close(facts)
-            return False
-        if self._leaving:
-            self._turn_back(facts)
-            return True
-        if folded.paused or (folded.now.suspended and not folded.turned):
-            return False
-        number = folded.next_stage
-        if number is None:
-            self._close(facts)
-            return False
-        self._follow(facts, StageBegan(number))
-        return True
-
-    def _turn_back(self, facts: list[Fact]) -> None:
-        folded = self._folded
-        way = way_back(folded.plan, folded.findings.touches(), accept_drift=folded.accept_drift)
-        self._follow(facts, RollbackBegan(stages=way.stages, changed_since=way.changed_since))
-
-    def _close(self, facts: list[Fact]) -> None:
-        """Read once more what was acted on: all units of the stages that began, or on the way back those touched."""
-        folded = self._folded
-        acted: dict[str, int] = {}
-        for number, run in sorted(folded.runs.items()):
-            acted.update((node.unit.id, number) for node in run.stage.nodes if node.role is Role.ACT)
-        units: Iterable[str] = acted if folded.back is None else folded.findings.touches()
-        due = [unit for unit in units if unit not in folded.findings.finals]
-        for unit in due:
-            self._follow(facts, StepIntended(folded.findings.next_step(acted[unit], unit, Phase.READ)))
-        self._closed = not due
+        following = Following(self._folded)
+        following.follow()
+        self._closed = following.closed
+        return following.facts
 
     # What is known
 
@@ -296,10 +136,31 @@ class RunState:
 
     @property
     def under_way(self) -> list[Step]:
-        """The steps that were asked and not answered, in plan order."""
+        """The steps that were asked and not answered, watches aside, in plan order."""
         folded = self._folded
         steps = [*folded.now.under_way.values(), *folded.findings.looking.values(), *folded.findings.reading.values()]
-        return sorted(steps, key=lambda step: folded.findings.order[step.unit])
+        errand = [] if folded.errands.under_way is None else [folded.errands.under_way]
+        return errand + sorted(steps, key=lambda step: folded.findings.order[step.unit])
+
+    @property
+    def watching(self) -> Collection[Step]:
+        """The watches that go on; whatever else was issued as one is over, and its result is nothing."""
+        return self._folded.now.watching.values()
+
+    @property
+    def owed(self) -> Mapping[str, Collection[str]]:
+        """The hooks of each unit that may have run and were not undone, by name; `keep_down` if it is kept down."""
+        return {unit: tuple(names) for unit, names in self._folded.findings.owed.items()}
+
+    @property
+    def not_undone(self) -> Mapping[tuple[str, str], str]:
+        """(unit, hook) of the undos that were tried and did not end ok, and why: they need hands."""
+        return self._folded.findings.not_undone
+
+    @property
+    def hook_troubles(self) -> Mapping[tuple[str, str], str]:
+        """(phase, hook) of the run's own hooks at its end that did not end ok, and what was said."""
+        return self._folded.errands.troubles
 
     @property
     def asking(self) -> tuple[int, ...]:
@@ -371,7 +232,7 @@ class RunState:
         now = self._folded.now
         place = now.places[unit]
         outcome = now.outcome(place)
-        over = self._leaving or self._folded.closing or self.ended is not None
+        over = self._folded.leaving or self._folded.closing or self.ended is not None
         if outcome is not None and (over or place not in now.again or now.schedule.never[place]):
             return Standing(outcome.value)
         if now.schedule.begun[place]:
@@ -389,6 +250,8 @@ class RunState:
         counts = self._counts()
         if self.strayed:
             counts["strayed"] = len(self.strayed)
+        if self.not_undone:
+            counts["not undone"] = len(self.not_undone)
         verdict = self._verdict()
         return RunEnded(verdict=verdict.value, exit_code=EXIT_CODES[verdict], counts=counts)
 
@@ -398,14 +261,14 @@ class RunState:
             return Verdict.ROLLED_BACK if folded.findings.all_before() else Verdict.ROLLBACK_INCOMPLETE
         if folded.ending and folded.called_off and not (folded.rolling_back and folded.findings.touched):
             return Verdict.CANCELLED
-        if folded.complete and not folded.ending and not self.strayed:
-            return Verdict.DONE
+        if folded.as_planned:
+            return Verdict.FAILED if folded.errands.troubles else Verdict.DONE
         return Verdict.ROLLBACK_INCOMPLETE if folded.plan.action is Action.ROLLBACK else Verdict.FAILED
 
     def _counts(self) -> dict[str, int]:
         counts = {word.value: 0 for word in (Standing.OK, Standing.FAILED, Standing.UNKNOWN, Standing.UNTOUCHED)}
         counted: set[str] = set()
-        for number in sorted(self._folded.runs, reverse=True) or [0][: len(self.stages)]:
+        for number in self._told_of():
             run = self._folded.runs.get(number)
             for place, node in enumerate(self.stages[number].nodes):
                 outcome = run.outcome(place) if run else None
@@ -417,6 +280,14 @@ class RunState:
                     counts[outcome or Standing.UNTOUCHED.value] += 1
                     counted.add(node.unit.id)
         return counts
+
+    def _told_of(self) -> list[int]:
+        """The stages whose units are counted: whose checks did not hold is never acted on."""
+        began = sorted(self._folded.runs, reverse=True)
+        acting = [number for number in began if not self.stages[number].checks]
+        first = next((number for number, stage in enumerate(self.stages) if not stage.checks), None)
+        checks = [number for number in began if self.stages[number].checks]
+        return [*checks, *(acting or ([] if first is None else [first]))]
 
     def dump(self) -> dict[str, Any]:
         """The state without its plan, as JSON values. Equal states dump equally."""

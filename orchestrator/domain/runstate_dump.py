@@ -16,8 +16,10 @@ from orchestrator.domain.findings import Final, Findings
 from orchestrator.domain.folded import Folded
 from orchestrator.domain.judging import Failure
 from orchestrator.domain.open_questions import Asked, Questions
+from orchestrator.domain.parts import Part
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
-from orchestrator.domain.stage_run import Again, StageRun
+from orchestrator.domain.service import State
+from orchestrator.domain.stage_run import Again, GivenUp, StageRun
 
 FLAGS = (
     "run",
@@ -46,6 +48,7 @@ def dump(folded: Folded) -> dict[str, Any]:
         "runs": [_run(folded.runs[number]) for number in sorted(folded.runs)],
         "findings": _findings(folded.findings),
         "failures": _failures(folded.failures),
+        "errands": folded.errands.dump(),
         "questions": _questions(folded.questions),
     }
 
@@ -59,7 +62,7 @@ def restore(folded: Folded, dumped: Mapping[str, Any]) -> None:
         folded.stages = (*folded.plan.stages, *back.stages)
     for one in dumped["runs"]:
         number = one["number"]
-        folded.now = folded.runs[number] = StageRun(number, folded.stages[number])
+        folded.now = folded.runs[number] = folded.stage_run(number)
         folded.findings.begin_stage(folded.stages[number])
         _restore_run(folded.now, one)
     for flag in FLAGS:
@@ -68,17 +71,26 @@ def restore(folded: Folded, dumped: Mapping[str, Any]) -> None:
     folded.ended = RunEnded(**dumped["ended"]) if dumped["ended"] else None
     folded.lost = _steps_again(dumped["lost"])
     folded.spent_s = dict(dumped["spent_s"])
+    folded.errands.restore(dumped["errands"])
     _restore_findings(folded.findings, dumped["findings"])
     _restore_failures(folded.failures, dumped["failures"])
     _restore_questions(folded.questions, dumped["questions"])
 
 
 def _steps(steps: Iterable[Step]) -> list[list[Any]]:
-    return [[step.stage, step.unit, step.phase, step.attempt, step.delay_s] for step in steps]
+    return [[step.stage, step.unit, step.phase, step.attempt, step.delay_s, step.hook] for step in steps]
 
 
 def _steps_again(dumped: Iterable[list[Any]]) -> list[Step]:
-    return [Step(stage, unit, Phase(phase), attempt, delay_s) for stage, unit, phase, attempt, delay_s in dumped]
+    return [Step(stage, unit, Phase(phase), *rest) for stage, unit, phase, *rest in dumped]
+
+
+def _parts(parts: Iterable[Part]) -> list[list[Any]]:
+    return [[part.phase, part.hook, part.undoes] for part in parts]
+
+
+def _parts_again(dumped: Iterable[list[Any]]) -> tuple[Part, ...]:
+    return tuple(Part(Phase(phase), hook, undoes) for phase, hook, undoes in dumped)
 
 
 def _run(run: StageRun) -> dict[str, Any]:
@@ -93,6 +105,12 @@ def _run(run: StageRun) -> dict[str, Any]:
         "suspended": [[place, run.suspended[place]] for place in sorted(run.suspended)],
         "again": [[place, *_again(run.again[place])] for place in sorted(run.again)],
         "attempts": [[place, run.attempts[place]] for place in sorted(run.attempts)],
+        "goes_on_at": [[place, *_parts([run.goes_on_at[place]])] for place in sorted(run.goes_on_at)],
+        "at_goal": sorted(run.at_goal),
+        "carried": [[place, list(run.carried[place])] for place in sorted(run.carried)],
+        "given_up": [[place, one.outcome, _parts(one.left)] for place, one in sorted(run.given_up.items())],
+        "watching": _steps(run.watching[place] for place in sorted(run.watching)),
+        "to_watch": sorted(run.to_watch),
     }
 
 
@@ -113,10 +131,18 @@ def _restore_run(run: StageRun, dumped: Mapping[str, Any]) -> None:
     run.attempts = {place: attempt for place, attempt in dumped["attempts"]}
     run.under_way = {run.places[step.unit]: step for step in _steps_again(dumped["under_way"])}
     run.due = {run.places[step.unit]: step for step in _steps_again(dumped["due"])}
-    for place in sorted({*settled, *run.suspended, *run.again, *run.under_way, *run.due}):
+    run.goes_on_at = {place: _parts_again([part])[0] for place, part in dumped["goes_on_at"]}
+    run.at_goal = dict.fromkeys(dumped["at_goal"])
+    run.carried = {place: tuple(names) for place, names in dumped["carried"]}
+    for place, outcome, left in dumped["given_up"]:
+        run.given_up[place] = GivenUp(None if outcome is None else Outcome(outcome), _parts_again(left))
+    run.watching = {run.places[step.unit]: step for step in _steps_again(dumped["watching"])}
+    run.to_watch = dict.fromkeys(dumped["to_watch"])
+    for place in sorted({*settled, *run.suspended, *run.again, *run.under_way, *run.due, *run.given_up}):
         schedule.begin(place)
-    for place in sorted({*settled, *run.suspended, *run.again}):
+    for place in sorted({*settled, *run.suspended, *run.again, *run.given_up}):
         schedule.suspend(place)
+        schedule.begun[place] = place not in run.given_up or run.given_up[place].outcome is not None
     for place, outcome in settled.items():
         schedule.settle(place, outcome)
     for place, again in run.again.items():
@@ -140,6 +166,8 @@ def _findings(found: Findings) -> dict[str, Any]:
         "home": dict(found.home),
         "touched": dict(found.touched),
         "coming": dict(found.coming),
+        "owed": [[unit, dict(owed)] for unit, owed in found.owed.items()],
+        "not_undone": [[*key, said] for key, said in found.not_undone.items()],
         "stepped": list(found.stepped),
         "live": dict(found.live),
         "todo": list(found.todo),
@@ -159,6 +187,10 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
     found.home = dict(dumped["home"])
     found.touched = {unit: Acted(acted) for unit, acted in dumped["touched"].items()}
     found.coming = dict(dumped["coming"])
+    found.owed.clear()  # stages hold on to it
+    for unit, owed in dumped["owed"]:
+        found.owed[unit] = {name: State(goal) for name, goal in owed.items()}
+    found.not_undone = {(unit, hook): said for unit, hook, said in dumped["not_undone"]}
     found.stepped = dict.fromkeys(dumped["stepped"])
     found.live = dict(dumped["live"])
     found.todo = dict.fromkeys(dumped["todo"])
@@ -174,7 +206,7 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
 
 def _failures(failures: Failures) -> dict[str, Any]:
     return {
-        "known": [[unit, one.kind, one.said, one.again] for unit, one in failures.known.items()],
+        "known": [[unit, one.kind, one.said, one.again, one.kill] for unit, one in failures.known.items()],
         "unjudged": list(failures.unjudged),
         "used": [[rule, failures.used[rule]] for rule in sorted(failures.used)],
         "failed": dict(failures.tally.failed),
@@ -184,8 +216,8 @@ def _failures(failures: Failures) -> dict[str, Any]:
 
 
 def _restore_failures(failures: Failures, dumped: Mapping[str, Any]) -> None:
-    for unit, kind, said, again in dumped["known"]:
-        failures.known[unit] = Failure(None if kind is None else ProblemKind(kind), said, again)
+    for unit, kind, *rest in dumped["known"]:
+        failures.known[unit] = Failure(None if kind is None else ProblemKind(kind), *rest)
     failures.unjudged = dict.fromkeys(dumped["unjudged"])
     failures.used.update({rule: count for rule, count in dumped["used"]})
     for unit, service in dumped["failed"].items():

@@ -8,6 +8,7 @@ from bisect import insort
 from heapq import heappop, heappush
 from math import inf
 
+from orchestrator.domain.parts import parts
 from orchestrator.domain.plan import Node, Role, Stage
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.service import State
@@ -15,14 +16,9 @@ from orchestrator.domain.service import State
 NO_LIMIT = -1
 
 
-def phases(node: Node, goal: State) -> tuple[Phase, ...]:
-    """The steps of a node's life in a stage, in order; empty for one that only hands the order on."""
-    if node.role is Role.PASS:
-        return ()
-    gate = (Phase.GATE,) if node.gates else ()
-    if node.role is Role.ACT:
-        return (Phase.START if goal is State.RUNNING else Phase.STOP, *gate)
-    return (Phase.READ, *gate) if node.unit.scm_name is not None and node.unit.host is not None else gate
+def phases(node: Node, goal: State, *, checks: bool = False) -> tuple[Phase, ...]:
+    """The phases of a node's life in a stage, in order; empty for one that only hands the order on."""
+    return tuple(part.phase for part in parts(node, goal, checks=checks))
 
 
 class Schedule:
@@ -78,7 +74,7 @@ class Schedule:
     def _wire(self, stage: Stage) -> None:
         nodes = stage.nodes
         self._waits = [len(node.waits_for) + (node.begins_after is not None) for node in nodes]
-        self.lives = [phases(node, stage.goal) for node in nodes]
+        self.lives = [parts(node, stage.goal, checks=stage.checks) for node in nodes]
         self._followers: dict[int, list[int]] = {}
         self._waiters: list[list[int]] = [[] for _ in stage.barriers]
         for index, node in enumerate(nodes):
@@ -219,6 +215,11 @@ class Schedule:
 
     def reopen(self, node: int) -> None:
         """Let *node*, which ended ok, begin once more. What waits for it and has not begun waits for it again."""
+        self.revoke(node)
+        self.again(node)
+
+    def revoke(self, node: int) -> None:
+        """Take *node*, which ended ok, as suspended. What waits for it and has not begun waits for it again."""
         reopened = [node]
         while reopened:
             one = reopened.pop()
@@ -232,7 +233,17 @@ class Schedule:
                     self._barrier_left[barrier] += 1
                     if self._barrier_left[barrier] == 1:
                         reopened += self._close(barrier)
-        self.again(node)
+        self.begun[node] = True
+
+    def withdraw(self, node: int) -> None:
+        """Take *node*, which is under way and has not acted, as one that never begins."""
+        self.suspend(node)
+        self.begun[node] = False
+        self.bar(node)
+
+    def counted_on(self, node: int) -> bool:
+        """Whether a barrier counts *node*."""
+        return bool(self._shares[node])
 
     def _close(self, barrier: int) -> list[int]:
         """Let those wait again who have not begun; the nodes among them that had handed the order on are returned."""

@@ -4,12 +4,23 @@ Room: domain. Knows steps and results, no decisions: `runstate` says when someth
 is given up.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.judging import pause_s
-from orchestrator.domain.plan import Role, Stage
-from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.life import Hook, IfStuck
+from orchestrator.domain.parts import KEPT_DOWN, Part, act_of, hook_of, is_last_reading, place_of, repeatable
+from orchestrator.domain.plan import Node, Role, Stage
+from orchestrator.domain.results import HOOKS, Outcome, Phase, Result, Step
 from orchestrator.domain.schedule import Schedule
+from orchestrator.domain.service import State
+
+_LEFT_OUT = (Phase.PRECHECK, Phase.DRAINED, Phase.KEEP_DOWN, Phase.START, Phase.STOP, *HOOKS)
+"""What is not done for a unit that is at the goal when its turn comes."""
+_OWES_NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
+_KILL = Part(Phase.KILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +32,40 @@ class Again:
     delay_s: float = 0.0
 
 
-class StageRun:
-    """The steps of stage *number*, folded. Cost: building O(nodes + edges); everything else O(neighbours)."""
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A node that is undone before it is settled: what is left to undo, and what it ends as (None: it never acted, or
+    is settled already)."""
 
-    def __init__(self, number: int, stage: Stage) -> None:
+    outcome: Outcome | None
+    left: tuple[Part, ...]
+
+
+def stuck(result: Result) -> bool:
+    """Whether a STOP failed because the service hangs on its way down, or its process outlived it."""
+    if result.step.phase is not Phase.STOP or result.outcome is not Outcome.FAILED or result.problem is None:
+        return False
+    hangs = result.problem.kind is ProblemKind.TIMEOUT and result.after == State.STOP_PENDING
+    return hangs or result.problem.kind is ProblemKind.ORPHAN
+
+
+class StageRun:
+    """The steps of stage *number*, folded. Cost: building O(nodes + edges); everything else O(neighbours).
+
+    *owed* are the hooks of each unit that may have run and were not undone, by name: it is the caller's, and changes
+    while the stage goes on. *back*: it is a way back, where undos are carried out only of what is owed. *watched*: who
+    ended ok and is counted on is watched.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        stage: Stage,
+        owed: Mapping[str, Collection[str]] = _OWES_NOTHING,
+        *,
+        back: bool = False,
+        watched: bool = False,
+    ) -> None:
         self.number = number
         self.stage = stage
         self.schedule = Schedule(stage)
@@ -33,10 +74,23 @@ class StageRun:
         self.suspended: dict[int, Outcome] = {}
         """Nodes that did not end ok, and of which nobody has said yet what becomes of them."""
         self.again: dict[int, Again] = {}
+        self.goes_on_at: dict[int, Part] = {}
+        """Where a suspended node, or one that goes again, goes on, if that is not its first part."""
         self.due: dict[int, Step] = {}
         """Steps that follow from one that ended, and are not issued yet."""
         self.attempts: dict[int, int] = {}
         """The attempt that each node is at, if it is not the first."""
+        self.at_goal: dict[int, None] = {}
+        """Nodes whose units were at the goal when their turn came."""
+        self.carried: dict[int, tuple[str, ...]] = {}
+        """The hooks that ended ok: they are not carried out again."""
+        self.given_up: dict[int, GivenUp] = {}
+        self.watching: dict[int, Step] = {}
+        self.to_watch: dict[int, None] = {}
+        """Nodes that ended ok, and are to be watched from now on."""
+        self._owed = owed
+        self._back = back
+        self._watched = watched
 
     def place(self, step: Step) -> int:
         """Where *step* belongs. Raises ValueError if it is none of this stage's."""
@@ -45,14 +99,27 @@ class StageRun:
             raise ValueError(f"step {step.id} belongs to no unit of stage {self.number}")
         return place
 
+    def node(self, step: Step) -> Node:
+        """Whose step it is. Raises ValueError if it is none of this stage's."""
+        return self.stage.nodes[self.place(step)]
+
     def owns(self, step: Step) -> bool:
         """Whether *step* is one of its unit's own: not a look, and not the reading at the end."""
         acts = step.stage == self.number and self.stage.nodes[self.place(step)].role is Role.ACT
-        return step.phase is not Phase.LOOK and not (step.phase is Phase.READ and acts)
+        return step.phase is not Phase.LOOK and not (acts and is_last_reading(step, Role.ACT))
+
+    def hook(self, step: Step) -> Hook | None:
+        """The hook that *step* carries out or undoes; None if it does neither."""
+        return hook_of(self.node(step), step.hook) if step.hook else None
+
+    # What happened
 
     def intended(self, step: Step) -> None:
         """Fold in that *step* is about to be issued."""
         place = self.place(step)
+        if step.phase is Phase.WATCH:
+            self._watch(place, step)
+            return
         if place in self.under_way:
             raise ValueError(f"step {step.id} was asked while {self.under_way[place].id} is under way")
         if self.due.get(place) == step:
@@ -61,77 +128,259 @@ class StageRun:
             self.schedule.begin(place)
             if self.again.pop(place, None):
                 self.attempts[place] = step.attempt
+                self.goes_on_at.pop(place, None)
         else:
             raise ValueError(f"step {step.id} does not follow from what happened")
         self.under_way[place] = step
+
+    def _watch(self, place: int, step: Step) -> None:
+        if place not in self.to_watch or step != self.watch(place):
+            raise ValueError(f"step {step.id} does not follow from what happened")
+        del self.to_watch[place]
+        self.watching[place] = step
 
     def ended(self, result: Result) -> bool:
         """Fold in what came of a step. True: its node did not end ok, was needed, and is suspended now."""
         step = result.step
         place = self.place(step)
+        if step.phase is Phase.WATCH:
+            return self._watch_ended(place, result)
         if self.under_way.get(place) != step:
             raise ValueError(f"step {step.id} was answered but is not under way")
         del self.under_way[place]
-        life = self.schedule.lives[place]
+        if place in self.given_up:
+            self._undo_next(place)
+            return False
         if result.outcome is not Outcome.OK:
-            if self.schedule.dispensable(place):
-                self.schedule.end(place, result.outcome)
-                return False
-            self.schedule.suspend(place)
-            self.suspended[place] = result.outcome
-            return True
-        if step.phase is life[-1]:
-            self.schedule.end(place, Outcome.OK)
+            return self._ended_badly(place, result)
+        life = self.schedule.lives[place]
+        if len(life) == 1:
+            self._ended_well(place)
         else:
-            self.due[place] = Step(self.number, step.unit, life[-1], step.attempt)
+            self._go_on(place, step, life, result)
         return False
+
+    def _ended_badly(self, place: int, result: Result) -> bool:
+        if self.schedule.dispensable(place):
+            self.schedule.end(place, result.outcome)
+            return False
+        life = self.stage.nodes[place].life
+        if life is not None and life.if_stuck is IfStuck.KILL and stuck(result):
+            self.due[place] = replace(result.step, phase=Phase.KILL, delay_s=0.0)
+            return False
+        self._suspend(place, result.step, result.outcome)
+        return True
+
+    def _suspend(self, place: int, step: Step, outcome: Outcome) -> None:
+        self.schedule.suspend(place)
+        self.suspended[place] = outcome
+        self._goes_on(place, step)
+
+    def _goes_on(self, place: int, step: Step) -> None:
+        """Note where the node goes on that came as far as *step*: there, or at the act if a gate of it failed."""
+        life = self.schedule.lives[place]
+        at = place_of(step, life)
+        if step.phase in (Phase.GATE, Phase.HEALTHY, Phase.WATCH):
+            at = 0 if place in self.at_goal else act_of(life) or 0
+        if at == 0:
+            self.at_goal.pop(place, None)
+        else:
+            self.goes_on_at[place] = life[at]
+
+    def _go_on(self, place: int, step: Step, life: tuple[Part, ...], result: Result) -> None:
+        at = place_of(step, life)
+        part = life[at]
+        if part.of_hook:
+            self.carried[place] = (*self.carried.get(place, ()), part.hook)
+        elif at == 0 and step.hook and result.after == self.stage.goal:
+            self.at_goal[place] = None
+        following = next((one for one in life[at + 1 :] if not self._left_out(place, one)), None)
+        if following is None:
+            self._ended_well(place)
+        else:
+            self.due[place] = Step(self.number, step.unit, following.phase, step.attempt, hook=following.hook)
+
+    def _left_out(self, place: int, part: Part) -> bool:
+        """Whether *part* needs not be done for its node."""
+        if part.of_hook and part.hook in self.carried.get(place, ()):
+            return True
+        owed = self._owed.get(self.stage.nodes[place].unit.id, ())
+        if part.undoes:
+            return (self._back or place in self.at_goal) and part.hook not in owed
+        if part.phase is Phase.RELEASE:
+            return self._back and KEPT_DOWN not in owed
+        return place in self.at_goal and part.phase in _LEFT_OUT
+
+    def _ended_well(self, place: int) -> None:
+        self.schedule.end(place, Outcome.OK)
+        acts = self.stage.nodes[place].role is Role.ACT
+        if self._watched and acts and self.schedule.counted_on(place):
+            self.to_watch[place] = None
+
+    def _watch_ended(self, place: int, result: Result) -> bool:
+        if self.watching.get(place) != result.step:
+            raise ValueError(f"step {result.step.id} was answered but is not under way")
+        del self.watching[place]
+        if result.outcome is Outcome.OK:
+            return False
+        self.schedule.revoke(place)
+        self.suspended[place] = result.outcome
+        self.at_goal.pop(place, None)
+        life = self.schedule.lives[place]
+        self.goes_on_at[place] = life[act_of(life) or 0]
+        return True
+
+    # What follows
 
     def first(self, place: int) -> Step:
         """The step with which the node begins, or begins again."""
         again = self.again.get(place, Again(1, Outcome.UNKNOWN))
+        part = self.goes_on_at.get(place, self.schedule.lives[place][0])
         unit = self.stage.nodes[place].unit.id
-        return Step(self.number, unit, self.schedule.lives[place][0], again.attempt, again.delay_s)
+        return Step(self.number, unit, part.phase, again.attempt, again.delay_s, part.hook)
+
+    def watch(self, place: int) -> Step:
+        """The step that watches the node's unit."""
+        return Step(self.number, self.stage.nodes[place].unit.id, Phase.WATCH, self.attempts.get(place, 1))
 
     def due_now(self) -> list[Step]:
         """What follows from steps that ended, by rank, ties by plan order."""
         nodes = self.stage.nodes
         return [self.due[place] for place in sorted(self.due, key=lambda place: (-nodes[place].rank_s, place))]
 
-    def retry(self, place: int, *, pausing: bool) -> None:
-        """Let a suspended node go again when its turn comes; *pausing*: after a pause, and behind all others."""
+    def halts(self, step: Step) -> bool:
+        """Whether *step*, which is due, may wait while the run pauses: its unit has not been acted on. Its hooks may
+        have run."""
+        place = self.places[step.unit]
+        if place in self.given_up or step.phase is Phase.KILL:
+            return False
+        life = self.schedule.lives[place]
+        act = act_of(life)
+        return act is not None and place_of(step, life) <= act
+
+    def goes_on(self, *, paused: bool) -> bool:
+        """Whether a step is due that is issued even now. Cost: O(due) if *paused*."""
+        return bool(self.due) and not (paused and all(map(self.halts, self.due.values())))
+
+    def unit_owes(self, place: int) -> tuple[Part, ...]:
+        """What has to be undone if the node is given up now, last done first. Cost: O(hooks of the node)."""
+        node = self.stage.nodes[place]
+        owed = self._owed.get(node.unit.id, ())
+        if node.life is None or not owed:
+            return ()
+        undos: list[Part] = []
+        for part in reversed(self.schedule.lives[place]):
+            if part.phase is Phase.KEEP_DOWN and KEPT_DOWN in owed:
+                undos.append(Part(Phase.RELEASE))
+            elif part.of_hook and not part.undoes and part.hook in owed:
+                undos.append(Part(Phase.UNDO, part.hook))
+        return tuple(undos)
+
+    # What becomes of nodes
+
+    def retry(self, place: int, *, pausing: bool, kill: bool = False) -> None:
+        """Let a suspended node go again when its turn comes; *pausing*: after a pause, and behind all others. *kill*:
+        it goes on with the end of its process."""
         outcome = self.suspended.pop(place)
         attempt = self._next_attempt(place)
-        phase = self.schedule.lives[place][0]
-        step = Step(self.number, self.stage.nodes[place].unit.id, phase, attempt)
+        if kill:
+            self.goes_on_at[place] = _KILL
+        part = self.goes_on_at.get(place, self.schedule.lives[place][0])
+        step = Step(self.number, self.stage.nodes[place].unit.id, part.phase, attempt, hook=part.hook)
         self.again[place] = Again(attempt, outcome, pause_s(step.id, attempt) if pausing else 0.0)
         self.schedule.again(place, last=pausing)
 
     def repeat(self, place: int) -> None:
         """Let a node that ended ok go again, and those behind it that have not begun wait for it."""
         if self.schedule.outcomes[place] is Outcome.OK and self.schedule.lives[place]:
-            self.again[place] = Again(self._next_attempt(place), Outcome.OK)
+            attempt = self._next_attempt(place)
+            self.again[place] = Again(attempt, Outcome.OK)
+            self.at_goal.pop(place, None)
+            self.to_watch.pop(place, None)
+            self.watching.pop(place, None)
             self.schedule.reopen(place)
 
-    def settle(self, place: int) -> None:
-        """Give a suspended node up: it ended as it did, and what waits for it never begins."""
-        self.schedule.settle(place, self.suspended.pop(place))
+    def give_up(self, place: int, *, undo: bool) -> None:
+        """Give a suspended node up: it ended as it did, and what waits for it never begins. *undo*: what it may have
+        done on the way is undone first."""
+        outcome = self.suspended.pop(place)
+        self.goes_on_at.pop(place, None)
+        self._undo(place, GivenUp(outcome, self.unit_owes(place) if undo else ()))
 
-    def exclude(self, place: int) -> None:
+    def withdraw(self, place: int, *, undo: bool) -> None:
+        """Nothing more is done for a node that is not suspended and has not acted, or waits to go again."""
+        if place in self.due and self.halts(self.due[place]):
+            del self.due[place]
+            self.schedule.withdraw(place)
+        elif place in self.again:
+            self.schedule.bar(place)
+        else:
+            return
+        self._undo(place, GivenUp(None, self.unit_owes(place) if undo else ()))
+
+    def _undo(self, place: int, given_up: GivenUp) -> None:
+        self.given_up[place] = given_up
+        self._undo_next(place)
+
+    def _undo_next(self, place: int) -> None:
+        given_up = self.given_up[place]
+        if not given_up.left:
+            del self.given_up[place]
+            if given_up.outcome is not None:
+                self.schedule.settle(place, given_up.outcome)
+            return
+        part, *left = given_up.left
+        self.given_up[place] = replace(given_up, left=tuple(left))
+        unit, attempt = self.stage.nodes[place].unit.id, self.attempts.get(place, 1)
+        self.due[place] = Step(self.number, unit, part.phase, attempt, hook=part.hook)
+
+    def exclude(self, place: int, *, undo: bool) -> None:
         """Do without a node: if it has not begun, or would go again, it never does."""
         if place in self.suspended:
-            self.settle(place)
+            self.give_up(place, undo=undo)
+        elif place in self.again:
+            self.withdraw(place, undo=undo)
         elif self.schedule.lives[place] and not self.schedule.begun[place]:
             self.schedule.bar(place)
 
+    def unsettled(self) -> list[int]:
+        """The nodes that are suspended, wait to go again, or stopped on their way before they acted."""
+        halted = [place for place, step in self.due.items() if self.halts(step)]
+        return sorted({*self.suspended, *self.again, *halted})
+
+    def unwatch(self) -> None:
+        """Nobody is watched any more."""
+        self.to_watch.clear()
+        self.watching.clear()
+
     def lose(self) -> list[Step]:
-        """The process is gone: its steps are lost, and their nodes go again. Returns the steps, in plan order."""
+        """The process is gone: its steps are lost, and their nodes go again, but those whose hook must not be carried
+        out twice: they are suspended. Returns the steps, in plan order; who was watched is watched again."""
         lost = [self.under_way[place] for place in sorted(self.under_way)]
-        for place in sorted(self.under_way):
+        self.under_way.clear()
+        for step in lost:
+            self._lost(self.places[step.unit], step)
+        for place in sorted(self.watching):
+            self.attempts[place] = self._next_attempt(place)
+            self.to_watch[place] = None
+        self.watching.clear()
+        return lost
+
+    def _lost(self, place: int, step: Step) -> None:
+        once = step.hook != "" and not repeatable(self.hook(step))
+        if place in self.given_up:
+            attempt = self.attempts[place] = self._next_attempt(place)
+            if once:
+                self._undo_next(place)
+            else:
+                self.due[place] = replace(step, attempt=attempt, delay_s=0.0)
+        elif once:
+            self._suspend(place, step, Outcome.UNKNOWN)
+        else:
             self.again[place] = Again(self._next_attempt(place), Outcome.UNKNOWN)
+            self._goes_on(place, step)
             self.schedule.suspend(place)
             self.schedule.again(place)
-        self.under_way.clear()
-        return lost
 
     def _next_attempt(self, place: int) -> int:
         return self.attempts.get(place, 1) + 1
@@ -143,6 +392,8 @@ class StageRun:
             return settled
         if place in self.suspended:
             return self.suspended[place]
+        if place in self.given_up and self.given_up[place].outcome is not None:
+            return self.given_up[place].outcome
         return self.again[place].outcome if place in self.again else None
 
     def outcomes(self) -> list[Outcome | None]:

@@ -12,10 +12,13 @@ from types import MappingProxyType
 
 from orchestrator.domain import estimate
 from orchestrator.domain.facts import Strayed
+from orchestrator.domain.life import Life
+from orchestrator.domain.parts import KEPT_DOWN
 from orchestrator.domain.plan import Action, Barrier, LeftAlone, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.service import ServiceStatus, State
 
 _UNREAD = "unknown"
+_OWES_NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _DOWN = (State.STOPPED, State.STOP_PENDING)
 _HELD = (State.PAUSED, State.PAUSE_PENDING)
 _TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
@@ -30,11 +33,12 @@ _TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
 class Touch:
     """A unit that the run acted on or may have acted on: the state that the run left it in, and the one that it is in
     now; "" where that is not known. `coming`: where a control that was sent to it, and did not end well, may yet bring
-    it; "" if there is none."""
+    it; "" if there is none. `owes`: its hooks that may have run and were not undone, and KEPT_DOWN."""
 
     left: str
     live: str
     coming: str = ""
+    owes: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -77,7 +81,7 @@ def as_before(unit: Unit, state: str) -> bool:
 def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
     """The stages that would put back every unit that *plan* acts on, its snapshot in them. Cost: O(nodes)."""
     if plan.action is Action.RESTART:
-        return plan.stages[1:]
+        return tuple(stage for stage in plan.stages if not stage.checks)[1:]
     seen = {unit.id: unit for unit in acted_on(plan)}
     return tuple(
         replace(stage, nodes=tuple(replace(node, unit=seen.get(node.unit.id, node.unit)) for node in stage.nodes))
@@ -101,21 +105,22 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
     strayed: list[Strayed] = []
     for unit in acted_on(plan):
         touch = touched.get(unit.id)
-        if touch is None or as_before(unit, touch.live):
+        if touch is None or (as_before(unit, touch.live) and not touch.owes):
             continue
         goal = home(unit)
         changed = touch.changed and not accept_drift
         why = held_words(unit)
-        if touch.live != goal:
+        if touch.live != goal or touch.owes:
             if goals.get(unit.id) is not goal:
-                why = why or f"it was {goal} before the run came to it, and its plan has no way back there for it"
-            elif changed:
+                why = why or _no_way(goal, touch)
+            elif changed and touch.live != goal:
                 probed.add(unit.id)
             else:
                 acting.add(unit.id)
         if changed or why:
             strayed.append(Strayed(unit.id, touch.left or _UNREAD, touch.live or _UNREAD, why))
-    stages = (narrowed(stage, acting, probed) for stage in back)
+    owes = {unit: touch.owes for unit, touch in touched.items() if touch.owes}
+    stages = (narrowed(stage, acting, probed, owes) for stage in back)
     return WayBack(tuple(stage for stage in stages if stage is not None), tuple(strayed))
 
 
@@ -131,6 +136,7 @@ def rollback_plan(plan: Plan, way: WayBack, touched: Mapping[str, Touch]) -> Pla
         left_alone=tuple(LeftAlone(unit=one.unit, why=in_words(one)) for one in way.changed_since),
         poll_s=plan.poll_s,
         policy=plan.policy,
+        hooks=plan.hooks,
     )
 
 
@@ -153,13 +159,18 @@ def stops_running(plan: Plan) -> int:
     )
 
 
-def narrowed(stage: Stage, acting: AbstractSet[str], probed: AbstractSet[str]) -> Stage | None:
-    """*stage* with nobody but *acting* acting; None if none of them does.
+def narrowed(
+    stage: Stage,
+    acting: AbstractSet[str],
+    probed: AbstractSet[str],
+    owes: Mapping[str, tuple[str, ...]] = _OWES_NOTHING,
+) -> Stage | None:
+    """*stage* with nobody but *acting* acting, and no undo but of what each *owes*; None if none of them acts.
 
     *probed* are looked at instead. What lies between the others hands the order on; what lies beside them is gone.
     Cost: O((nodes + edges) log nodes).
     """
-    nodes = [_narrowed(node, acting, probed) for node in stage.nodes]
+    nodes = [_narrowed(node, acting, probed, stage.goal, owes) for node in stage.nodes]
     if not any(node.role is Role.ACT for node in nodes):
         return None
     kept = _between(replace(stage, nodes=tuple(nodes)))
@@ -231,12 +242,45 @@ def _seen_now(unit: Unit, touch: Touch | None) -> Unit:
     return replace(unit, seen=now)
 
 
-def _narrowed(node: Node, acting: AbstractSet[str], probed: AbstractSet[str]) -> Node:
-    if node.role is not Role.ACT or node.unit.id in acting:
+def _no_way(goal: State | None, touch: Touch) -> str:
+    if touch.live == goal:
+        return f"its plan has no way back that undoes {', '.join(touch.owes)}"
+    return f"it was {goal} before the run came to it, and its plan has no way back there for it"
+
+
+def undone_by(node: Node, stage: Stage) -> dict[str, None]:
+    """What the *node* of a *stage* undoes: names of hooks, and KEPT_DOWN if it releases its unit."""
+    life = node.life
+    if life is None:
+        return {}
+    names = dict.fromkeys(hook.name for hook in (*life.before, *life.after) if hook.undoes)
+    return {**names, KEPT_DOWN: None} if life.keep_down and stage.goal is State.RUNNING else names
+
+
+def _narrowed(
+    node: Node,
+    acting: AbstractSet[str],
+    probed: AbstractSet[str],
+    goal: State,
+    owes: Mapping[str, tuple[str, ...]],
+) -> Node:
+    if node.role is not Role.ACT:
         return node
+    if node.unit.id in acting:
+        return node if node.life is None else replace(node, life=_owing(node.life, goal, owes.get(node.unit.id, ())))
     if node.unit.id in probed:
-        return replace(node, role=Role.PROBE, expected_s=0.0, guessed=False)
-    return replace(node, role=Role.PASS, gates=(), expected_s=0.0, guessed=False)
+        return replace(node, role=Role.PROBE, expected_s=0.0, guessed=False, life=None)
+    return replace(node, role=Role.PASS, gates=(), expected_s=0.0, guessed=False, life=None)
+
+
+def _owing(life: Life, goal: State, owes: tuple[str, ...]) -> Life:
+    """*life* without the undos of what is not owed."""
+    return replace(
+        life,
+        before=tuple(hook for hook in life.before if not hook.undoes or hook.name in owes),
+        after=tuple(hook for hook in life.after if not hook.undoes or hook.name in owes),
+        keep_down=life.keep_down and (goal is State.STOPPED or KEPT_DOWN in owes),
+    )
 
 
 def _between(stage: Stage) -> list[int]:

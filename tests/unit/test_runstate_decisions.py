@@ -69,7 +69,7 @@ def test_what_is_not_downstream_of_a_failure_goes_on_while_a_person_thinks() -> 
     assert isinstance(asked, DecisionAsked)
     assert (asked.cause.kind, asked.cause.problem, asked.cause.service) == ("failure", "timeout", "sql")
     assert (asked.cause.units, asked.pauses) == (("sql@1",), False)
-    assert asked.choices == tuple(c for c in Choice if c is not Choice.CONTINUE)
+    assert asked.choices == tuple(c for c in Choice if c not in (Choice.CONTINUE, Choice.KILL))
     standings = [state.standing(unit) for unit in ("sql@1", "mq@2", "app@3", "web@4")]
     assert standings == ["failed", "ok", "untouched", "ok"]
     assert (state.verdict().verdict, state.verdict().exit_code) == ("failed", 1)

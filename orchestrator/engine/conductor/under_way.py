@@ -9,11 +9,13 @@ from orchestrator.domain.decisions import Answer
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.facts import OrderTaken
 from orchestrator.domain.plan import Stage
-from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.engine.ports import ConductorPorts
 
 ABANDON_S = 5.0
 """How long cancelled steps may take to end."""
+_OF_THE_RUN = -1
+"""Where results that are no unit's come: before all others of their moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,22 +42,25 @@ class UnderWay:
             for node in stage.nodes:
                 self._order.setdefault(node.unit.id, len(self._order))
         self._steps: dict[asyncio.Task[Result], Step] = {}
+        self._watches: dict[Step, asyncio.Task[Result]] = {}
         self._ended: list[asyncio.Task[Result]] = []
         self._on_end = self._note  # bound once: there are many tasks
         self._asking: dict[int, asyncio.Task[Answer]] = {}
-        self._withdrawn: list[asyncio.Task[Answer]] = []
+        self._withdrawn: list[asyncio.Task[Any]] = []
         self._woken: asyncio.Future[None] | None = None
         self._listener = self._listen()
 
     @property
     def steps(self) -> int:
-        """How many steps are under way."""
-        return len(self._steps)
+        """How many steps are under way, watches aside: nobody waits for the end of those."""
+        return len(self._steps) - len(self._watches)
 
     def issue(self, step: Step) -> None:
         """Let *step* be carried out."""
         task = self._loop.create_task(self._ports.run(step))
         self._steps[task] = step
+        if step.phase is Phase.WATCH:
+            self._watches[step] = task
         task.add_done_callback(self._on_end)
 
     def keep_asking(self, decisions: Collection[int]) -> None:
@@ -70,6 +75,19 @@ class UnderWay:
                 self._asking[decision] = task
                 task.add_done_callback(self._wake)
 
+    def keep_watching(self, watches: Collection[Step]) -> None:
+        """Call off all watches but *watches*. What they find from now on is nothing. Cost: O(1) if there are none to
+        call off."""
+        if len(self._watches) == len(watches):
+            return
+        for step in [one for one in self._watches if one not in watches]:
+            task = self._watches.pop(step)
+            del self._steps[task]
+            self._withdrawn.append(task)
+            if task in self._ended:
+                self._ended.remove(task)
+            task.cancel()
+
     async def moment(self) -> Moment:
         """Wait for at least one result, answer or order, and return all of that moment.
 
@@ -78,8 +96,10 @@ class UnderWay:
         while not self._ended and not self._listener.done() and not any(map(asyncio.Task.done, self._asking.values())):
             await self._turn()
         await self._rest_of_the_moment()
-        tasks = sorted(self._ended, key=lambda task: self._order[self._steps[task].unit])
+        tasks = sorted(self._ended, key=lambda task: self._order.get(self._steps[task].unit, _OF_THE_RUN))
         self._ended.clear()
+        for task in tasks:
+            self._watches.pop(self._steps[task], None)
         results = tuple(_result(self._steps.pop(task), task) for task in tasks)
         settled = sorted(decision for decision, task in self._asking.items() if task.done())
         answers = tuple((decision, self._asking.pop(decision).result()) for decision in settled)
@@ -91,6 +111,7 @@ class UnderWay:
 
     async def settled(self) -> None:
         """Wait until no step is under way; what comes in is lost."""
+        self.keep_watching(())
         while len(self._ended) < len(self._steps):
             await self._turn()
 
@@ -120,8 +141,9 @@ class UnderWay:
         return task
 
     def _note(self, task: asyncio.Task[Result]) -> None:
-        self._ended.append(task)
-        self._wake()
+        if task in self._steps:
+            self._ended.append(task)
+            self._wake()
 
     async def _rest_of_the_moment(self) -> None:
         """Let everything that ends at this moment of the loop's clock come in.
