@@ -177,7 +177,7 @@ def _record(made: Any) -> _Codec:
 
 
 def _union(args: tuple[Any, ...]) -> _Codec:
-    """Nothing or one type; scalars; or dataclasses told apart by `kind`."""
+    """Nothing or one type; scalars; or dataclasses told apart by `kind`, or nothing."""
     some = tuple(arg for arg in args if arg is not NoneType)
     if len(some) == 1:
         return _optional(_codec(some[0]))
@@ -185,6 +185,8 @@ def _union(args: tuple[Any, ...]) -> _Codec:
         if set(some) <= {str, int, float, bool}:
             return _Codec(None, None)
         raise TypeError(f"facts hold no union of {args!r}")
+    if len(some) < len(args):
+        return _optional(_union(some))
     by_type = {made: (_KIND_OF[made], cast(_Convert, _codec(made).to_json)) for made in some}
     by_kind = {_KIND_OF[made]: cast(_Convert, _codec(made).from_json) for made in some}
 

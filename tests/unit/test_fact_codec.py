@@ -1,7 +1,7 @@
 """Facts survive the way to text and back, whatever a host put into them."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 import pytest
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from measuring import cpu_s, times
 
 from orchestrator.domain.errors import OrchError, Problem, ProblemKind
-from orchestrator.domain.fact_codec import FACT_KINDS, decode, encode
+from orchestrator.domain.fact_codec import FACT_KINDS, decode, encode, packed, unpacked
 from orchestrator.domain.facts import Fact, RunEnded, StageBegan, StepEnded, StepIntended
+from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin, TcpCheck
+from orchestrator.domain.life import Hook, Life
 from orchestrator.domain.plan import Barrier, Node, Plan, Stage
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 
@@ -58,6 +60,14 @@ def test_what_is_written_is_read_back(made: type[Any], data: st.DataObject) -> N
     assert encode(decode(text)) == text
     read = json.loads(text)
     assert (FACT_KINDS[read["kind"]], read["version"]) == (made, 1)
+
+
+def test_a_saved_hook_may_have_no_undo_and_no_check() -> None:
+    do = HttpCheck(url="http://x/", json=(("a", None),), body="{}")
+    bare = Hook(name="one", do=do, origin=Origin.CONTROLLER)
+    whole = replace(bare, undo=CommandCheck(exe="y"), check=TcpCheck(host="x", port=1), undoes=True)
+    life = Life(prechecks=(Gate(check=do, origin=Origin.HOST, bound=True),), before=(bare, whole), kill_shared=("A",))
+    assert unpacked(Life, json.loads(json.dumps(packed(life)))) == life
 
 
 def test_a_fact_is_written_in_the_order_of_its_fields() -> None:
