@@ -29,8 +29,8 @@ _DELAYED, _FAILURE = "DelayedAutostart", "FailureActions"
 _ACTIONS = {0: "none", 1: "restart", 2: "reboot", 3: "run"}
 _ACTION_NAMES = {1: "restart it", 2: "reboot the host", 3: "run a program", 4: "restart its process"}
 _NEVER = 0xFFFFFFFF
-COMMAND_MOST = 80
-"""Characters of a recovery program that are told in words."""
+_PROGRAM = re.compile(r'\s*"?([^"]{1,80}?\.(?:exe|com|cmd|bat|vbs|ps1))\b', re.IGNORECASE)
+"""Of a recovery command the program alone is told: what stands behind it is nobody's business."""
 _HEAD = 20
 """Bytes before the actions: reset period, two pointers of no meaning, how many actions, where they stand."""
 _VALUE = re.compile(r" {4}(\S.*?) {4}REG_([A-Z_]+)(?: {4}(.*))?")
@@ -60,12 +60,11 @@ class Config:
     @property
     def words(self) -> str:
         """What is kept, for people: `Automatic (delayed); on failure: restart it after 60 s; 1 start trigger`."""
-        actions = failure_words(self.failure)
-        command = self.command if len(self.command) <= COMMAND_MOST else f"{self.command[:COMMAND_MOST]}..."
-        program = f" ({command})" if command and 3 in dict(_actions(self.failure)) else ""
+        named = _PROGRAM.match(self.command)
+        actions = failure_words(self.failure, program=named[1] if named else "")
         non_crash = ", failed exits too" if self.non_crash and actions else ""
         parts = [start_words(self.start, self.delayed)]
-        parts += [f"on failure: {actions}{program}{non_crash}"] if actions else []
+        parts += [f"on failure: {actions}{non_crash}"] if actions else []
         parts += [f"{self.starters} start trigger{'s' * (self.starters > 1)}"] if self.starters else []
         return "; ".join(parts)
 
@@ -262,17 +261,18 @@ def start_words(start: int, delayed: int | None) -> str:
     return _START_NAMES.get(start, f"start type {start}") + (" (delayed)" if start == _AUTOMATIC and delayed else "")
 
 
-def failure_words(failure: str | None) -> str:
-    """Recovery actions as people call them; "" if there are none that do anything."""
+def failure_words(failure: str | None, *, program: str = "") -> str:
+    """Recovery actions as people call them; "" if there are none that do anything. *program* is what they run."""
     if not _acts(failure):
         return ""
-    return ", then ".join(_action_words(kind, ms) for kind, ms in _actions(failure))
+    return ", then ".join(_action_words(kind, ms, program) for kind, ms in _actions(failure))
 
 
-def _action_words(kind: int, delay_ms: int) -> str:
+def _action_words(kind: int, delay_ms: int, program: str) -> str:
     if not kind:
         return "nothing"
-    return f"{_ACTION_NAMES.get(kind, f'action {kind}')} after {spoken(delay_ms / 1000)}"
+    what = f"run {program}" if kind == 3 and program else _ACTION_NAMES.get(kind, f"action {kind}")
+    return f"{what} after {spoken(delay_ms / 1000)}"
 
 
 def _acts(failure: str | None) -> bool:

@@ -103,7 +103,7 @@ def test_what_a_lost_controller_kept_down_is_found_and_put_back_to_the_byte(fres
         (host, name, "r0", []) for host, name in sorted(NAMES.items(), reverse=True)
     ]
     words = {one["host"]: one["kept"] for one in found["kept_down"]}
-    assert words["db-01"].startswith("Automatic (delayed); on failure: restart it after 1 min 00 s, then run a program")
+    assert words["db-01"].startswith("Automatic (delayed); on failure: restart it after 1 min 00 s, then run C:\\")
     assert words["app-01"] == "Automatic; on failure: reboot the host after 5.0 s"
     inventory = str(fresh.folder / "hosts.yaml")
     released = fresh.orch("release", "--host", "all", "--inventory", inventory, "--yes", "--json")

@@ -224,8 +224,12 @@ async def test_what_is_kept_down_is_not_revived_by_a_recovery_action_or_a_boot()
 
 
 def test_a_record_is_words_that_no_shell_touches_and_anything_else_is_none() -> None:
-    config = keep_down.Config(start=2, delayed=1, failure=FAILURES["run a program"], command="C:\\Überwachung.exe")
+    config = keep_down.Config(
+        start=2, delayed=1, failure=FAILURES["run a program"], command='"C:\\Überwachung.exe" /key abc'
+    )
     record = keep_down.record_of("Bestellungen für $1", config, run="r", at=1.5)
+    actions = "run C:\\Überwachung.exe after 0.0 s, then restart its process after 1.0 s"
+    assert record.words == f"Automatic (delayed); on failure: {actions}"
     text = keep_down.written(record)
     assert re.fullmatch(r"[A-Za-z0-9_-]+", text)
     printed = f"\nHKEY_LOCAL_MACHINE\\SOFTWARE\\orch\\KeptDown\\x\n    Record    REG_SZ    {text}\n"
