@@ -15,6 +15,7 @@ from orchestrator.domain.connection import Connection, Transport
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
+from orchestrator.domain.kinds import bare, is_service, kind_of
 from orchestrator.domain.service import Asked
 
 MOVE_S = 0.4
@@ -23,15 +24,19 @@ WARM_UP_S = 0.3
 """How long after Running a lab service opens its port."""
 SSH_PORT = 2222
 """Where SSH is served, at the earliest, on a host that the inventory reaches by WinRM alone."""
+LAB_APP = "lab-app.exe"
+"""The lab's program for what a playbook moves by commands: `lab-app.exe status|start|stop NAME`."""
 ITSELF = ("localhost", "127.0.0.1")
 """How a host calls itself, in gates that are probed from it."""
 
 
 @dataclass
 class _Host:
-    """A lab host in the making: SCM name in lower case -> service; ports that no service of the playbook owns."""
+    """A lab host in the making: SCM name in lower case -> service; what is no service; ports that no service of the
+    playbook owns."""
 
     services: dict[str, dict[str, object]] = field(default_factory=dict)
+    things: list[dict[str, object]] = field(default_factory=list)
     extra_ports: dict[int, dict[str, object]] = field(default_factory=dict)
 
 
@@ -72,7 +77,7 @@ def lab_fleet(
 def lab_units(draft: Draft) -> dict[str, list[str]]:
     """The SCM names that the lab has for each instance of the draft, by instance id; external ones have none."""
     return {
-        instance.id: [name for asked in instance.asked for name in _names(asked)]
+        instance.id: [name for asked in instance.asked if is_service(asked.name) for name in _names(asked)]
         for entry in draft.entries
         if not entry.external
         for instance in entry.instances
@@ -92,7 +97,7 @@ def _described(ways: Sequence[Connection], host: _Host, *, ssh: bool) -> dict[st
         # The lab serves each wire on all hosts or on none, and 22 is root's alone.
         taken = {*ports.values(), *(port["port"] for service in services for port in service["ports"])}  # type: ignore[attr-defined] # a list, see _service
         ports["ssh_port"] = next(port for port in count(SSH_PORT) if port not in taken)
-    return {"name": ways[0].host, "address": ways[0].address, **ports, "services": services}
+    return {"name": ways[0].host, "address": ways[0].address, **ports, "services": services, "things": host.things}
 
 
 def _port_name(way: Connection) -> str:
@@ -114,14 +119,24 @@ def _service(name: str) -> dict[str, object]:
 def _add(instance: Instance, hosts: dict[str, _Host], by_address: Mapping[str, str]) -> None:
     host = hosts.get(instance.host) if instance.host else None
     if host is not None:
-        for asked in instance.asked:
+        host.things += filter(None, map(_thing, instance.asked))
+        for asked in filter(lambda asked: is_service(asked.name), instance.asked):
             for name in _names(asked):
                 host.services.setdefault(name.lower(), _service(name))
     for gate in (*instance.ready, *instance.stopped):
         target, described = _port(gate, instance.host, by_address)
         if target in hosts:
-            own = instance.asked and target == instance.host
+            own = target == instance.host and any(is_service(asked.name) for asked in instance.asked)
             _add_port(hosts[target], _names(instance.asked[0])[0].lower() if own else "", described)
+
+
+def _thing(asked: Asked) -> dict[str, object] | None:
+    """What is no service, as the lab has it; None for a service, and for programs that the lab has not."""
+    if asked.by is not None:
+        exe, args = asked.by.read.exe, asked.by.read.args
+        return {"kind": "app", "name": args[-1], "move_s": MOVE_S} if exe.lower() == LAB_APP and args else None
+    kind = kind_of(asked.name)
+    return {"kind": kind, "name": bare(asked.name), "move_s": MOVE_S} if kind else None
 
 
 def _add_port(host: _Host, service: str, described: dict[str, object]) -> None:
