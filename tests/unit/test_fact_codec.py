@@ -73,7 +73,7 @@ def test_a_saved_hook_may_have_no_undo_and_no_check() -> None:
 def test_a_fact_is_written_in_the_order_of_its_fields() -> None:
     assert encode(ENDED) == (
         '{"kind":"step_ended","version":1,"result":{"step":{"stage":0,"unit":"orders@app-03","phase":"stop",'
-        '"attempt":1,"delay_s":0.0},"outcome":"failed","acted":"no","before":"Running","after":"StopPending","said":"",'
+        '"attempt":1,"delay_s":0.0,"hook":""},"outcome":"failed","acted":"no","before":"Running","after":"StopPending","said":"",'
         '"problem":{"kind":"timeout","text":"Der Dienst antwortet nicht: \\ud800","code":1053,"hint":""},"evidence":{},'
         '"exchanges":0,"took_s":90.5}}'
     )
