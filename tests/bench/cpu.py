@@ -60,7 +60,7 @@ def requests(scale: Scale) -> Iterator[Row]:
         measured=f"{alone:g}",
         goal=f"<= {REQUESTS_MOST}",
         met=alone <= REQUESTS_MOST,
-        note=f"sign in, read, stop, read, close; a whole `orch stop` has {whole:g}: it surveys before, reads all after",
+        note=f"with the process that is gone; a whole `orch stop` has {whole:g}: it surveys before, reads all after",
     )
 
 

@@ -1,4 +1,5 @@
-"""One stop of one service over WinRM, by orch's adapter alone: sign in, read, stop, read, close."""
+"""One stop of one service over WinRM, by orch's adapter alone: sign in, read, stop, read, see that its process is
+gone, close."""
 
 import asyncio
 import json
@@ -15,10 +16,13 @@ async def main(playbook: Path) -> None:
     (host,) = project.connections
     async with wiring.world(project, [host]) as world:
         services = world.hosts.services(host)
-        await services.read([Asked("Bench")])
+        (before,) = await services.read([Asked("Bench")])
         await services.request("Bench", Control.STOP)
         (reading,) = await services.read([Asked("Bench")])
         assert reading.found[0].state is State.STOPPED
+        pid = before.found[0].pid
+        assert pid is not None
+        assert not await services.processes([pid])
 
 
 asyncio.run(main(Path(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))["playbook"])))

@@ -8,6 +8,14 @@ from pathlib import Path
 import asyncssh
 
 FIRST, STATE = 'cmd.exe /c "sc.exe queryex Bench & sc.exe qc Bench"', 'cmd.exe /c "sc.exe queryex Bench"'
+STOP, PROCESSES = 'cmd.exe /c "sc.exe stop Bench"', "tasklist.exe /fo csv /nh"
+PLAN = (
+    (FIRST, b" 4  RUNNING"),
+    (STATE, b" 4  RUNNING"),
+    (STOP, b""),
+    (STATE, b" 1  STOPPED"),
+    (PROCESSES, b"services.exe"),
+)
 told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 options = asyncssh.SSHClientConnectionOptions(
     username=told["user"],
@@ -20,12 +28,12 @@ options = asyncssh.SSHClientConnectionOptions(
 
 
 async def stop(address: str, places: asyncio.Semaphore) -> None:
-    """Survey, look, stop, look, and look once more at the end."""
+    """Survey, look, stop, look, see that its process is gone, and look once more at the end."""
     async with places, asyncssh.connect(address, options=options) as host:
-        for line, stopped in ((FIRST, False), (STATE, False), (None, False), (STATE, True), (STATE, True)):
-            said = await host.run(line or 'cmd.exe /c "sc.exe stop Bench"', encoding=None)
+        for line, wanted in (*PLAN, (STATE, b" 1  STOPPED")):
+            said = await host.run(line, encoding=None)
             assert isinstance(said.stdout, bytes)
-            assert line is None or (b" 1  STOPPED" in said.stdout) is stopped
+            assert wanted in said.stdout
 
 
 async def main() -> None:

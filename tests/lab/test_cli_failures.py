@@ -68,7 +68,7 @@ def test_a_stop_that_hangs_is_told_with_what_it_was_doing_and_what_is_below_stay
     assert ended.code == 1, ended.said
     assert sorted(pair.controls()) == [f"stop {ONE}", f"stop {TWO}"]
     assert pair.states() == {SQL: "Running", ONE: "StopPending", TWO: "Stopped"}
-    assert "orders@app-01 StopPending for " in ended.said
+    assert "orders@app-01 StopPending, stalled at checkpoint 0 for " in ended.said
     assert ended.out.count("stalled at checkpoint 0") == 2, "told once as it happens, and once in the end"
     assert "(deadline 5 s passed; the stop was not undone and may still finish)" in ended.said
     assert "sql@db-01 untouched Running" in ended.said
