@@ -57,6 +57,16 @@ def test_a_lab_comes_up_is_seen_misbehaves_and_goes_down(pair: Site) -> None:
         assert nobody.code == 2, nobody.said
         assert "orch lab ps lists every unit" in nobody.said
 
+        untriggered = pair.orch("lab", "trigger", "orders@app-01")
+        assert untriggered.code == 2, untriggered.said
+        assert "has no start trigger" in untriggered.said
+        hostless = pair.orch("lab", "kill", "orders")
+        assert hostless.code == 2, hostless.said
+        assert pair.orch("lab", "kill", "sql@db-01").code == 0
+        killed = pair.orch("lab", "ps")
+        assert f"db-01 {pair.addresses['db-01']} MSSQLSERVER Stopped" in killed.said
+        assert pair.orch("lab", "reboot", "db-01", "0").code == 0
+
         down = pair.orch("lab", "down")
         assert down.code == 0, down.said
         ended = finish(process)
