@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_lab import Site, service_of, site
+from cli_lab import Site, in_terminal, service_of, site
 
 from orchestrator import wiring
 from orchestrator.domain.keep_down import service_key
@@ -122,6 +122,9 @@ def test_a_stop_keeps_down_what_a_trigger_would_start_and_the_way_back_up_releas
     assert set(_start_types(fresh).values()) == {"Disabled"}
     refused = fresh.orch("release", "last")
     assert (refused.code, "--yes" in refused.said) == (2, True)
+    code, seen = in_terminal(fresh, "release", "last", answers={"Put back what 2 services on 2 hosts had? [y/N]": "n"})
+    assert (code, "nothing was touched" in seen) == (5, True), seen
+    assert set(_start_types(fresh).values()) == {"Disabled"}
     started = fresh.orch("start", "--from", "last", "--yes")
     assert started.code == 0, started.said
     assert set(fresh.states().values()) == {"Running"}
