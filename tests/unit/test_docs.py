@@ -300,6 +300,10 @@ def asked_of_hosts() -> Mapping[str, set[str]]:
         statements.program(curl.EXE, ()),
         statements.program("netstat.exe", ()),
         statements.program("reg.exe", ()),
+        statements.processes([4]),
+        statements.tasks(),
+        statements.program("taskkill.exe", ()),
+        statements.program("wevtutil.exe", ()),
     ]
     sent: dict[str, set[str]] = {}
     for statement in (one for pipeline in pipelines for one in pipeline):
