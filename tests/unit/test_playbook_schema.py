@@ -40,6 +40,7 @@ NOT_OF_FORM = {
     "templates",
     "a mistake on many hosts with many faces is told a few times",
     "hooks and gates that no host can hold",
+    "a service that would be taken for the run",
 }
 """Mistakes that no single place of the file shows."""
 

@@ -91,7 +91,7 @@ def checks_before(draft: Draft, stop: Stage) -> Stage | None:
         if node.life is not None and node.life.prechecks
         if node.unit.seen is None or node.unit.seen.state is not stop.goal
     )
-    limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host)
+    limits = Limits(host=draft.max_parallel_per_host)  # nothing is under way: looking is no part of the work
     return Stage(goal=stop.goal, nodes=nodes, barriers=(), limits=limits, checks=True) if nodes else None
 
 

@@ -27,6 +27,7 @@ from orchestrator.domain.playbook.shapes import (
     PlaybookShape,
     SettingsShape,
 )
+from orchestrator.domain.results import RUN
 from orchestrator.domain.templates import is_template
 from orchestrator.domain.tree import Node
 
@@ -174,6 +175,8 @@ def _declared(services: Node, key: str, node: Node, defaults: including.Defaults
             "use letters, digits, `_`, `.` and `-`; `service:` takes any name",
         )
     given = longhand.mapping(node, key, found) if node.value is not None else {}
+    if key == RUN and ("ready_all" in given or "hosts" not in given):
+        found.add(mark, f"{RUN!r} is the run itself in reports", "give it another key; `service:` takes any name")
     head = _head(node, given, found)
     kind = read_kind(key, node, given, found)
     if kind is not None:
