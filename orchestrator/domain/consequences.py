@@ -4,27 +4,33 @@ Room: domain. Nothing is guessed from the graph: a twin of the run's state is gi
 with steps that all go well and take as long as expected. So what is shown is what the run itself would do.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, RollbackBegan, StepEnded, StepIntended, Strayed
+from orchestrator.domain.parts import is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import HOOKS, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
+from orchestrator.domain.step_words import step_words, undoes
 from orchestrator.domain.way_back import home, in_words
 
 NAMED = 3
 """How many of the units that stay as they are a sentence names."""
-_MOVES = (Phase.START, Phase.STOP)
+_MOVES = (Phase.START, Phase.STOP, Phase.KILL)
+_DOES = (*HOOKS, Phase.UNDO, Phase.KEEP_DOWN, Phase.RELEASE, Phase.ON_BEGIN)
+"""What changes something beside a service."""
 _LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 _GOES_ON = {
     CauseKind.APPROVAL: "begins the run",
     CauseKind.CANCELLED: "goes on as if nobody had cancelled",
     CauseKind.BUDGET: "goes on with the rest, and counts failures anew",
     CauseKind.CHANGED: "goes on with the run, and leaves what others moved as it is",
+    CauseKind.HOOK: "begins the run without it",
+    CauseKind.PAUSE: "goes on with the next batch",
 }
 
 
@@ -72,7 +78,9 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
 
 class _Twin:
     """A copy of a run's state that is played forward. `moved` are the units that it starts or stops, in order;
-    `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves."""
+    `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves.
+    `undone` are the undos, in words, of units that are given up halfway; `taken_back` those of units that are moved the
+    other way."""
 
     def __init__(self, state: RunState) -> None:
         self.state = RunState.load(state.plan, state.dump())
@@ -81,6 +89,8 @@ class _Twin:
         self.stopped = 0
         self.unread: list[str] = []
         self.not_back: tuple[Strayed, ...] = ()
+        self.undone: dict[str, list[str]] = {}
+        self.taken_back: dict[str, list[str]] = {}
         self._ends: list[tuple[float, int, Step]] = []
         self._count = 0
         self._nodes: list[Mapping[str, Node]] = []
@@ -95,7 +105,7 @@ class _Twin:
                 if isinstance(fact, RollbackBegan):
                     self.not_back = fact.changed_since
             steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
-            if any(map(self._is_last_reading, steps)):
+            if any(map(self._is_end, steps)):
                 return  # nothing is moved any more
             self._note(steps)
             self._issue(steps)
@@ -112,6 +122,10 @@ class _Twin:
 
     def _note(self, steps: Iterable[Step]) -> None:
         for step in steps:
+            if step.phase is Phase.UNDO or (step.phase is Phase.RELEASE and self._goal(step) is State.STOPPED):
+                self.undone.setdefault(step.unit, []).append(step_words(step))
+            elif step.phase in HOOKS and undoes(step, life := self._node(step).life):
+                self.taken_back.setdefault(step.unit, []).append(step_words(step, life))
             left = self.state.whereabouts(step.unit)
             if step.phase in _MOVES and left != self._goal(step):
                 self.moved[step.unit] = None
@@ -120,22 +134,29 @@ class _Twin:
 
     def _takes_s(self, step: Step) -> float:
         """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
-        moves = step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
+        moves = step.unit != RUN and step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
         return self._node(step).expected_s if moves else 0.0
 
     def _result(self, step: Step) -> Result:
-        """A look finds a unit where it was left or seen last; all else finds it at its goal, or brings it there."""
-        left = self.state.whereabouts(step.unit)
-        if step.phase is Phase.LOOK:
+        """A look, and the reading with which a life begins, find a unit where it was left or seen last; all else finds
+        it at its goal, or brings it there."""
+        left = "" if step.unit == RUN else self.state.whereabouts(step.unit)
+        if step.phase is Phase.LOOK or self._is_first_reading(step):
             return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
-        if step.phase is Phase.GATE:
-            return Result(step=step, outcome=Outcome.OK)
+        if step.phase not in (*_MOVES, Phase.READ):
+            return Result(step=step, outcome=Outcome.OK, acted=Acted.YES if step.phase in _DOES else Acted.NO)
         goal = self._goal(step)
         acted = Acted.YES if step.phase in _MOVES and left != goal else Acted.NO
         return Result(step=step, outcome=Outcome.OK, acted=acted, before=left, after=goal)
 
-    def _is_last_reading(self, step: Step) -> bool:
-        return step.phase is Phase.READ and self._node(step).role is Role.ACT
+    def _is_first_reading(self, step: Step) -> bool:
+        return step.phase is Phase.READ and step.hook != ""
+
+    def _is_end(self, step: Step) -> bool:
+        """Whether nothing is moved any more from *step* on: it is a last reading, or a hook of the run at its end."""
+        if step.unit == RUN:
+            return step.phase is not Phase.ON_BEGIN
+        return is_last_reading(step, self._node(step).role)
 
     def _goal(self, step: Step) -> State:
         goal: State = self.state.stages[step.stage].goal
@@ -182,10 +203,17 @@ def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
         case Choice.ABORT:
             ended = twin.state.verdict()
             later = "orch rollback can put it back later" if twin.state.touched else "nothing was touched"
-            return f"leaves all as it is and ends the run ({ended.verdict}, exit {ended.exit_code}); {later}"
+            ends = f"ends the run ({ended.verdict}, exit {ended.exit_code}); {later}"
+            first = _first(twin)
+            return f"{first}leaves all else as it is and {ends}" if first else f"leaves all as it is and {ends}"
         case Choice.ROLLBACK:
-            moved = f"puts {_units(twin.moved)} back to the state before the run"
-            return moved if twin.moved else "ends the run: nothing has to be put back"
+            parts = [f"puts {_units(twin.moved)} back to the state before the run"] if twin.moved else []
+            parts += _taken_back(twin)
+            return " and ".join(parts) or "ends the run: nothing has to be put back"
+        case Choice.RETRY if cause.kind is CauseKind.HOOK:
+            return "carries it out again, and then begins the run"
+        case Choice.KILL:
+            return f"ends the process of {_names(cause.units)}, and then goes on with what waits for that"
         case Choice.RETRY:
             return f"does {_names(cause.units)} again, and then goes on with what waits for that"
         case Choice.CONTINUE:
@@ -199,11 +227,31 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
+    what = f"{_first(twin)}{what}"
     if not short:
         return f"{what}, and goes on with the rest"
     more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
     left = f"{_units(short)} would not be where the run was to bring them: {', '.join(short[:NAMED])}{more}"
     return f"{what}, and goes on with the rest; {left}"
+
+
+def _first(twin: _Twin) -> str:
+    """What is undone before anything else, for it was done for units that are given up halfway: `puts orders@app-02
+    back first (undo of drain); `; "" if nothing is."""
+    if not twin.undone:
+        return ""
+    return f"puts {_names(twin.undone)} back first ({_undos(twin.undone)}); "
+
+
+def _taken_back(twin: _Twin) -> list[str]:
+    back = twin.taken_back
+    return [f"takes back what was done for {_names(back)} ({_undos(back)})"] if back else []
+
+
+def _undos(of: Mapping[str, Sequence[str]]) -> str:
+    """`undo of drain, undo of silence and 3 more`."""
+    words = list(dict.fromkeys(word for undos in of.values() for word in undos))
+    return ", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else "")
 
 
 def _units(names: Collection[str]) -> str:

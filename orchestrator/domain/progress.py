@@ -5,18 +5,27 @@ Room: domain. `RunState` decides what happens next; this only retells what did, 
 
 from itertools import chain, islice
 
+from orchestrator.domain.courses import Courses
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Stamped
-from orchestrator.domain.plan import Barrier, Role, Stage
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.openings import Openings
+from orchestrator.domain.parts import is_last_reading, repeatable
+from orchestrator.domain.plan import Stage
+from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
-from orchestrator.domain.track import ServiceRow, Track, Wait
+from orchestrator.domain.step_words import hook_of
+from orchestrator.domain.track import MOVES, ServiceRow, Track, Wait
 
 LOOKED_AT = 64
 """How many of the units under way are looked at for what they hold up: more would not fit on a screen."""
 LOST = "it was under way when its process was lost"
+BESIDE = (Phase.LOOK, Phase.WATCH, Phase.UNDO)
+"""Steps beside a unit's own life in a stage: they neither begin it nor end it well."""
+_CHANGES = (*MOVES, *HOOKS, Phase.KEEP_DOWN, Phase.RELEASE)
+"""Steps that change something on a host: whatever was lost of them may have been done."""
+_ACTS = {State.STOPPED: "stop", State.RUNNING: "start"}
 _ENDED = {Outcome.OK: Standing.OK, Outcome.FAILED: Standing.FAILED, Outcome.UNKNOWN: Standing.UNKNOWN}
 
 
@@ -27,9 +36,10 @@ class StageProgress:
     rest O(1), amortised.
     """
 
-    def __init__(self, number: int, stage: Stage) -> None:
+    def __init__(self, number: int, stage: Stage, courses: Courses | None = None) -> None:
         self.number = number
         self.stage = stage
+        self._courses = courses or Courses(stage, {})
         self.rows: dict[str, ServiceRow] = {}
         self.tracks: dict[str, Track] = {}
         self.under_way: dict[str, Track] = {}
@@ -42,16 +52,17 @@ class StageProgress:
         self._nodes: list[Track | None] = []
         self._lasts: dict[str, Phase] = {}
         self._indices: dict[str, int] = {}
-        self._outcomes: list[bool | None] = [None] * len(stage.nodes)
         for index, node in enumerate(stage.nodes):
-            life = phases(node, stage.goal)
+            life = phases(node, stage.goal, checks=stage.checks)
             track = self._track(index, life[-1]) if life else None
             self._nodes.append(track)
         self.work_s = self.work_left_s
         ranked = [track for track in self._nodes if track is not None]
         self._by_rank = sorted(ranked, key=lambda track: -track.rank_s)
         self._next_rank = 0
-        self._wire(stage)
+        self._openings = Openings(stage, [track is not None for track in self._nodes])
+        waits = self._openings.waits
+        self.ready = sum(track is not None and waits[index] == 0 for index, track in enumerate(self._nodes))
 
     def _track(self, index: int, last: Phase) -> Track:
         node = self.stage.nodes[index]
@@ -70,6 +81,8 @@ class StageProgress:
             gates_s=max((gate.deadline_s for gate in node.gates), default=0.0),
             before=seen,
             now=seen,
+            life=node.life,
+            checks=self.stage.checks,
         )
         row = self.rows.setdefault(unit.service, ServiceRow(unit.service))
         row.total += 1
@@ -80,52 +93,23 @@ class StageProgress:
         self.work_left_s += node.expected_s
         return track
 
-    def _wire(self, stage: Stage) -> None:
-        self._waiters: list[list[int]] = [[] for _ in stage.barriers]
-        self._waits = [len(node.waits_for) for node in stage.nodes]
-        for index, node in enumerate(stage.nodes):
-            for barrier in node.waits_for:
-                self._waiters[barrier].append(index)
-        tracks = [[track for node in waiters if (track := self._nodes[node])] for waiters in self._waiters]
-        alike: dict[tuple[int, ...], int] = {}
-        self._alike = [alike.setdefault(tuple(waiters), barrier) for barrier, waiters in enumerate(self._waiters)]
-        self._first_waiters = [(waiters[0], len(waiters)) if waiters else None for waiters in tracks]
-        self._shares: list[list[int]] = [[] for _ in stage.nodes]
-        self._share_of: list[int] = []
-        self._share_left: list[int] = []
-        self._barrier_left: list[int] = []
-        self._nodes_left = [sum(map(len, barrier.instances)) for barrier in stage.barriers]
-        for number, gathering in enumerate(stage.barriers):
-            together = tuple(node for group in gathering.instances for node in group)
-            groups = (together,) if gathering.soft else gathering.instances
-            for group in groups:
-                for member in group:
-                    self._shares[member].append(len(self._share_of))
-                self._share_of.append(number)
-                self._share_left.append(len(group))
-            self._barrier_left.append(1 if gathering.soft else gathering.need)
-        free = [index for index, waits in enumerate(self._waits) if waits == 0]
-        self.ready = sum(self._nodes[index] is not None for index in free)
-        for index in free:
-            self._pass_on(index)
-
     def begin(self, step: Step, stamped: Stamped) -> None:
         """A step was issued. The reading at the end, and units that are not of this stage, change nothing."""
         track = self._mine(step)
         if track is None:
             return
         if track.standing is Standing.WAITING:
-            self.ready -= self._waits[self._indices[step.unit]] == 0
+            self.ready -= self._openings.waits[self._indices[step.unit]] == 0
             track.began_at = stamped.at
             self._stand(track, Standing.UNDER_WAY)
-        track.phase, track.note, track.lost = step.phase, _again(track, step), False
+        track.step, track.busy, track.note, track.lost = step, True, _again(track, step), False
         track.attempts = max(track.attempts, step.attempt)
         self._under_way_since(track, stamped.elapsed_s)
 
     def note(self, step: Step, text: str) -> None:
         """What a step saw on its way."""
-        track = self._mine(step)
-        if track is not None and track.standing is Standing.UNDER_WAY:
+        track = self.tracks.get(step.unit)
+        if track is not None and track.busy and track.step == step:
             track.note = text
 
     def end(self, result: Result, stamped: Stamped) -> Track | None:
@@ -137,15 +121,16 @@ class StageProgress:
         track = self.tracks.get(step.unit)
         if track is None:
             return None
-        if result.after:
-            track.now = result.after
-        elif result.outcome is not Outcome.OK and step.phase is not Phase.GATE:
-            track.now = UNREAD
-        track.exchanges += result.exchanges
-        if self._mine(step) is None:
-            return None
+        track.saw(result)
+        if self.is_beside(step):
+            return self._end_beside(track, result, stamped)
+        return self._end_own(track, result, stamped) if self._mine(step) is not None else None
+
+    def _end_own(self, track: Track, result: Result, stamped: Stamped) -> Track | None:
+        step = result.step
         track.take(result, stamped.at)
-        if result.outcome is Outcome.OK and step.phase is not self._lasts[step.unit]:
+        track.busy = False
+        if result.outcome is Outcome.OK and not self._is_last(result):
             self._under_way_since(track, stamped.elapsed_s)
             return None
         self.under_way.pop(step.unit, None)
@@ -155,9 +140,80 @@ class StageProgress:
         well = result.outcome is Outcome.OK
         if not well and not self._spares(index):
             self.suspended[step.unit] = track
-        elif self._outcomes[index] is None:
+        elif self._openings.outcomes[index] is None:
             self._settle(index, well)
         return track
+
+    def _is_last(self, result: Result) -> bool:
+        """Whether nothing of the unit's life in this stage comes after a step that ended well."""
+        if result.step.unit in self._courses:
+            return self._courses.ends_with(result)
+        return result.step.phase is self._lasts[result.step.unit]
+
+    def is_beside(self, step: Step) -> bool:
+        """Whether *step* is no part of its unit's life in this stage. On the way down a release is the undo of a unit
+        that is given up."""
+        return step.phase in BESIDE or (step.phase is Phase.RELEASE and self.stage.goal is State.STOPPED)
+
+    def beside(self, step: Step, stamped: Stamped) -> None:
+        """A step beside the unit's own life was issued. An undo is seen, for somebody waits for it; whoever was on the
+        way to its act is given up with it."""
+        track = self.tracks.get(step.unit)
+        if track is None or not self.is_beside(step) or step.phase in (Phase.LOOK, Phase.WATCH):
+            return
+        if track.standing is Standing.UNDER_WAY and not track.busy:
+            self._withdraw(track)
+        track.step, track.busy, track.note = step, True, ""
+        self._under_way_since(track, stamped.elapsed_s)
+
+    def _end_beside(self, track: Track, result: Result, stamped: Stamped) -> Track | None:
+        """An undo has ended, or a watch: if that saw its unit go, the unit has failed after all, and is returned."""
+        if result.step.phase is not Phase.WATCH:
+            self.under_way.pop(track.unit, None)
+            track.busy = False
+            track.undos += (result,)
+        elif result.outcome is not Outcome.OK and track.standing is Standing.OK:
+            track.step = result.step
+            track.take(result, stamped.at)
+            self._stand(track, _ENDED[result.outcome])
+            self.suspended[track.unit] = track
+            return track
+        return None
+
+    def _withdraw(self, track: Track) -> None:
+        """Nothing more is done for a unit that is between two steps: it never comes to its act."""
+        self.under_way.pop(track.unit, None)
+        self.work_left_s -= track.expected_s
+        track.why = f"given up after {track.words}, before its {_ACTS[self.stage.goal]}"
+        self._stand(track, Standing.UNTOUCHED)
+        if self._openings.outcomes[self._indices[track.unit]] is None:
+            self._settle(self._indices[track.unit], False)
+
+    def reopen(self, unit: str) -> bool:
+        """*unit*, which seemed to have ended well, goes on. False if it had not."""
+        track = self.tracks.get(unit)
+        if track is None or track.standing is not Standing.OK:
+            return False
+        self.work_left_s += track.expected_s
+        self._next_rank = 0
+        self._stand(track, Standing.UNDER_WAY)
+        return True
+
+    def finish(self) -> int:
+        """Nothing more comes in this stage: who seems to be between two steps has ended, well if it came past its act.
+        Returns how many ended well."""
+        well = 0
+        for track in [one for one in self.under_way.values() if not one.busy]:
+            if track.step is not None and track.unit in self._courses and not self._courses.acted(track.step):
+                self._withdraw(track)
+                continue
+            well += 1
+            del self.under_way[track.unit]
+            self.work_left_s -= track.expected_s
+            self._stand(track, Standing.OK)
+            if self._openings.outcomes[self._indices[track.unit]] is None:
+                self._settle(self._indices[track.unit], True)
+        return well
 
     def again(self, unit: str) -> Track | None:
         """*unit*, which has ended, goes back into the queue. Returns its track; None if it has not ended."""
@@ -188,43 +244,55 @@ class StageProgress:
         """Do without *host* from here on: its units that did not begin are not touched, and those that were to go again
         stay as they are. Cost: O(units)."""
         for track in [track for track in self.tracks.values() if track.host == host]:
-            if track.unit in self.suspended:
-                self.settle(track.unit, "excluded")
-            elif track.standing is Standing.WAITING and not track.lost:
-                index = self._indices[track.unit]
-                self.ready -= self._waits[index] == 0
-                self.work_left_s -= track.expected_s
-                track.set_aside, track.why = "excluded", why
-                self._stand(track, _ENDED[track.result.outcome] if track.result else Standing.UNTOUCHED)
-                self._settle(index, False)
+            self.bar(track.unit, "excluded", why)
 
-    def lose(self) -> None:
-        """The process that carried the steps out is gone: what was under way is due again."""
-        for track in self.under_way.values():
-            track.lost, track.note = True, ""
-            if track.phase in (Phase.START, Phase.STOP) and track.acted is Acted.NO:
+    def bar(self, unit: str, set_aside: str, why: str) -> None:
+        """Leave *unit* as it is: it does not begin, and if it was to go again it does not."""
+        track = self.tracks.get(unit)
+        if track is None:
+            return
+        if unit in self.suspended:
+            self.settle(unit, set_aside)
+        elif track.standing is Standing.WAITING and not track.lost:
+            index = self._indices[unit]
+            self.ready -= self._openings.waits[index] == 0
+            self.work_left_s -= track.expected_s
+            track.set_aside, track.why = set_aside, why
+            self._stand(track, _ENDED[track.result.outcome] if track.result else Standing.UNTOUCHED)
+            self._settle(index, False)
+
+    def lose(self) -> list[Track]:
+        """The process that carried the steps out is gone: what was under way is due again, but for what must not be
+        carried out twice. Units that are suspended because of that are returned."""
+        once = []
+        for track in [one for one in self.under_way.values() if one.busy]:
+            del self.under_way[track.unit]
+            track.note, track.busy = "", False
+            if track.standing is not Standing.UNDER_WAY:
+                continue  # it was given up, and undone
+            track.lost = True
+            if track.phase in _CHANGES and track.acted is Acted.NO:
                 track.acted = Acted.MAYBE
-            self._stand(track, Standing.WAITING)
-            self.ready += 1
-        self.under_way.clear()
+                track.moved = track.moved or track.phase in MOVES
+            hook = hook_of(track.step, track.life) if track.step else None
+            if hook is not None and not repeatable(hook):
+                track.why = f"{LOST}, and nobody knows whether it was done: it is not done twice by itself"
+                self.work_left_s -= track.expected_s
+                self._stand(track, Standing.UNKNOWN)
+                self.suspended[track.unit] = track
+                once.append(track)
+            else:
+                self._stand(track, Standing.WAITING)
+                self.ready += 1
+        return once
 
     def _spares(self, index: int) -> bool:
-        """Whether a node, which ended badly, was only looked at, and whoever counts it can have enough without it.
+        """Whether nobody needs a node that ended badly."""
+        return self._openings.spares(index, self._is_lost)
 
-        As `Schedule.spared` has it. Cost: O(the nodes of its barriers); only asked when something is wrong.
-        """
-        shares = self._shares[index]
-        counting = [gathering for one in shares if not (gathering := self.stage.barriers[self._share_of[one]]).soft]
-        probed = self.stage.nodes[index].role is Role.PROBE
-        return probed and bool(counting) and all(self._enough(gathering, without=index) for gathering in counting)
-
-    def _enough(self, gathering: Barrier, without: int) -> bool:
-        lost = sum(any(self._is_lost(node, without) for node in group) for group in gathering.instances)
-        return len(gathering.instances) - lost >= gathering.need
-
-    def _is_lost(self, node: int, without: int) -> bool:
+    def _is_lost(self, node: int) -> bool:
         track = self._nodes[node]
-        return node == without or self._outcomes[node] is False or (track is not None and track.unit in self.suspended)
+        return self._openings.outcomes[node] is False or (track is not None and track.unit in self.suspended)
 
     def state_of(self, unit: str) -> str:
         """The unit's state as last read; "" if it never was, or is not of this stage."""
@@ -240,17 +308,18 @@ class StageProgress:
 
         What was to go again is as it was before; what was lost with its process is unknown. These are returned.
         """
+        self.finish()
         for unit in self.suspended:
-            self._outcomes[self._indices[unit]] = False
+            self._openings.outcomes[self._indices[unit]] = False
         bad = []
         for index, track in enumerate(self._nodes):
             if track is not None and track.standing is Standing.WAITING and (track.lost or track.result):
                 track.why = LOST if track.lost else "it was to be done again"
-                ended = _ENDED[track.result.outcome] if track.result else Standing.UNKNOWN
+                ended = _ENDED[track.result.outcome] if track.result and not track.lost else Standing.UNKNOWN
                 self._stand(track, ended)
-                self._outcomes[index] = ended is Standing.OK
+                self._openings.outcomes[index] = ended is Standing.OK
                 bad += [] if ended is Standing.OK else [track]
-        causes = self._causes()
+        causes = self._openings.causes(self._cause)
         for index, track in enumerate(self._nodes):
             if track is not None and track.standing is Standing.WAITING:
                 track.why = causes[index] or why
@@ -267,18 +336,18 @@ class StageProgress:
         holding: dict[int, list[Track]] = {}
         missing: dict[int, dict[int, int]] = {}  # by what waits, which may wait for several barriers: what each lacks
         for track in islice(chain(self.under_way.values(), self.suspended.values()), LOOKED_AT):
-            for barrier in dict.fromkeys(self._share_of[share] for share in self._shares[self._indices[track.unit]]):
-                if self._barrier_left[barrier] > 0 and self._first_waiters[barrier]:
-                    who = self._alike[barrier]
-                    missing.setdefault(who, {})[barrier] = self._nodes_left[barrier]
-                    tracks = holding.setdefault(who, [])
-                    if track not in tracks[-1:]:
-                        tracks.append(track)
+            for barrier in self._openings.shut_by(self._indices[track.unit]):
+                who = self._openings.alike[barrier]
+                missing.setdefault(who, {})[barrier] = self._openings.nodes_left[barrier]
+                tracks = holding.setdefault(who, [])
+                if track not in tracks[-1:]:
+                    tracks.append(track)
         found = []
         for who, tracks in islice(holding.items(), most):
-            first, units = self._first_waiters[who] or (tracks[0], 0)
+            waiting = self._openings.waiting[who]
+            first = self._nodes[waiting[0]] or tracks[0]
             lack = sum(missing[who].values())
-            found.append(Wait(first=first, units=units, held_by=tuple(tracks[:held_by]), missing=lack))
+            found.append(Wait(first=first, units=len(waiting), held_by=tuple(tracks[:held_by]), missing=lack))
         return found
 
     def remaining_s(self, now_s: float) -> float:
@@ -301,11 +370,9 @@ class StageProgress:
     def _mine(self, step: Step) -> Track | None:
         """The track that *step* belongs to; None for readings beside it and after its end."""
         track = self.tracks.get(step.unit)
-        if track is None or _over(track):
+        if track is None or _over(track) or self.is_beside(step):
             return None
-        if step.phase is Phase.LOOK or (step.phase is Phase.READ and track.role is Role.ACT):
-            return None
-        return track
+        return None if is_last_reading(step, track.role) else track
 
     def _under_way_since(self, track: Track, now_s: float) -> None:
         track.since_s = now_s
@@ -319,60 +386,16 @@ class StageProgress:
         track.standing = standing
 
     def _settle(self, node: int, ok: bool) -> None:
-        """Open what *node* opens, and hand the order on through nodes without steps. A loop: chains may be long."""
-        settled = [(node, ok)]
-        while settled:
-            index, well = settled.pop()
-            self._outcomes[index] = well
-            for share in self._shares[index]:
-                barrier = self._share_of[share]
-                if not well and not self.stage.barriers[barrier].soft:
-                    continue
-                self._nodes_left[barrier] -= 1
-                self._share_left[share] -= 1
-                if self._share_left[share] == 0:
-                    self._barrier_left[barrier] -= 1
-                    if self._barrier_left[barrier] == 0:
-                        settled += [(waiter, True) for waiter in self._waiters[barrier] if self._freed(waiter)]
+        """Open what *node* opens."""
+        for waiter in self._openings.settle(node, ok):
+            track = self._nodes[waiter]
+            self.ready += track is not None and track.standing is Standing.WAITING
 
-    def _freed(self, waiter: int) -> bool:
-        """One barrier less before *waiter*; True if it has no steps and passes on at once."""
-        self._waits[waiter] -= 1
-        if self._waits[waiter] or self._outcomes[waiter] is not None:
-            return False
-        track = self._nodes[waiter]
-        if track is not None and track.standing is Standing.WAITING:
-            self.ready += 1
-        return track is None
-
-    def _pass_on(self, index: int) -> None:
-        if self._nodes[index] is None and self._outcomes[index] is None:
-            self._settle(index, True)
-
-    def _causes(self) -> list[str]:
-        """Per node that did not end, which failed unit kept it from beginning; "" if none."""
-        causes = [""] * len(self._nodes)
+    def _cause(self, node: int) -> str:
+        """Why nothing that waits for a failed node begins."""
+        track = self._nodes[node]
         binds = "waits for" if self.stage.goal is State.STOPPED else "needs"
-        spread = [index for index, well in enumerate(self._outcomes) if well is False]
-        for index in spread:
-            track = self._nodes[index]
-            causes[index] = f"{binds} {track.unit}, which {_ENDS[track.standing]}" if track else ""
-        lost_shares: set[int] = set()
-        can_open: dict[int, int] = {}
-        for index in spread:  # grows while it is walked
-            for share in self._shares[index]:
-                barrier = self._share_of[share]
-                if share in lost_shares or self.stage.barriers[barrier].soft:
-                    continue
-                lost_shares.add(share)
-                can_open[barrier] = can_open.get(barrier, len(self.stage.barriers[barrier].instances)) - 1
-                if can_open[barrier] >= self.stage.barriers[barrier].need:
-                    continue
-                for waiter in self._waiters[barrier]:
-                    if self._outcomes[waiter] is None and not causes[waiter]:
-                        causes[waiter] = causes[index]
-                        spread.append(waiter)
-        return causes
+        return f"{binds} {track.unit}, which {_ENDS[track.standing]}" if track else ""
 
 
 _ENDS = {Standing.FAILED: "failed", Standing.UNKNOWN: "is unknown", Standing.UNTOUCHED: "was excluded"}

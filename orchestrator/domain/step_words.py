@@ -25,24 +25,29 @@ _DOING = {
 
 
 def hook_words(phase: Phase, name: str, *, undoes: bool = False) -> str:
-    """`pre_stop hook drain`, `pre_stop hook 1` for one without a name of its own, `undo of drain`."""
+    """`pre_stop hook drain`, `pre_stop hook 1` for one without a name of its own, `undo of "out of the pool"`."""
     if undoes or phase is Phase.UNDO:
-        return f"undo of {name}"
-    return f"{phase} hook {name.removeprefix(f'{phase}.')}"
+        return f"undo of {_quoted(name)}"
+    return f"{phase} hook {_quoted(name.removeprefix(f'{phase}.'))}"
+
+
+def _quoted(name: str) -> str:
+    """A name of several words would be lost among ours."""
+    return f'"{name}"' if " " in name else name
 
 
 def step_words(step: Step, life: Life | None = None) -> str:
     """A step as its result is told: `stop`, `keep down`, `pre_stop hook drain`. *life* is that of its node."""
-    if step.hook:
+    if _carries_out(step):
         return hook_words(step.phase, step.hook, undoes=undoes(step, life))
     return _NAMES.get(step.phase, str(step.phase))
 
 
 def doing(step: Step, life: Life | None = None) -> str:
     """A step while it goes on, in a word or a few: `stopping`, `precheck`, `undoing drain`."""
-    if step.hook:
+    if _carries_out(step):
         undoing = step.phase is Phase.UNDO or undoes(step, life)
-        return f"undoing {step.hook}" if undoing else hook_words(step.phase, step.hook)
+        return f"undoing {_quoted(step.hook)}" if undoing else hook_words(step.phase, step.hook)
     return _DOING.get(step.phase, str(step.phase))
 
 
@@ -54,9 +59,13 @@ def undoes(step: Step, life: Life | None) -> bool:
 
 def hook_of(step: Step, life: Life | None) -> Hook | None:
     """The hook of *life* that *step* carries out; None if it carries out none of them."""
-    if not step.hook or life is None:
+    if life is None or not _carries_out(step):
         return None
     return next((hook for hook in hooks(life) if hook.name == step.hook), None)
+
+
+def _carries_out(step: Step) -> bool:
+    return step.hook != "" and step.phase is not Phase.READ
 
 
 def hooks(life: Life) -> Iterator[Hook]:

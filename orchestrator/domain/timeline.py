@@ -5,11 +5,12 @@ Notes may be lost; nothing here decides anything.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import assert_never
 
+from orchestrator.domain.courses import Courses
 from orchestrator.domain.decision_log import DecisionLog, Question
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.facts import (
@@ -29,15 +30,17 @@ from orchestrator.domain.facts import (
     StepIntended,
     Strayed,
 )
-from orchestrator.domain.plan import Action, Role
+from orchestrator.domain.hooks_done import HooksDone
+from orchestrator.domain.hooks_of_run import HooksOfRun
+from orchestrator.domain.kept_units import KeptUnits
+from orchestrator.domain.life import Hook
+from orchestrator.domain.parts import is_last_reading
+from orchestrator.domain.plan import Action, Stage
 from orchestrator.domain.progress import LOOKED_AT, StageProgress
-from orchestrator.domain.results import REACHED_BY, Acted, Note, Phase, Result, Step
+from orchestrator.domain.results import REACHED_BY, RUN, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
+from orchestrator.domain.step_words import hook_of, step_words
 from orchestrator.domain.track import Track, Wait
-from orchestrator.domain.way_back import as_before, left_behind
-
-OWN = {Role.ACT: (Phase.STOP, Phase.START), Role.PROBE: (Phase.READ,), Role.PASS: ()}
-"""With what an attempt of a unit's own begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +50,6 @@ class Resumed:
     fact: RunResumed
     at: float
     lost: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unlike:
-    """A unit that is not as it was: the state before the run (or the one that it was to go back to), and the last."""
-
-    unit: str
-    was: str
-    now: str
 
 
 class Timeline:
@@ -101,6 +95,9 @@ class Timeline:
         self.resumes: list[Resumed] = []
         self.detours: dict[str, str] = {}
         """The hosts that were not reached by the first of their ways, and how and why at last."""
+        self.kept = KeptUnits()
+        self.hooks_done = HooksDone()
+        self.hooks_of_run = HooksOfRun()
         self.checking = 0
         """Readings under way that belong to no unit's own steps."""
         self.looking = False
@@ -155,54 +152,106 @@ class Timeline:
 
     def note(self, note: Note) -> None:
         """Take in what a step saw on its way."""
-        if 0 <= note.step.stage < len(self.stages):
+        if note.step.unit == RUN:
+            self.hooks_of_run.note(note)
+        elif 0 <= note.step.stage < len(self.stages):
             self.stages[note.step.stage].note(note.step, note.text)
 
     def _begin(self, fact: RunBegan, stamped: Stamped) -> None:
         self.began, self.began_at, self.first_s = fact, stamped.at, stamped.elapsed_s
-        self.stages = tuple(StageProgress(number, stage) for number, stage in enumerate(fact.plan.stages))
-        self.total = sum(len(stage.tracks) for stage in self.stages)
+        self.stages = self._staged(fact.plan.stages)
+        self.hooks_of_run.begin(fact.plan.hooks)
+        self.total = sum(len(stage.tracks) for stage in self.stages if not stage.stage.checks)
 
     def _begin_stage(self, number: int) -> None:
+        self._finish()
         self.stage = number
         if 0 <= number < len(self.stages) and self.back_from is None:
             for host, why in self.excluded.items():
                 self.stages[number].exclude(host, why)
+            self._bar_unchecked(self.stages[number])
+
+    def _bar_unchecked(self, now: StageProgress) -> None:
+        """Units whose prechecks did not hold are left as they are."""
+        for before in self.stages[: now.number]:
+            if before.stage.checks and before.stage.goal is now.stage.goal:
+                for unit, track in before.tracks.items():
+                    if track.standing is not Standing.OK:
+                        now.bar(unit, "skipped", "its prechecks did not hold")
+
+    def _staged(self, stages: Sequence[Stage], first: int = 0) -> tuple[StageProgress, ...]:
+        assert self.began is not None
+        alone = self.began.plan.action is Action.ROLLBACK
+        back = alone or first > 0
+        courses = (Courses(stage, self.hooks_done.of, back=back, all_owed=alone) for stage in stages)
+        return tuple(map(StageProgress, range(first, first + len(stages)), stages, courses))
+
+    def _finish(self) -> None:
+        """The steps of the stage now are over."""
+        if self.current is not None:
+            self._count(self.current, self.current.finish())
+
+    def _count(self, stage: StageProgress, ended: int) -> None:
+        """So many units more of *stage* have ended; checks alone count for nothing."""
+        self.ended_count += 0 if stage.stage.checks else ended
 
     def _intend(self, step: Step, stamped: Stamped) -> None:
-        self._try_again(step)
+        self.hooks_done.intended(step, self.hook_of(step))
+        if step.unit == RUN:
+            self.hooks_of_run.intended(step, stamped)
+            return
+        if not 0 <= step.stage < len(self.stages):
+            return
+        self._goes_on(step)
         if self.owns(step):
             self.stages[step.stage].begin(step, stamped)
         elif step.phase in (Phase.READ, Phase.LOOK):
+            if step.phase is Phase.READ:
+                self._finish()
             self.checking += 1
             self.looking = step.phase is Phase.LOOK
+        else:
+            self.stages[step.stage].beside(step, stamped)
 
-    def _try_again(self, step: Step) -> None:
-        """On a way back what failed goes again without a word: a new attempt of its own tells."""
-        track = self.stages[step.stage].tracks.get(step.unit) if 0 <= step.stage < len(self.stages) else None
-        if track is None or step.attempt <= track.attempts or step.phase not in OWN[track.role]:
+    def _goes_on(self, step: Step) -> None:
+        """A step of a unit that had ended: what failed goes again without a word on a way back, or is killed, and one
+        that seemed to have ended well has more to its life."""
+        stage = self.stages[step.stage]
+        track = stage.tracks.get(step.unit)
+        if track is None or stage.is_beside(step) or is_last_reading(step, track.role):
             return
-        if track in self.failures and self.stages[step.stage].again(step.unit):
-            self.ended_count -= 1
-            self.failures.remove(track)
+        if track in self.failures:
+            if (step.phase is Phase.KILL or step.attempt > track.attempts) and stage.again(step.unit):
+                self._count(stage, -1)
+                self.failures.remove(track)
+        elif stage.reopen(step.unit):
+            self._count(stage, -1)
 
     def _end_step(self, fact: StepEnded, stamped: Stamped) -> None:
         step = fact.result.step
+        self.hooks_done.ended(fact.result)
+        self.kept.take(fact.result)
+        if step.unit == RUN:
+            self.hooks_of_run.ended(fact.result, stamped)
+            return
         if REACHED_BY in fact.result.evidence:
             self.detours[step.unit.rpartition("@")[2]] = fact.result.evidence[REACHED_BY]
         if step.phase in (Phase.READ, Phase.LOOK) and not self.owns(step):
             self.checking -= 1
         if step.phase is Phase.LOOK:
             self._looked(fact.result)
-            return
-        if not 0 <= step.stage < len(self.stages):
-            return
-        track = self.stages[step.stage].end(fact.result, stamped)
+        elif 0 <= step.stage < len(self.stages):
+            self._end_own(fact.result, stamped)
+
+    def _end_own(self, result: Result, stamped: Stamped) -> None:
+        step, stage = result.step, self.stages[result.step.stage]
+        track = stage.end(result, stamped)
         for later in self.stages[step.stage + 1 :]:
-            later.found(step.unit, self.stages[step.stage].state_of(step.unit))
+            later.found(step.unit, stage.state_of(step.unit))
         if track is None:
             return
-        self.ended_count += 1
+        if step.phase is not Phase.WATCH:  # its unit had ended already
+            self._count(stage, 1)
         if track.standing is not Standing.OK:
             self.failures.append(track)
 
@@ -219,6 +268,26 @@ class Timeline:
     def owns(self, step: Step) -> bool:
         """Whether *step* is one of its unit's own: False for a look at it beside them."""
         return 0 <= step.stage < len(self.stages) and self.stages[step.stage].owns(step)
+
+    def hook_of(self, step: Step) -> Hook | None:
+        """The hook that *step* carries out, as the plan has it; None if it carries out none."""
+        if step.unit == RUN:
+            return self.hooks_of_run.hook(step)
+        track = self._track(step)
+        return hook_of(step, track.life) if track else None
+
+    def words(self, step: Step) -> str:
+        """What *step* is called: `stop`, `pre_stop hook drain`, `undo of drain`."""
+        track = self._track(step)
+        return track.name(step) if track else step_words(step)
+
+    def process(self, step: Step) -> str:
+        """The PID of the process that is stuck, as the unit's last result told; "" if it told none."""
+        track = self._track(step)
+        return track.process if track else ""
+
+    def _track(self, step: Step) -> Track | None:
+        return self.stages[step.stage].tracks.get(step.unit) if 0 <= step.stage < len(self.stages) else None
 
     def _decide(
         self, fact: DecisionAsked | DecisionGrew | DecisionAnswered | DecisionWithdrawn, stamped: Stamped
@@ -247,9 +316,9 @@ class Timeline:
             self._cancelled = False
         if self.current is None:
             return
-        if choice is Choice.RETRY:
+        if choice in (Choice.RETRY, Choice.KILL):
             again = [track for unit in question.units if (track := self.current.again(unit))]
-            self.ended_count -= len(again)
+            self._count(self.current, -len(again))
             self.failures = [failed for failed in self.failures if failed not in again]
         elif choice in (Choice.SKIP, Choice.EXCLUDE, Choice.CONTINUE):
             self._set_aside(question, choice, self.current)
@@ -267,7 +336,7 @@ class Timeline:
         self._close_all("the run goes back")
         self.back_from = len(self.stages)
         self.stage = max(self.stage, 0)
-        back = tuple(StageProgress(number, stage) for number, stage in enumerate(fact.stages, start=self.back_from))
+        back = self._staged(fact.stages, self.back_from)
         now = {unit: found for unit, found in self.states().items() if found}
         for stage in back:
             for unit in stage.tracks:
@@ -279,16 +348,22 @@ class Timeline:
         self._decided, self._cancelled = None, False
 
     def _resume(self, fact: RunResumed, at: float) -> None:
-        lost = tuple(self.current.under_way) if self.current else ()
+        under_way = self.current.under_way.values() if self.current else ()
+        lost = tuple(track.unit for track in under_way if track.busy)
+        self.hooks_done.lose()
+        self.hooks_of_run.lose()
         self.resumes.append(Resumed(fact=fact, at=at, lost=lost))
         self.parked, self.checking = None, 0
         self._decided = None if self._decided is Choice.HOLD else self._decided
         if self.current:
-            self.current.lose()
+            suspended = self.current.lose()
+            self._count(self.current, len(suspended))
+            self.failures += suspended
 
     def _end(self, fact: RunEnded) -> None:
         why = self.halted or "the run ended"
         self.ended = fact
+        self.hooks_done.lose()
         self._close_all(f"nothing more was begun: {why}")
 
     def _close_all(self, why: str) -> None:
@@ -331,20 +406,6 @@ class Timeline:
         acted = {track.unit for track in tracks if track.acted is not Acted.NO}
         return [unit for unit in dict.fromkeys(track.unit for track in tracks) if unit in acted]
 
-    def unlike(self) -> list[Unlike]:
-        """The units that the way back was to put back and that are not as they were, in plan order. Cost: O(units)."""
-        if self.began is None:
-            return []
-        found = self.states()
-        if self.began.plan.action in (Action.ROLLBACK, Action.RESTORE):
-            mine = (track for track in self.tracks() if track.role is Role.ACT)
-            goals = {track.unit: str(track.goal) for track in mine}
-            goals |= {unit: str(stage.goal) for unit, stage in left_behind(self.began.plan).items()}
-            return [Unlike(unit, goal, found[unit]) for unit, goal in goals.items() if found[unit] != goal]
-        units = {node.unit.id: node.unit for stage in self.began.plan.stages for node in stage.nodes}
-        touched = (units[unit] for unit in self.touched() if not as_before(units[unit], found[unit]))
-        return [Unlike(unit.id, str(unit.seen.state) if unit.seen else UNREAD, found[unit.id]) for unit in touched]
-
     def elapsed_s(self, now_s: float) -> float:
         """Since the run began; stands still once it has ended or while it is parked."""
         return max(0.0, (self.last_s if self.ended or self.parked else now_s) - self.first_s)
@@ -371,7 +432,7 @@ class Timeline:
         """Units by where they stand, over all stages that it goes through now. Cost: O(services)."""
         found: Counter[Standing] = Counter()
         for stage in self.going:
-            for row in stage.rows.values():
+            for row in stage.rows.values() if not stage.stage.checks else ():
                 found.update(row.counts)
         return found
 

@@ -6,8 +6,10 @@ Room: domain. Times that end in `at` are UTC, seconds since 1970.
 from dataclasses import asdict
 from typing import Any
 
+from orchestrator.domain.hooks_done import Done
 from orchestrator.domain.progress import StageProgress
 from orchestrator.domain.runstate import Standing
+from orchestrator.domain.step_words import request_words
 from orchestrator.domain.timeline import Resumed, Timeline
 from orchestrator.domain.track import Track
 
@@ -46,6 +48,10 @@ def as_json(timeline: Timeline, now_s: float) -> dict[str, Any]:
         "resumes": [_resumed(resumed) for resumed in timeline.resumes],
         "rollback": _rollback(timeline),
         "head": timeline.head,
+        "hooks": [_track_snapshot(track) for track in timeline.hooks_of_run.tracks.values()],
+        "to_undo": [_done(done) for done in timeline.hooks_done.due()],
+        "kept_down": dict(timeline.kept.now),
+        "given_back": dict(timeline.kept.rewritten),
         "left_alone": [asdict(left) for left in began.plan.left_alone] if began else [],
     }
 
@@ -73,9 +79,22 @@ def _rollback(timeline: Timeline) -> dict[str, Any] | None:
     }
 
 
+def _done(done: Done) -> dict[str, Any]:
+    return {
+        "unit": done.unit,
+        "name": done.name,
+        "acted": done.acted,
+        "undo": request_words(done.hook.undo) if done.hook and done.hook.undo else "",
+        "origin": done.hook.origin if done.hook else None,
+        "failed": done.failed,
+        "said": done.tried.said if done.tried else "",
+    }
+
+
 def _stage_snapshot(stage: StageProgress) -> dict[str, Any]:
     return {
         "goal": stage.stage.goal,
+        "checks": stage.stage.checks,
         "services": {
             row.service: {"total": row.total} | {str(standing): row.counts[standing] for standing in Standing}
             for row in stage.rows.values()
@@ -93,6 +112,7 @@ def _track_snapshot(track: Track) -> dict[str, Any]:
         "goal": track.goal,
         "standing": track.standing,
         "phase": track.phase,
+        "hook": track.step.hook if track.step else "",
         "before": track.before,
         "now": track.now,
         "acted": track.acted,
@@ -103,6 +123,8 @@ def _track_snapshot(track: Track) -> dict[str, Any]:
         "took_s": track.took_s,
         "said": track.result.said if track.result else "",
         "problem": asdict(problem) if problem else None,
+        "evidence": dict(track.result.evidence) if track.result else {},
         "why": track.why,
         "set_aside": track.set_aside or None,
+        "undos": [{"hook": result.step.hook, "outcome": result.outcome, "said": result.said} for result in track.undos],
     }

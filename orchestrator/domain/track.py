@@ -6,17 +6,22 @@ Room: domain. Filled in by `progress`, read by whoever draws.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Role
-from orchestrator.domain.results import Acted, Phase, Result
-from orchestrator.domain.runstate import Standing
+from orchestrator.domain.results import ORPHAN, PID, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.service import State
+from orchestrator.domain.step_words import doing, limit_s, step_words
+
+MOVES = (Phase.START, Phase.STOP, Phase.KILL)
+"""The phases that move a service, and read it back."""
 
 
 @dataclass(slots=True, eq=False)
 class Track:
     """One unit in one stage. Times: `*_at` UTC, seconds since 1970; `since_s` on the facts' monotonic clock.
 
-    `before` and `now` are states as read; `why` says why the unit was not touched; `phase` is the last one issued.
+    `before` and `now` are states as read; `why` says why the unit was not touched; `step` is the last one issued.
     """
 
     unit: str
@@ -34,7 +39,9 @@ class Track:
     before: str = ""
     now: str = ""
     standing: Standing = Standing.WAITING
-    phase: Phase | None = None
+    step: Step | None = None
+    busy: bool = False
+    """Whether a step of it is under way; False between two."""
     since_s: float = 0.0
     began_at: float | None = None
     ended_at: float | None = None
@@ -42,6 +49,8 @@ class Track:
     attempts: int = 0
     exchanges: int = 0
     acted: Acted = Acted.NO
+    moved: bool = False
+    """Its service itself was, or may have been, started or stopped; not its hooks alone."""
     note: str = ""
     why: str = ""
     set_aside: str = ""
@@ -50,25 +59,82 @@ class Track:
     """Its last step was under way when the process that carried it out was lost."""
     result: Result | None = None
     """The last result of the unit's own steps (not of the reading at the end)."""
+    life: Life | None = None
+    """What it does around its act in this stage."""
+    undos: tuple[Result, ...] = ()
+    """How the undos of its hooks ended, once it was given up halfway."""
+    checks: bool = False
+    """Nothing is moved in this stage: it is checked alone."""
+
+    def saw(self, result: Result) -> None:
+        """A step of whatever kind has ended: where the unit is now, if it tells."""
+        if result.after:
+            self.now = result.after
+        elif result.outcome is not Outcome.OK and result.step.phase in (*MOVES, Phase.READ):
+            self.now = UNREAD
+        self.exchanges += result.exchanges
 
     def take(self, result: Result, at: float) -> None:
         """One of its own steps has ended."""
-        if result.before and result.step.phase is not Phase.GATE and self.result is None:
+        if result.before and self.result is None:
             self.before = result.before
         self.result, self.ended_at, self.note = result, at, ""
         self.took_s += result.took_s
         if result.acted is not Acted.NO:
             self.acted = result.acted
+            self.moved = self.moved or result.step.phase in MOVES
 
     @property
     def doing(self) -> str:
-        """What is being done, in a word or two."""
-        return DOING[self.phase] if self.phase else ""
+        """What is being done, in a few words: `stopping`, `pre_stop hook drain`, `killing PID 4242`."""
+        if self.step is None:
+            return ""
+        if not self.busy and self.standing is Standing.UNDER_WAY:
+            return f"after {self.words}"  # whatever is next waits, as long as the run pauses
+        if self.step.phase is Phase.KILL and self.process:
+            return f"{doing(self.step)} PID {self.process}"
+        return "precheck" if self._is_check(self.step) else doing(self.step, self.life)
+
+    @property
+    def phase(self) -> Phase | None:
+        """The phase of the step that was issued last."""
+        return self.step.phase if self.step else None
+
+    @property
+    def words(self) -> str:
+        """What the last step is called: `stop`, `pre_stop hook drain`."""
+        return self.name(self.step) if self.step else ""
+
+    def name(self, step: Step) -> str:
+        """What a step of its own is called. Where nothing but checks is done, its gates are the prechecks."""
+        return str(Phase.PRECHECK) if self._is_check(step) else step_words(step, self.life)
+
+    def _is_check(self, step: Step) -> bool:
+        return self.checks and step.phase is Phase.GATE
+
+    @property
+    def told(self) -> str:
+        """What the step is called of which `result` tells; that of the last one if it was lost."""
+        step = self.result.step if self.result and not self.lost else self.step
+        return self.name(step) if step else ""
+
+    @property
+    def process(self) -> str:
+        """The PID of the process that is stuck, or outlived its stop; "" if its last result tells of none."""
+        evidence = self.result.evidence if self.result else {}
+        return evidence.get(ORPHAN) or evidence.get(PID, "")
 
     @property
     def limit_s(self) -> float:
         """The deadline of what is being done; 0 where it has none."""
-        return {Phase.GATE: self.gates_s, Phase.READ: 0.0}.get(self.phase or Phase.READ, self.timeout_s)
+        if self.step is None or not self.busy:
+            return 0.0
+        return limit_s(self.step, self.life, act_s=self.timeout_s, gates_s=self.gates_s)
+
+    @property
+    def needs_hands(self) -> bool:
+        """Whether an undo of it did not end well."""
+        return any(result.outcome is not Outcome.OK for result in self.undos)
 
     @property
     def error(self) -> str:
@@ -80,15 +146,6 @@ class Track:
             return self.result.said
         numbered = problem.code is None or str(problem.code) in problem.text
         return problem.text if numbered else f"{problem.text} (error {problem.code})"
-
-
-DOING = {
-    Phase.STOP: "stopping",
-    Phase.START: "starting",
-    Phase.GATE: "gate",
-    Phase.READ: "reading",
-    Phase.LOOK: "reading",
-}
 
 
 @dataclass(slots=True)

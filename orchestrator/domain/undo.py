@@ -8,10 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from orchestrator.domain.hooks_done import Done, HooksDone
+from orchestrator.domain.kinds import is_service, typed
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.preview import waves
-from orchestrator.domain.service import Asked, State
+from orchestrator.domain.results import Acted, Phase
+from orchestrator.domain.service import Asked, Control, State
+from orchestrator.domain.step_words import hook_words, request_words
 from orchestrator.domain.way_back import as_before, home, left_behind, whole_way_back
 
 _UNREAD = "not known"
@@ -42,7 +46,7 @@ def by_hand(plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str]) ->
             continue
         if state == goal if plan.action is Action.ROLLBACK else as_before(unit, state):
             continue
-        local = _typed(literal(wildcard(Asked(unit.scm_name))), was, state)
+        local = _typed_for(unit, was, state)
         host = literal(addresses.get(unit.host, unit.host))
         found.append(
             ByHand(
@@ -56,17 +60,59 @@ def by_hand(plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str]) ->
     return tuple(found)
 
 
-def script(run: str, hands: Sequence[ByHand]) -> str:
-    """The text of `undo.ps1`: what is where, and what puts it back, in order. It stops at the first error."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookByHand:
+    """Something beside a service that may still have to be undone: `what` it is, `why` it is not undone, and `how` it
+    is. `unit` is `RUN` for what belongs to the run itself."""
+
+    unit: str
+    what: str
+    why: str
+    how: str
+
+
+def hooks_by_hand(done: HooksDone, run: str, *, whole: bool) -> tuple[HookByHand, ...]:
+    """What was to be undone and is not, for all that is known; *whole*: everything that was done and is not undone,
+    for nothing comes after that would. *run* is who released what is kept down."""
+    return tuple(_of_hook(one, run) for one in done.due() if whole or one.failed)
+
+
+def _of_hook(done: Done, run: str) -> HookByHand:
+    if done.hook is None:
+        how, what = f"orch release {run}", "it is kept down: what starts it by itself is taken away"
+    else:
+        undo = done.hook.undo or done.hook.do
+        how, what = f"{request_words(undo)} from the {done.hook.origin}", hook_words(Phase.UNDO, done.name)
+    return HookByHand(unit=done.unit, what=what, why=_why(done), how=how)
+
+
+def _why(done: Done) -> str:
+    if done.lost:
+        return "its answer was lost, and nobody knows whether it was done"
+    if done.tried is not None:
+        problem = done.tried.problem
+        return done.tried.said or (problem.text if problem else "") or "it did not succeed"
+    return "it was not undone" if done.acted is Acted.YES else "it may have been done, and was not undone"
+
+
+def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) -> str:
+    """The text of `undo.ps1`: what is where, and what puts it back, in order. It stops at the first error. *hooks* are
+    comments: nothing here knows their credentials."""
     many = "s" * (len(hands) != 1)
-    lines = [
+    acts = (
         f"# Puts back by hand what run {_comment(run)} could not: {len(hands)} unit{many}, in this order.",
         "# Run it where you can reach the hosts, as somebody who may start and stop their services;",
         "# or type the part in braces on each host itself. Read it first: it acts on whatever is there now.",
-        "$ErrorActionPreference = 'Stop'",
-    ]
+    )
+    none = (f"# Nothing here acts: run {_comment(run)} has put back every unit.",)
+    lines = [*(acts if hands else none), "$ErrorActionPreference = 'Stop'"]
     for hand in hands:
         lines += ["", f"# {_comment(hand.unit)}: was {_comment(hand.was)}, is {_comment(hand.now)}", hand.command]
+    if hooks:
+        lines += ["", "# Not done here, for it needs credentials that the playbook names: it may have to be undone."]
+    for hook in hooks:
+        lines.append(f"# {_comment(hook.unit)}: {_comment(hook.what)}: {_comment(hook.how)}")
+        lines.append(f"#     {_comment(hook.why)}")
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -92,6 +138,14 @@ def _acting(stage: Stage, and_too: AbstractSet[str] = frozenset()) -> list[Unit]
     places = sorted(range(len(stage.nodes)), key=lambda place: (wave[place], place))
     nodes = (stage.nodes[place] for place in places)
     return [node.unit for node in nodes if node.role is Role.ACT or node.unit.id in and_too]
+
+
+def _typed_for(unit: Unit, was: str, now: str) -> str:
+    asked = Asked(unit.scm_name or "", by=unit.by)
+    if is_service(asked.name):
+        return _typed(literal(wildcard(asked)), was, now)
+    down = was in (State.STOPPED, State.STOP_PENDING)
+    return typed(asked, Control.STOP if down else Control.START)
 
 
 def _typed(name: str, was: str, now: str) -> str:

@@ -23,12 +23,12 @@ from orchestrator.domain.facts import (
     Strayed,
 )
 from orchestrator.domain.plan import Plan, Role, Stage
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command, in_time, listed, said, who_may
-from orchestrator.interfaces.theme import GOALS, plural
+from orchestrator.interfaces.theme import plural, stage_name, unit_name
 
 
 def lines_of(fact: Fact, timeline: Timeline, *, own: bool) -> Iterator[str]:
@@ -42,9 +42,9 @@ def lines_of(fact: Fact, timeline: Timeline, *, own: bool) -> Iterator[str]:
         case StageBegan(stage=stage):
             yield _beginning_of_stage(stage, timeline)
         case StepIntended(step=step):
-            yield from _beginning(step)
+            yield from _beginning(step, timeline)
         case StepEnded(result=result):
-            yield from _ending(result, own=own)
+            yield from _ending(result, timeline, own=own)
         case Strayed():
             yield _strayed(fact)
         case RunEnded(verdict=verdict, exit_code=exit_code, said=why):
@@ -94,8 +94,8 @@ def _beginning_of_stage(number: int, timeline: Timeline) -> str:
     """`stage 2 of 2 begins: start`; those of the way back are counted apart."""
     first = timeline.back_from or 0
     back = "the way back, " if timeline.back_from is not None else ""
-    goal = GOALS[timeline.stages[number].stage.goal]
-    return f"{back}stage {number + 1 - first} of {len(timeline.going)} begins: {goal}"
+    name = stage_name(timeline.stages[number].stage)
+    return f"{back}stage {number + 1 - first} of {len(timeline.going)} begins: {name}"
 
 
 def _ordered(fact: OrderTaken) -> str:
@@ -170,18 +170,33 @@ def _size(plan: Plan) -> str:
     return f"{plural(_acting(plan.stages), 'unit')}, about {spoken(expected_s)} by the plan"
 
 
-def _beginning(step: Step) -> Iterator[str]:
-    """Only acts are worth a line when they begin: it names what hangs, should they."""
-    if step.phase in (Phase.START, Phase.STOP):
+def _beginning(step: Step, timeline: Timeline) -> Iterator[str]:
+    """Only what acts is worth a line when it begins: it names what hangs, should it."""
+    if step.phase in _TOLD_FIRST:
+        what = timeline.words(step)
+        pid = timeline.process(step) if step.phase is Phase.KILL else ""
+        what += f" of PID {clean(pid)}" if pid else ""
         again = f", attempt {step.attempt}" if step.attempt > 1 else ""
         again += f", after {spoken(step.delay_s)}" if step.delay_s > 0 else ""
-        yield f"{clean(step.unit)}  {step.phase} begins{again}"
+        yield f"{unit_name(step.unit)}  {clean(what)} begins{again}"
 
 
-def _ending(result: Result, *, own: bool) -> Iterator[str]:
-    """The look at everybody at the end is worth a line only where it fails."""
-    if own or result.outcome is not Outcome.OK:
-        yield f"{clean(result.step.unit)}  {result.step.phase} {_outcome(result)}"
+def _ending(result: Result, timeline: Timeline, *, own: bool) -> Iterator[str]:
+    """What stands beside a unit's own steps is worth a line only where it fails, but for what acts."""
+    step = result.step
+    if step.phase is Phase.READ and step.hook and result.outcome is Outcome.OK:
+        if result.after == timeline.stages[step.stage].stage.goal:
+            yield f"{clean(step.unit)}  is {result.after} already: what has to be done before that is left out"
+    elif own or result.outcome is not Outcome.OK or step.phase in _TOLD_FIRST or step.phase in _ASIDE:
+        yield f"{unit_name(step.unit)}  {clean(timeline.words(step))} {_outcome(result)}"
+
+
+_ACTS = (Phase.START, Phase.STOP)
+_OF_RUN = (Phase.ON_BEGIN, Phase.ON_END, Phase.ON_FAILURE)
+_TOLD_FIRST = (*_ACTS, Phase.KILL, Phase.UNDO, *HOOKS, *_OF_RUN)
+_ASIDE = (Phase.RELEASE, Phase.COUNT)
+_STATES = (*_ACTS, Phase.READ, Phase.LOOK)
+"""Steps whose result is a state; the others say a sentence."""
 
 
 def _sentence(result: Result) -> str:
@@ -195,8 +210,8 @@ def _outcome(result: Result) -> str:
     moved = result.before != result.after and result.before and result.after
     state = f"{result.before} -> {result.after}" if moved else result.after
     if result.outcome is Outcome.OK:
-        there = " already" if result.acted is Acted.NO and result.step.phase in (Phase.START, Phase.STOP) else ""
-        what = _sentence(result) if result.step.phase is Phase.GATE else f"{state}{there}"
+        there = " already" if result.acted is Acted.NO and result.step.phase in _ACTS else ""
+        what = f"{state}{there}" if result.step.phase in _STATES else _sentence(result)
         return f"ok: {what}, {spoken(result.took_s)}" if what else f"ok, {spoken(result.took_s)}"
     problem = result.problem
     text = _sentence(result)
@@ -205,4 +220,8 @@ def _outcome(result: Result) -> str:
     code = "" if problem is None or problem.code is None else f" (error {problem.code})"
     code = "" if code.strip() in text else code
     perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
-    return f"{result.outcome.upper()}: {state or 'state not read'}{perhaps}, {spoken(result.took_s)}: {text}{code}"
+    state = (state or "state not read") if result.step.phase in (*_STATES, Phase.GATE) else state
+    head = f"{result.outcome.upper()}: " + ", ".join(
+        filter(None, (f"{state}{perhaps}".removeprefix(", "), spoken(result.took_s)))
+    )
+    return f"{head}: {text}{code}"

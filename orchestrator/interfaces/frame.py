@@ -26,7 +26,6 @@ from orchestrator.interfaces.theme import (
     ACTIONS,
     DECISION_EDGE,
     DECISION_STYLE,
-    GOALS,
     QUIET_STYLE,
     STRAYED_STYLE,
     STYLES,
@@ -34,6 +33,7 @@ from orchestrator.interfaces.theme import (
     bar,
     plural,
     safe,
+    stage_name,
 )
 
 SERVICE_BAR = 16
@@ -97,7 +97,7 @@ def _share_out(sections: Sequence[_Section], height: int) -> list[int]:
 def _sections(timeline: Timeline, stage: StageProgress, now_s: float, canvas: Canvas) -> list[_Section]:
     rows = list(stage.rows.values())
     waits = timeline.waits(canvas.height, held_by=2 if canvas.width >= WIDEST else 1)
-    under_way = timeline.under_way(canvas.height)
+    under_way = [*timeline.hooks_of_run.under_way, *timeline.under_way(canvas.height)]
     ready = [Text(_ready(stage))] if stage.ready and not timeline.halted else []
     failures = _failed(timeline)
     open_ones = timeline.decisions.open
@@ -154,8 +154,17 @@ def _stage_words(timeline: Timeline) -> str:
         return "reading what was touched  " if timeline.looking else "reading everybody once more  "
     if len(timeline.going) < 2 or timeline.current is None:
         return ""
-    number = timeline.current.number + 1 - (timeline.back_from or 0)
-    return f"{number} of {len(timeline.going)}: {GOALS[timeline.current.stage.goal]}  "
+    stage = timeline.current
+    number = stage.number + 1 - (timeline.back_from or 0)
+    return f"{number} of {len(timeline.going)}: {stage_name(stage.stage)}{_checked(stage)}  "
+
+
+def _checked(stage: StageProgress) -> str:
+    """How far the prechecks are, which no bar counts."""
+    if not stage.stage.checks:
+        return ""
+    ended = sum(row.ended for row in stage.rows.values())
+    return f" {ended}/{sum(row.total for row in stage.rows.values())}"
 
 
 def _titled(title: str, rest: str, table: Table, marks: Marks) -> Group:
@@ -266,8 +275,9 @@ def _changed(changed: Sequence[Strayed], lines: int, canvas: Canvas) -> Group:
 
 
 def _failed(timeline: Timeline) -> list[Track]:
-    """What failed: on the way back, what failed there."""
-    return [track for track in timeline.failures if track.stage >= (timeline.back_from or 0)]
+    """What failed, hooks of the run first: on the way back, what failed there."""
+    units = [track for track in timeline.failures if track.stage >= (timeline.back_from or 0)]
+    return [*timeline.hooks_of_run.bad, *units]
 
 
 def _failures(timeline: Timeline, failures: Sequence[Track], lines: int, canvas: Canvas) -> Group:
@@ -275,7 +285,8 @@ def _failures(timeline: Timeline, failures: Sequence[Track], lines: int, canvas:
     table = _grid("left", "left", "left", widest=2, marks=canvas.marks)
     for track in shown:
         mark, style = canvas.marks.standing[track.standing], STYLES[track.standing]
-        table.add_row(_unit(track, mark, style, canvas), Text(str(track.standing), style=style), safe(track.error))
+        said = f"NEEDS HANDS: {track.words} did not succeed; {track.error}" if track.needs_hands else track.error
+        table.add_row(_unit(track, mark, style, canvas), Text(str(track.standing), style=style), safe(said))
     if len(shown) < min(lines, len(failures)):
         table.add_row(Text(f"{canvas.marks.ellipsis} {len(failures) - len(shown)} more", style=QUIET_STYLE))
     rest = "" if timeline.halted or timeline.back_from is not None else "what waits for them waits; the rest goes on"
@@ -291,11 +302,12 @@ def _unit(track: Track, mark: str, style: str, canvas: Canvas) -> Text:
 
 def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s: float, canvas: Canvas) -> Group:
     table = _grid("left", "left", "left", "right", widest=2, marks=canvas.marks)
-    count = len(stage.under_way)
+    count = max(len(stage.under_way), len(tracks))
     for track in tracks[:lines]:
         unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
         limit = f" of {spoken(track.limit_s)}" if track.limit_s else ""
-        table.add_row(unit, track.doing, safe(track.note or track.now, QUIET_STYLE), _for_s(track, now_s) + limit)
+        seen = safe(track.note or track.now, QUIET_STYLE)
+        table.add_row(unit, safe(track.doing), seen, Text(_for_s(track, now_s) + limit))
     return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table, canvas.marks)
 
 

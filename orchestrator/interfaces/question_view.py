@@ -1,6 +1,6 @@
 """A decision on paper, as it is asked: why, what the hosts said last, and each answer with what follows from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from orchestrator.domain.decision_log import Question
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.policy import Approval
-from orchestrator.domain.results import Result
+from orchestrator.domain.results import ORPHAN, PID, Result
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import MEANS, in_time, said, who_may
 from orchestrator.interfaces.theme import DECISION_STYLE, QUIET_STYLE, below, plural, safe
@@ -108,7 +108,8 @@ def _answers(asked: Asked) -> Table:
         table.add_column(style=style, overflow="fold")
     foreseen = {one.choice: one for one in asked.foreseen}
     for choice in asked.question.choices:
-        table.add_row(_LETTER_OF[choice], str(choice), Group(*_follows(choice, foreseen.get(choice))))
+        lines = [*_follows(choice, foreseen.get(choice)), *(_processes(asked) if choice is Choice.KILL else ())]
+        table.add_row(_LETTER_OF[choice], str(choice), Group(*lines))
     return table
 
 
@@ -124,6 +125,17 @@ def _follows(choice: Choice, one: Foreseen | None) -> list[RenderableType]:
     if one.warning:
         lines.append(safe(one.warning, "bold red"))
     return [*lines]
+
+
+def _processes(asked: Asked) -> Iterator[Text]:
+    """Which processes a kill would end."""
+    ends = [asked.ends[unit] for unit in asked.question.units if unit in asked.ends]
+    pids = [
+        f"PID {pid} of {end.step.unit}" for end in ends if (pid := end.evidence.get(ORPHAN) or end.evidence.get(PID))
+    ]
+    if pids:
+        text = f"ends {named(pids)}, and what descends from it; refused where services live in it that may not end too"
+        yield safe(text, "bold red")
 
 
 def named(units: Sequence[str]) -> str:

@@ -8,15 +8,14 @@ from rich.text import Text
 from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.plan import LeftAlone, Role
-from orchestrator.domain.results import Acted
+from orchestrator.domain.results import RUN, Acted
 from orchestrator.domain.runstate import Standing
-from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.track import Track
 from orchestrator.interfaces.clean_text import clean
-from orchestrator.interfaces.report_end import Undo, decisions, way_back, what_next
+from orchestrator.interfaces.evidence_view import evidence
+from orchestrator.interfaces.report_end import Undo, by_hooks, decisions, way_back, what_next
 from orchestrator.interfaces.theme import (
-    GOALS,
     QUIET_STYLE,
     STRAYED_STYLE,
     STYLES,
@@ -25,8 +24,12 @@ from orchestrator.interfaces.theme import (
     Marks,
     below,
     safe,
+    stage_name,
+    unit_name,
 )
 
+NOT_UNDONE = "not undone"
+"""The count of undos that did not succeed."""
 MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
 
@@ -42,6 +45,7 @@ def report(
     parts: list[RenderableType] = [_verdict(timeline, carried=carried), _counts(timeline, marks)]
     for block in (
         _rows(timeline, marks),
+        by_hooks(timeline, marks),
         way_back(timeline, marks, undo),
         decisions(timeline),
         what_next(timeline, carried=carried),
@@ -80,6 +84,8 @@ def _counts(timeline: Timeline, marks: Marks) -> Text:
             pieces.append(Text(said, style=STYLES[standing]))
     if timeline.strayed:
         pieces.append(Text(f"{marks.strayed} {len(timeline.strayed)} strayed", style=STRAYED_STYLE))
+    if counts.get(NOT_UNDONE):
+        pieces.append(Text(f"{marks.strayed} {counts[NOT_UNDONE]} {NOT_UNDONE}", style=STRAYED_STYLE))
     left_alone = len(timeline.began.plan.left_alone) - _counted(timeline) if timeline.began else 0
     if left_alone:
         pieces.append(Text(f"{left_alone} left alone", style=QUIET_STYLE))
@@ -107,19 +113,17 @@ def _needed_no_act(timeline: Timeline) -> int:
 
 def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     """Everything that did not end as it should: a line that names it, and a line that says why."""
-    for track in timeline.failures[:MOST_ROWS]:
-        what = _what(timeline, track.standing, track.goal)
-        now = track.now if track.stage >= (timeline.back_from or 0) else ""
-        yield from _row(marks.standing[track.standing], STYLES[track.standing], track.unit, what, now, _why(track))
-    yield from _more(len(timeline.failures))
+    yield from _failed(timeline, marks)
     for lost in timeline.strayed[:MOST_ROWS]:
         said = f"left {lost.left or 'unread'}, found {lost.found}" + (f": {lost.why}" if lost.why else "")
         yield from _row(marks.strayed, STRAYED_STYLE, lost.unit, "strayed", "", said)
     yield from _more(len(timeline.strayed))
+    for unit, what in timeline.kept.rewritten.items():
+        yield from _row(marks.strayed, STRAYED_STYLE, unit, "kept down, and somebody gave back", "", what)
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
         left = (track for stage in timeline.going for track in stage.tracks.values() if track.standing is standing)
         for first, units in _groups(left):
-            what = _what(timeline, standing, first.goal)
+            what = _what(timeline, first)
             yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, first.why)
     mine = {track.unit for track in timeline.tracks()}  # of those left alone, what was looked at stands further below
     alone = timeline.began.plan.left_alone if timeline.began else ()
@@ -130,15 +134,32 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
         yield from _row(marks.arrow, QUIET_STYLE, named(hosts), f"reached by {way}", "", why)
 
 
+def _failed(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
+    """Hooks of the run and units that did not end well, and what they left behind to look at."""
+    for track in timeline.hooks_of_run.bad:
+        mark, style = marks.standing[track.standing], STYLES[track.standing]
+        yield from _row(mark, style, unit_name(RUN), f"{track.words} {track.standing}", "", _why(track))
+    for track in timeline.failures[:MOST_ROWS]:
+        what = _what(timeline, track)
+        now = track.now if track.stage >= (timeline.back_from or 0) else ""
+        yield from _row(marks.standing[track.standing], STYLES[track.standing], track.unit, what, now, _why(track))
+        yield from map(below, evidence(track))
+    yield from _more(len(timeline.failures))
+
+
 def _why(track: Track) -> str:
     """`stop after 90 s, perhaps acted: orch's own words: the error as the host gave it`."""
-    words = f"{track.phase} after {spoken(track.took_s)}" if track.phase else ""
+    words = f"{track.told} after {spoken(track.took_s)}" if track.step else ""
     if track.attempts > 1:
         words += f", {track.attempts} attempts"
     if track.set_aside:
         words += f", {track.set_aside}"
     if track.acted is not Acted.NO:
-        words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
+        yes = track.acted is Acted.YES
+        if track.moved:
+            words += ", acted" if yes else ", perhaps acted"
+        else:
+            words += ", hooks ran" if yes else ", hooks may have run"
     said = track.result.said if track.result and not track.lost else track.why
     problem = track.result.problem if track.result else None
     told = track.error in said or (problem is not None and problem.text in said)
@@ -146,9 +167,11 @@ def _why(track: Track) -> str:
     return ": ".join(dict.fromkeys(filter(None, (words, said, "" if told else track.error, hint))))
 
 
-def _what(timeline: Timeline, standing: Standing, goal: State) -> str:
+def _what(timeline: Timeline, track: Track) -> str:
     """`failed`; in a run of several stages `failed (start)`."""
-    return f"{standing} ({GOALS[goal]})" if len(timeline.stages) > 1 else str(standing)
+    several = track.checks or sum(not one.stage.checks for one in timeline.stages) > 1
+    stage = timeline.stages[track.stage].stage
+    return f"{track.standing} ({stage_name(stage)})" if several else str(track.standing)
 
 
 def _groups(tracks: Iterable[Track]) -> list[tuple[Track, list[str]]]:

@@ -10,14 +10,15 @@ from rich.text import Text
 from orchestrator.domain.decision_log import Question
 from orchestrator.domain.facts import RunBegan
 from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.runstate import UNREAD
+from orchestrator.domain.runstate import UNREAD, Verdict
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
-from orchestrator.domain.undo import ByHand, by_hand
+from orchestrator.domain.undo import ByHand, HookByHand, by_hand, hooks_by_hand
+from orchestrator.domain.unlike import unlike
 from orchestrator.domain.way_back import acted_on, home, in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command
-from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe
+from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe, unit_name
 
 INCOMPLETE = 4
 """The exit code of a way back that did not put all back."""
@@ -27,9 +28,11 @@ MOST_UNITS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """What to type by hand to put back what the run could not, and the file that has it too ("" if there is none)."""
+    """What to type by hand to put back what the run could not, what of hooks may have to be undone, and the file that
+    has both too ("" if there is none)."""
 
     hands: Sequence[ByHand]
+    hooks: Sequence[HookByHand] = ()
     path: str = ""
 
 
@@ -42,8 +45,32 @@ def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
     gone_back = began.plan.action in (Action.ROLLBACK, Action.RESTORE)
     units = states if gone_back else timeline.touched()
     now = {unit: "" if states[unit] == UNREAD else states[unit] for unit in units}
-    hands = by_hand(began.plan, now, addresses)
-    return Undo(hands=hands) if hands else None
+    hands, hooks = by_hand(began.plan, now, addresses), need_hands(timeline)
+    return Undo(hands=hands, hooks=hooks) if hands or hooks else None
+
+
+def need_hands(timeline: Timeline) -> tuple[HookByHand, ...]:
+    """What of hooks was to be undone and is not. After a way back, and once somebody closed the run, that is all that
+    was done and not undone; a stop that went its way leaves the undo to the start after it."""
+    began, ended = timeline.began, timeline.ended
+    if began is None:
+        return ()
+    back = timeline.back_from is not None or began.plan.action is Action.ROLLBACK
+    whole = ended is not None and (back or ended.verdict == Verdict.CLOSED)
+    return hooks_by_hand(timeline.hooks_done, began.run, whole=whole)
+
+
+def by_hooks(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
+    """What of hooks needs hands, each with what to do."""
+    found = need_hands(timeline)
+    if found:
+        yield Text("needs hands:", style="bold red")
+    for one in found[:MOST_UNITS]:
+        yield Text.assemble((f"{marks.strayed} ", STRAYED_STYLE), (unit_name(one.unit), "bold"), f"  {clean(one.what)}")
+        yield below(safe(one.why))
+        yield below(Text("by hand: ", style="bold").append(clean(one.how), style="not bold"))
+    if len(found) > MOST_UNITS:
+        yield below(Text(f"and {len(found) - MOST_UNITS} more", style=QUIET_STYLE))
 
 
 def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[RenderableType]:
@@ -52,15 +79,15 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
     whole = began is not None and began.plan.action in (Action.ROLLBACK, Action.RESTORE)
     if timeline.back_from is None and not whole:
         return
-    unlike, touched = timeline.unlike(), timeline.touched()
+    not_back, touched = unlike(timeline), timeline.touched()
     if not whole:
-        back = f"{len(touched) - len(unlike)} of {plural(len(touched), 'touched unit')}"
+        back = f"{len(touched) - len(not_back)} of {plural(len(touched), 'touched unit')}"
         yield Text(f"rolled back: {back} {'is' if len(touched) == 1 else 'are'} as before the run", style="bold")
     why = {one.unit: in_words(one) for one in timeline.changed_since}
     if whole and began is not None:
         mine = {track.unit for track in timeline.tracks()}
         why |= {left.unit: left.why for left in began.plan.left_alone if left.unit in mine}
-    said = {one.unit: f"was {clean(one.was)}, is {clean(one.now) or 'not known'}" for one in unlike}
+    said = {one.unit: f"was {clean(one.was)}, is {clean(one.now) or 'not known'}" for one in not_back}
     told = list(dict.fromkeys([*said, *why]))
     for unit in told[:MOST_UNITS]:
         text = Text.assemble((f"{marks.strayed} ", STRAYED_STYLE), (clean(unit), "bold"))
@@ -69,7 +96,7 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
             yield below(safe(why[unit]))
     if len(told) > MOST_UNITS:
         yield below(Text(f"and {len(told) - MOST_UNITS} more", style=QUIET_STYLE))
-    if undo is not None:
+    if undo is not None and undo.hands:
         yield from _typed_by_hand(undo)
 
 
@@ -120,8 +147,16 @@ def what_next(timeline: Timeline, *, carried: bool = False) -> Iterator[Renderab
         yield from _typed("or:   ", f"orch rollback {of}", "once what failed is mended: puts back what is not back yet")
     elif timeline.back_from is None and not done:
         yield from _again(timeline)
+    yield from _kept_down(timeline)
     if began.plan.action is Action.STOP and timeline.back_from is None and timeline.touched():
         yield from _typed("back: ", f"orch start --from {began.run}", _covers(began.plan))
+
+
+def _kept_down(timeline: Timeline) -> Iterator[RenderableType]:
+    if timeline.kept.now:
+        words = "puts back what starts them by themselves; so does whatever starts them with orch"
+        units = plural(len(timeline.kept.now), "unit")
+        yield from _typed(f"kept down, {units}: ", f"orch release {timeline.run}", words)
 
 
 def _covers(plan: Plan) -> str:

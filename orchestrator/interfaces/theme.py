@@ -11,6 +11,8 @@ from rich.console import Console, OverflowMethod
 from rich.padding import Padding
 from rich.text import Text
 
+from orchestrator.domain.plan import Stage
+from orchestrator.domain.results import RUN
 from orchestrator.domain.runstate import Standing
 from orchestrator.interfaces.clean_text import clean
 
@@ -98,6 +100,16 @@ ASCII_MARKS = Marks(
     dot=", ",
     overflow="crop",
 )
+
+
+def stage_name(stage: Stage) -> str:
+    """What a stage does, in a word: `stop`, `start`, `prechecks`."""
+    return "prechecks" if stage.checks else GOALS[stage.goal]
+
+
+def unit_name(unit: str) -> str:
+    """A unit as lines name it, harmless: hooks of the whole run are `the run`'s."""
+    return "the run" if unit == RUN else clean(unit)
 
 
 def marks_of(console: Console) -> Marks:

@@ -32,6 +32,7 @@ from orchestrator.domain.runstate import UNREAD, RunState, Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
+from orchestrator.domain.unlike import unlike
 from orchestrator.engine.conductor.conduct import conduct
 
 
@@ -296,12 +297,12 @@ def test_the_way_back_counts_for_itself_and_says_what_is_not_as_it_was() -> None
     timeline = folded(going_back(changed=[Strayed("sql@sql-01", "Stopped", "Running")]).facts)
     assert (timeline.total, timeline.ended_count, timeline.back_from) == (2, 0, 1)
     assert timeline.halted == ""
-    assert [(one.unit, one.was, one.now) for one in timeline.unlike()] == [
+    assert [(one.unit, one.was, one.now) for one in unlike(timeline)] == [
         ("web@web-01", "Running", "Stopped"),
         ("web@web-02", "Running", "StopPending"),
     ]
-    assert folded(rolled_back().facts).unlike() == []
-    assert [one.unit for one in folded(incomplete().facts).unlike()] == ["web@web-02"]
+    assert unlike(folded(rolled_back().facts)) == []
+    assert [one.unit for one in unlike(folded(incomplete().facts))] == ["web@web-02"]
     assert [number for number, one in timeline.decisions.all.items() if one.withdrawn] == [2]
 
 

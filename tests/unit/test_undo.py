@@ -10,12 +10,13 @@ from drafts import draft, entry, survey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.domain.kinds import is_service
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.service import Asked, State
-from orchestrator.domain.undo import ByHand, by_hand, script
+from orchestrator.domain.undo import ByHand, HookByHand, by_hand, script
 from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
@@ -68,7 +69,7 @@ def test_a_value_is_one_value_and_comes_back(text: str) -> None:
 
 
 @settings(deadline=None)
-@given(TEXTS.filter(bool), TEXTS.filter(bool), TEXTS)
+@given(TEXTS.filter(lambda name: name != "" and is_service(name)), TEXTS.filter(bool), TEXTS)
 def test_no_name_becomes_code_anywhere_in_the_script(scm_name: str, address: str, run: str) -> None:
     hands = by_hand(planned(Action.STOP, RUNNING, scm_name), {"orders@app-01": "Stopped"}, {"app-01": address})
     (hand,) = hands
@@ -76,6 +77,8 @@ def test_no_name_becomes_code_anywhere_in_the_script(scm_name: str, address: str
     text = script(run, [ByHand(unit=address, was=run, now=scm_name, command=hand.command, local=hand.local)])
     assert list(commands(tree(text))) == ["Invoke-Command", "Start-Service"]
     assert text.count("\r\n") == text.count("\n") == 7
+    hooks = [HookByHand(unit=address, what=scm_name, why=run, how=address)]
+    assert list(commands(tree(script(run, [], hooks)))) == []
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def _undo(told: Sequence[Stamped], way: Way) -> Undo | None:
     if undo is None:
         return None
     try:
-        path = state_wiring.leave_undo(way.state, timeline.run, script(timeline.run, undo.hands))
+        path = state_wiring.leave_undo(way.state, timeline.run, script(timeline.run, undo.hands, undo.hooks))
     except OrchError as error:
         say(f"{error}")
         return undo

@@ -1,0 +1,76 @@
+"""What comes after what in the lives of one stage's units, for eyes: who has more to do, and who has ended.
+
+Room: domain. Only for lives of several parts; a plain unit has its act and its gates. `StageRun` decides by the same
+rules what is really done next.
+"""
+
+from collections.abc import Collection, Mapping
+
+from orchestrator.domain.parts import KEPT_DOWN, Part, act_of, parts, place_of
+from orchestrator.domain.plan import Stage
+from orchestrator.domain.results import HOOKS, Phase, Result, Step
+
+_LEFT_OUT = (Phase.PRECHECK, Phase.DRAINED, Phase.KEEP_DOWN, Phase.START, Phase.STOP, *HOOKS)
+"""What is not done for a unit that is at the goal when its turn comes."""
+
+
+class Courses:
+    """The lives of a stage. *owed* are the hooks of each unit that may have run and were not undone, by name: it is the
+    caller's, and changes while the stage goes on. *back*: on a way back undos are carried out only of what is owed.
+    *all_owed*: it is a rollback of its own, and its plan has only the undos that are owed. Cost: O(parts) a step."""
+
+    def __init__(
+        self, stage: Stage, owed: Mapping[str, Collection[str]], *, back: bool = False, all_owed: bool = False
+    ) -> None:
+        self._goal = stage.goal
+        self._owed = owed
+        self._back = back
+        self._all_owed = all_owed
+        self._lives = {
+            node.unit.id: parts(node, stage.goal) for node in stage.nodes if node.life is not None and not stage.checks
+        }
+        self._there: set[str] = set()
+        self._carried: dict[str, set[str]] = {}
+
+    def __contains__(self, unit: str) -> bool:
+        return unit in self._lives
+
+    def ends_with(self, result: Result) -> bool:
+        """Fold in a step that ended well. True: nothing of its unit's life comes after it."""
+        step = result.step
+        life = self._lives[step.unit]
+        at = self._place(step)
+        if at is None:
+            return False
+        if life[at].of_hook:
+            self._carried.setdefault(step.unit, set()).add(step.hook)
+        elif life[at].phase is Phase.READ and result.after == self._goal:
+            self._there.add(step.unit)
+        return all(self._left_out(step.unit, part) for part in life[at + 1 :])
+
+    def ended_badly(self, step: Step) -> None:
+        """Fold in a step that did not end well: where a unit goes on at its act, it is not where it was to be."""
+        if step.phase is Phase.WATCH or step.unit not in self._there:
+            self._there.discard(step.unit)
+
+    def acted(self, step: Step) -> bool:
+        """Whether the unit of *step*, which ended well, has come past its act."""
+        at, act = self._place(step), act_of(self._lives[step.unit])
+        return step.unit in self._there or (at is not None and act is not None and at >= act)
+
+    def _place(self, step: Step) -> int | None:
+        try:
+            return place_of(step, self._lives[step.unit])
+        except ValueError:
+            return None
+
+    def _left_out(self, unit: str, part: Part) -> bool:
+        if part.of_hook and part.hook in self._carried.get(unit, ()):
+            return True
+        owed = self._owed.get(unit, ())
+        there = unit in self._there
+        if part.undoes:
+            return (self._back or there) and not self._all_owed and part.hook not in owed
+        if part.phase is Phase.RELEASE:
+            return self._back and not self._all_owed and KEPT_DOWN not in owed
+        return there and part.phase in _LEFT_OUT

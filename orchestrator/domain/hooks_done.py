@@ -1,0 +1,84 @@
+"""What a run may have done beside starts and stops and not undone: what somebody may have to undo by hand.
+
+Room: domain. A fold of results; what is undone when is the run's own business.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from orchestrator.domain.life import Hook
+from orchestrator.domain.parts import KEPT_DOWN
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+
+_UNDOES = (Phase.UNDO, Phase.RELEASE)
+_KEEPS = (Phase.KEEP_DOWN, Phase.RELEASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A hook of *unit* (`RUN`: of the run itself) whose do may be in effect; *hook* None: the unit is kept down.
+    *tried* is the result of an undo of it that did not end well; *lost*: such an undo was under way when its process
+    was lost."""
+
+    unit: str
+    hook: Hook | None
+    acted: Acted
+    tried: Result | None = None
+    lost: bool = False
+
+    @property
+    def name(self) -> str:
+        """The hook's, or KEPT_DOWN."""
+        return self.hook.name if self.hook else KEPT_DOWN
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was to be undone, and nobody can say that it is."""
+        return self.lost or self.tried is not None
+
+
+class HooksDone:
+    """Folded step by step. Cost: O(1) each, but for a run whose process was lost: O(steps under way)."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, dict[str, Done]] = {}
+        """By unit and name, what has an undo and may need it."""
+        self._under_way: dict[str, tuple[Step, Hook | None]] = {}
+
+    def intended(self, step: Step, hook: Hook | None) -> None:
+        """A step is issued; *hook* is what it carries out or undoes."""
+        if hook is not None or step.phase in _KEEPS:
+            self._under_way[step.id] = (step, hook)
+
+    def ended(self, result: Result) -> None:
+        """A step ended: one that undoes takes its do away, or leaves what it said."""
+        found = self._under_way.pop(result.step.id, None)
+        if found is not None:
+            self._fold(*found, result)
+
+    def lose(self) -> None:
+        """The process is gone: what it was about to do may have been done, and what it was about to undo may not."""
+        lost, self._under_way = self._under_way, {}
+        for step, hook in lost.values():
+            self._fold(step, hook, None)
+
+    def _fold(self, step: Step, hook: Hook | None, result: Result | None) -> None:
+        name = hook.name if hook else KEPT_DOWN
+        before = self.of.get(step.unit, {}).pop(name, None)
+        if step.phase in _UNDOES or (hook is not None and hook.undoes):
+            if result is not None and result.outcome is Outcome.OK:
+                return
+            acted = before.acted if before else Acted.MAYBE
+            self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None))
+        elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
+            self._keep(Done(step.unit, hook, result.acted if result else Acted.MAYBE))
+        elif before is not None:
+            self._keep(before)
+
+    def _keep(self, done: Done) -> None:
+        self.of.setdefault(done.unit, {})[done.name] = done
+
+    def due(self) -> Iterator[Done]:
+        """What may have to be undone: unit by unit, what was done last first."""
+        for of in self.of.values():
+            yield from reversed(of.values())
