@@ -65,6 +65,16 @@ MISTAKES = [
     (fleet(banner=3), "hosts[0].banner: expected text"),
     (fleet(max_sessions=-1), "hosts[0].max_sessions: must not be negative"),
     (fleet(services=[{"name": "A", "cluster_role": "Sales"}]), "service A has a cluster_role, but there is no ClusSvc"),
+    (fleet(services=[{"name": "A", "triggers": ["start/fullmoon"]}]), "services[0].triggers: 'start/fullmoon' is not"),
+    (
+        fleet(services=[{"name": "A", "recovery": {"actions": [{"do": "weep"}]}}]),
+        "services[0].recovery.actions[0].do: 'weep' is not one of",
+    ),
+    (fleet(services=[{"name": "A", "recovery": {"reset": 1}}]), "services[0].recovery: unknown field 'reset'"),
+    (
+        fleet(services=[{"name": "A", "ports": [{"port": 99, "by_child": True}]}]),
+        "port 99 is of a child, but the service has no children",
+    ),
 ]
 
 
