@@ -48,15 +48,18 @@ class Courses:
             self._there.add(step.unit)
         return all(self._left_out(step.unit, part) for part in life[at + 1 :])
 
-    def ended_badly(self, step: Step) -> None:
-        """Fold in a step that did not end well: where a unit goes on at its act, it is not where it was to be."""
-        if step.phase is Phase.WATCH or step.unit not in self._there:
+    def failed(self, step: Step) -> None:
+        """Fold in a step that did not end well: a unit that was there already, and is not healthy, goes on like any."""
+        if step.phase in (Phase.GATE, Phase.HEALTHY, Phase.WATCH):
             self._there.discard(step.unit)
 
     def acted(self, step: Step) -> bool:
-        """Whether the unit of *step*, which ended well, has come past its act."""
-        at, act = self._place(step), act_of(self._lives[step.unit])
-        return step.unit in self._there or (at is not None and act is not None and at >= act)
+        """Whether the unit of *step*, which ended well, has come past its act, or has nothing to do up to there."""
+        life = self._lives[step.unit]
+        at, act = self._place(step), act_of(life)
+        return (
+            at is not None and act is not None and all(self._left_out(step.unit, one) for one in life[at + 1 : act + 1])
+        )
 
     def _place(self, step: Step) -> int | None:
         try:

@@ -133,6 +133,8 @@ class StageProgress:
         if result.outcome is Outcome.OK and not self._is_last(result):
             self._under_way_since(track, stamped.elapsed_s)
             return None
+        if result.outcome is not Outcome.OK:
+            self._courses.failed(step)
         self.under_way.pop(step.unit, None)
         self.work_left_s -= track.expected_s
         self._stand(track, _ENDED[result.outcome])
@@ -175,6 +177,7 @@ class StageProgress:
         elif result.outcome is not Outcome.OK and track.standing is Standing.OK:
             track.step = result.step
             track.take(result, stamped.at)
+            self._courses.failed(result.step)
             self._stand(track, _ENDED[result.outcome])
             self.suspended[track.unit] = track
             return track
