@@ -178,6 +178,19 @@ def test_sc_asks_for_what_seldom_changes_less_often(source: LabSource) -> None:
     run(main())
 
 
+def test_all_services_of_a_host_are_one_program(source: LabSource) -> None:
+    """Hosts have hundreds: before a kill, who shares a process is not asked one by one."""
+
+    async def main() -> None:
+        async with lab_site(source, "en", wire=WIRES["ssh-sc"]) as site:
+            (reading,) = await site.services.read([Asked("*", pattern=True)])
+            assert reading.problem is None or reading.problem.code is None
+            asked = [entry["arguments"][0] for entry in source.lab.log(kind="command", host=site.name, name="sc.exe")]
+            assert asked == ["queryex"]
+
+    run(main())
+
+
 @pytest.mark.parametrize("by", BY)
 def test_what_goes_over_the_wire_is_ascii(source: LabSource, by: str) -> None:
     async def main() -> None:

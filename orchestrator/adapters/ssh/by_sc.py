@@ -21,6 +21,7 @@ _NAMES_MOST = 7500
 """Characters of names, with the blanks between them, in one line."""
 _CODED_MOST = 1400
 """The same in one command for PowerShell, where UTF-16 and base64 make the most of them."""
+_EVERYTHING = "*"
 _UNASKABLE = "sc.exe can't be asked for a service with such a name"
 _Row = sc_output.ScmRow | Problem
 _Config = sc_output.ScmConfig | None
@@ -41,12 +42,16 @@ class BySc:
 
     async def read(self, asked: Sequence[Asked]) -> list[Reading]:
         """See HostServices. One exchange, for names of some 7,000 characters together; one more if there are patterns:
-        first all services are listed. Start types and dependencies are at most CONFIG_S old."""
+        first all services are listed. Start types and dependencies are at most CONFIG_S old. The pattern `*` costs the
+        list alone, and tells neither: hosts have hundreds of services, and each would take two programs."""
         patterns = [one.name for one in asked if one.pattern]
         try:
             found = await self._found(patterns) if patterns else {}
             literal = [one.name for one in asked if not one.pattern] + [
-                row.name for rows in found.values() if not isinstance(rows, Problem) for row in rows
+                row.name
+                for pattern, rows in found.items()
+                if pattern != _EVERYTHING and not isinstance(rows, Problem)
+                for row in rows
             ]
             names = [name for name in dict.fromkeys(literal) if sc_output.for_sc(name)]
             known = await (self._states(names) if all(map(sc.plain, names)) else self._odd_states(names))
@@ -192,6 +197,8 @@ class BySc:
         """What a pattern found, without what went away since it was listed."""
         if isinstance(found, Problem):
             return Reading(asked, problem=found)
+        if asked.name == _EVERYTHING:
+            return Reading(asked, tuple(row.status(row.name) for row in found))
         rows = [(row.name, known[row.name]) for row in found if row.name in known]
         single = [self._literal(Asked(name), row) for name, row in rows if not isinstance(row, Problem)]
         return Reading(asked, tuple(status for reading in single for status in reading.found))
