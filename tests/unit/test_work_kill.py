@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from virtual_time import in_virtual_time
-from working import Bench, bench
+from working import Bench, about, bench
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryProcess, MemoryService
 from orchestrator.domain.errors import ProblemKind
@@ -15,6 +15,7 @@ from orchestrator.domain.life import IfStuck, Life
 from orchestrator.domain.results import Acted, Outcome, Phase
 from orchestrator.domain.service import Control, ServiceStatus, State
 from orchestrator.engine.ports import CommandOutput
+from orchestrator.engine.work.kill import SURE_S
 
 ASK = Life(if_stuck=IfStuck.ASK)
 
@@ -134,6 +135,16 @@ async def test_a_lost_answer_is_judged_by_the_process(fault: Fault, outcome: Out
     assert (result.outcome, result.acted) == (outcome, acted), result.said
     if outcome is Outcome.FAILED:
         assert (result.problem.kind, result.evidence["orphan"]) == (ProblemKind.ORPHAN, "1004")
+
+
+@in_virtual_time
+async def test_a_host_that_goes_silent_holds_a_kill_a_minute_and_nothing_is_ended() -> None:
+    one = stuck()
+    await one.run(Phase.STOP)
+    one.fleet.hosts["app-01"].silence_s = 10_000
+    one.fleet.fault("app-01", Fault.SILENT, times=None, on=("processes",))
+    result = await one.run(Phase.KILL)
+    assert (result.outcome, result.acted, result.took_s) == (Outcome.UNKNOWN, Acted.NO, about(SURE_S))
 
 
 @in_virtual_time

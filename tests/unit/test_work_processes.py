@@ -39,6 +39,13 @@ async def test_a_process_that_takes_its_time_to_go_is_waited_for_and_costs_nothi
 
 
 @in_virtual_time
+async def test_who_stops_at_the_last_moment_is_no_orphan_for_that() -> None:
+    one = bench(Phase.STOP, MemoryService(name="orders", state=State.RUNNING, stop_s=19.9, lingers_s=0.8), timeout_s=20)
+    result = await one.run(Phase.STOP)
+    assert (result.outcome, result.after) == (Outcome.OK, "Stopped")
+
+
+@in_virtual_time
 async def test_an_orphan_is_a_failure_of_its_own_kind_with_its_pid_however_often_it_is_tried() -> None:
     service = running(lingers_s=math.inf)
     one = bench(Phase.STOP, service, timeout_s=20)

@@ -27,6 +27,8 @@ TRIED = (1053, 1066, 1067, 1068, 1070)
 AT_ONCE_S = 25.0
 """A no that comes sooner was said before any service was waited for: Windows waits 30 s for one to take a control or
 to begin its start, and then says no as well (1053)."""
+LEAVING_S = 2.0
+"""How long a process has at least to go after its service said Stopped, even if that came at the last moment."""
 CONTROLS = {Move.START: Control.START, Move.STOP: Control.STOP, Move.RESUME: Control.RESUME}
 
 
@@ -302,7 +304,7 @@ class Drive:
     async def _gone(self, had: Had, said: str) -> Result:
         """The service is stopped: wait for its process, too."""
         began_s, leaving = self._now_s(), Exit(self._host, had, self._scm_name, self._note)
-        found = await leaving.until(self._ends_s)
+        found = await leaving.until(max(self._ends_s, began_s + LEAVING_S))
         self._looks.exchanges += leaving.exchanges
         self._record.left(had, found)
         if found.fate is Fate.LEFT:

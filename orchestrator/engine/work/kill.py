@@ -25,6 +25,8 @@ GONE_S = 30.0
 """How long an ended process may take to be gone: its memory is given back, its files are closed."""
 LOOK_S = 30.0
 """How long the state is tried to be read before anything is ended."""
+SURE_S = 60.0
+"""How long it may take to be sure which process it is, and whose else."""
 REVIVAL_S = 10.0
 """How long it is watched whether a recovery action revives the service, where none was taken away before."""
 REVIVALS = 3
@@ -60,11 +62,15 @@ class Kill:
         """End it and read back. Bounded by the times above, and by the node's timeout for each time that it is revived
         and stopped."""
         try:
-            had, process = await self._target()
-            others = await self._others(had, process)
+            async with asyncio.timeout(SURE_S):
+                had, process = await self._target()
+                others = await self._others(had, process)
             await self._end(had, process)
         except _No as no:
             return no.result
+        except TimeoutError:
+            text = f"nothing was ended: the host is silent for {SURE_S:g} s"
+            return self._result(Outcome.UNKNOWN, text, Problem(ProblemKind.UNREACHABLE, text))
         except HostError as error:
             answered = isinstance(error, Refused)
             said = f"nothing was ended: {error.text}"
