@@ -134,6 +134,7 @@ async def test_a_lost_answer_is_judged_by_the_process(fault: Fault, outcome: Out
     result = await one.run(Phase.KILL)
     assert (result.outcome, result.acted) == (outcome, acted), result.said
     if outcome is Outcome.FAILED:
+        assert result.problem is not None
         assert (result.problem.kind, result.evidence["orphan"]) == (ProblemKind.ORPHAN, "1004")
 
 
