@@ -29,7 +29,7 @@ def replayed(recording: dict[str, Any], run_loop: Any) -> list[str]:
     calls: list[str] = []
 
     async def run(step: Step) -> Result:
-        calls.append(f"run {step.id}")
+        calls.append(f"{'watch' if step.phase is Phase.WATCH else 'run'} {step.id}")
         if step.phase is Phase.WATCH and step.id not in recording["answers"]:
             await asyncio.get_running_loop().create_future()  # until it is called off
         took_s, text = recording["answers"][step.id]

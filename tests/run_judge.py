@@ -67,8 +67,8 @@ class Judge:
         return bool(self.cancelled or self.held or self.over or back or asked or self.late or self.looking)
 
     def _see(self, fact: Fact) -> None:
-        looks = isinstance(fact, StepIntended) and fact.step.phase is Phase.LOOK
-        if not looks and isinstance(fact, StepIntended | StageBegan | RollbackBegan):
+        beside = isinstance(fact, StepIntended) and fact.step.phase in (Phase.LOOK, Phase.WATCH)
+        if not beside and isinstance(fact, StepIntended | StageBegan | RollbackBegan):
             self._take_late()
         match fact:
             case StageBegan(stage=number):
@@ -164,6 +164,9 @@ class Judge:
                 self.outcomes[place] = self.suspended.pop(place)
 
     def _intended(self, step: Step) -> None:
+        if step.phase is Phase.WATCH:
+            self._watched(step)
+            return
         if step.phase is Phase.LOOK:
             assert step.unit not in self._units_under_way()
             self.looking[step.unit] = step
@@ -185,6 +188,14 @@ class Judge:
             self.retried.pop(place, None)
         assert step.attempt == self.attempts[place]
         self.under_way[place] = step
+
+    def _watched(self, step: Step) -> None:
+        """Only who ended ok and is counted on is watched, once; scripted watches never end."""
+        place = self._place(step)
+        assert self.outcomes[place] is Outcome.OK
+        assert self.stage.nodes[place].role is Role.ACT
+        assert any(place in group for barrier in self.stage.barriers for group in barrier.instances)
+        assert self.number < len(self.plan.stages)
 
     def _may_begin(self, place: int) -> None:
         assert not self.paused, "nothing begins in a pause"

@@ -6,7 +6,7 @@ Room: domain. Everything in here is a function of the facts alone, so that a run
 from collections.abc import Iterable
 
 from orchestrator.domain.decisions import Answer, CauseKind, Choice, Source
-from orchestrator.domain.errands import Errands, is_errand
+from orchestrator.domain.errands import is_errand
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -24,129 +24,24 @@ from orchestrator.domain.facts import (
     StepIntended,
     Strayed,
 )
-from orchestrator.domain.failing import Failures
-from orchestrator.domain.findings import Findings
 from orchestrator.domain.judging import TRANSIENT, Failure
+from orchestrator.domain.known import ABOUT_FAILURES, Known
 from orchestrator.domain.life import IfStuck
-from orchestrator.domain.open_questions import LATE_S, Asked, Questions
+from orchestrator.domain.open_questions import LATE_S, Asked
 from orchestrator.domain.parts import CHANGES, is_last_reading
-from orchestrator.domain.plan import Action, Plan, Stage
+from orchestrator.domain.plan import Action
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
-from orchestrator.domain.way_back import whole_way_back
 
 _CANCEL = "cancel"
 _WINDOW_CLOSED = "window closed"
-_NO_STAGE = Stage(goal=State.RUNNING, nodes=(), barriers=())
-_ABOUT_FAILURES = (CauseKind.FAILURE, CauseKind.VANISHED)
 _LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 
 
-class Folded:
+class Folded(Known):
     """The parts of a run's state. Cost: a stage's beginning O(nodes + edges), a resume O(units), doing without a host
     O(nodes of the stage); every other fact O(its neighbours, or units that it names)."""
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.run = ""
-        self.stages = plan.stages
-        """All stages by number: the plan's, then those of the way back."""
-        self.stage = -1
-        self.orders: list[str] = []
-        self.ended: RunEnded | None = None
-        self.lost: list[Step] = []
-        """Steps that were lost with the process before, at the last resume."""
-        self.findings = Findings(plan)
-        self.questions = Questions()
-        self.errands = Errands(plan.hooks)
-        may = bool(whole_way_back(plan)) and plan.action is not Action.ROLLBACK
-        self.failures = Failures(plan, self.findings.units, self.findings.order, way_back=may)
-        self.now = StageRun(-1, _NO_STAGE)
-        self.runs: dict[int, StageRun] = {}
-        """Every stage that began, by number."""
-        self.cancelled = False
-        """A cancel was ordered, and nobody has said what then."""
-        self.window_closed = False
-        self.approved = False
-        self.accept_drift = False
-        self.going_back = False
-        """The answer was to roll back: what is under way settles, and what was touched is looked at."""
-        self.looked_back = False
-        """The looks before the way back are issued, or done."""
-        self.back: RollbackBegan | None = None
-        self.ending = False
-        """Nothing begins any more; the units are read once more, and that is all."""
-        self.called_off = False
-        """It ends because somebody wanted it to."""
-        self.closing = False
-        """The last readings are issued."""
-        self.spent_s: dict[str, float] = {}
-        """How long each unit has been worked on, on the way back."""
-
-    # What is so
-
-    @property
-    def rolling_back(self) -> bool:
-        """Whether the run is on the way back, or is one: no decision about failures is asked there."""
-        return self.back is not None or self.plan.action is Action.ROLLBACK
-
-    @property
-    def turned(self) -> bool:
-        """Whether the run goes back and no stage of the way back began yet: the one that was is over as it stands."""
-        return self.back is not None and self.stage < len(self.plan.stages)
-
-    @property
-    def idle(self) -> bool:
-        """Whether no step is under way or due at once."""
-        now, found = self.now, self.findings
-        busy = now.under_way or found.reading or found.looking or self.errands.under_way
-        return not (busy or now.goes_on(paused=self.halting))
-
-    @property
-    def halting(self) -> bool:
-        """Whether nodes that are under way and have not acted wait, too."""
-        shut = self.window_closed and self.now.stage.goal is State.STOPPED and not self.rolling_back
-        return self.leaving or self.turned or self.closing or self.paused or shut
-
-    @property
-    def leaving(self) -> bool:
-        """Whether the plan is not gone on with any more."""
-        return self.ending or (self.going_back and self.back is None)
-
-    @property
-    def paused(self) -> bool:
-        """Whether nothing new may begin for now."""
-        return self.cancelled or self.questions.pausing or self.findings.round_open
-
-    @property
-    def complete(self) -> bool:
-        """Whether every node of every stage ended ok."""
-        return len(self.runs) == len(self.stages) and all(run.schedule.whole for run in self.runs.values())
-
-    @property
-    def as_planned(self) -> bool:
-        """Whether a run of which all has been read once more went as planned, the hooks of its end aside."""
-        return self.back is None and self.complete and not (self.ending or self.findings.strayed)
-
-    @property
-    def next_stage(self) -> int | None:
-        """The number of the stage that comes after this one, if one does."""
-        number = self.stage + 1 if self.back is None else max(self.stage + 1, len(self.plan.stages))
-        return number if number < len(self.stages) else None
-
-    def next_questions(self) -> list[Fact]:
-        """What is asked, withdrawn or decided by the policy next: what was held, then a failure that nobody has judged.
-        On the way back no failure is asked about."""
-        return self.questions.again() or ([] if self.rolling_back else self.failures.next_facts(self.questions))
-
-    def moot(self, asked: Asked) -> str:
-        """Why an open question needs no answer any more; "" if it does."""
-        if asked.cause.kind in _ABOUT_FAILURES and not asked.units:
-            return "the run does without its hosts"
-        if asked.cause.kind is CauseKind.CHANGED and self.findings.back_again(asked.units):
-            return "all is where the run left it again"
-        return ""
 
     # What happened
 
@@ -273,6 +168,8 @@ class Folded:
 
     def _went_on(self, result: Result) -> None:
         step = result.step
+        if self.now.called_off(step):
+            return
         undoes = bool(self.now.given_up) and self.now.place(step) in self.now.given_up
         failed = self.now.ended(result)
         self.findings.stepped_on(result)
@@ -375,7 +272,7 @@ class Folded:
                 self._is_asked(self.questions.open[fact.decision].cause.kind, fact.units)
             case DecisionWithdrawn():
                 asked = self.questions.withdrawn(fact)
-                if asked.cause.kind in _ABOUT_FAILURES:
+                if asked.cause.kind in ABOUT_FAILURES:
                     self.failures.ask_again(asked.units)
             case DecisionAnswered():
                 asked = self.questions.answered(fact)
@@ -385,7 +282,7 @@ class Folded:
                     self._take(fact.decision, asked, fact.answer)
 
     def _is_asked(self, kind: CauseKind, units: tuple[str, ...]) -> None:
-        if kind in _ABOUT_FAILURES:
+        if kind in ABOUT_FAILURES:
             self.failures.asked(units)
         elif kind is CauseKind.CHANGED:
             self.findings.tell_of(units)

@@ -154,6 +154,9 @@ class Following:
                 self._ask_window(now.stage.nodes[place].unit.id)
                 return
             self._follow(StepIntended(now.first(place)))
+        if now.to_watch and (now.under_way or now.suspended or now.schedule.fresh):
+            for place in sorted(now.to_watch):
+                self._follow(StepIntended(now.watch(place)))
 
     def _halts(self) -> bool:
         folded = self._folded

@@ -218,8 +218,6 @@ class StageRun:
             self.to_watch[place] = None
 
     def _watch_ended(self, place: int, result: Result) -> bool:
-        if self.watching.get(place) != result.step:
-            raise ValueError(f"step {result.step.id} was answered but is not under way")
         del self.watching[place]
         if result.outcome is Outcome.OK:
             return False
@@ -347,6 +345,10 @@ class StageRun:
         """The nodes that are suspended, wait to go again, or stopped on their way before they acted."""
         halted = [place for place, step in self.due.items() if self.halts(step)]
         return sorted({*self.suspended, *self.again, *halted})
+
+    def called_off(self, step: Step) -> bool:
+        """Whether *step* is a watch that is over: what it finds is nothing."""
+        return step.phase is Phase.WATCH and self.watching.get(self.places.get(step.unit, -1)) != step
 
     def unwatch(self) -> None:
         """Nobody is watched any more."""

@@ -11,11 +11,12 @@ from scripted_work import Decision, ScriptedWork, all_answered, scripts
 from stages import plan, stages, way_back
 from virtual_time import run_virtual
 
-from orchestrator.domain.decisions import Choice
+from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.plan import Plan, Role, Stage
 from orchestrator.domain.policy import Do, Policy, Rule
+from orchestrator.domain.results import Phase
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
 from orchestrator.engine.conductor.conduct import conduct
@@ -56,7 +57,8 @@ def deciders(draw: st.DrawFn) -> Callable[[DecisionAsked], Decision]:
     def decide(asked: DecisionAsked) -> Decision:
         told = wanted[asked.decision - 1 :][:1] or [(Choice.ABORT, 0.0)]
         choice, after_s = told[0]
-        if choice not in asked.choices:
+        again = asked.cause.kind is CauseKind.CHANGED and choice is Choice.RETRY  # the judge knows nothing of that
+        if choice not in asked.choices or again:
             choice = next(one for one in (Choice.CONTINUE, Choice.SKIP, Choice.ABORT) if one in asked.choices)
         return Decision(choice, after_s)
 
@@ -75,7 +77,8 @@ def test_any_run_keeps_its_promises(data: st.DataObject, any_plan: Plan, cancel_
     judge = Judge(any_plan)
     judge.watch(work.facts)
 
-    assert work.asked == [fact.step for fact in work.journal if isinstance(fact, StepIntended)]
+    intended = [fact.step for fact in work.journal if isinstance(fact, StepIntended)]
+    assert work.asked == [step for step in intended if step.phase is not Phase.WATCH]
     assert all_answered(work)
     assert state.finished
     assert not state.under_way
@@ -146,7 +149,7 @@ def test_killed_anywhere_and_resumed_it_ends_and_asks_no_step_twice(
 
 
 def _asked(facts: list[Fact]) -> set[str]:
-    return {fact.step.id for fact in facts if isinstance(fact, StepIntended)}
+    return {fact.step.id for fact in facts if isinstance(fact, StepIntended) and fact.step.phase is not Phase.WATCH}
 
 
 def _answered(facts: list[Fact]) -> set[str]:

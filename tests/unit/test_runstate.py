@@ -16,6 +16,7 @@ SHOP = plan(
     )
 )
 SQL, GATE, APP = Step(0, "sql@db", Phase.START), Step(0, "sql@db", Phase.GATE), Step(0, "app@web", Phase.START)
+WATCH = Step(0, "sql@db", Phase.WATCH)
 
 
 def _ok(step: Step) -> StepEnded:
@@ -62,7 +63,9 @@ def test_it_knows_where_each_unit_stands() -> None:
     assert state.decide() == [StepIntended(GATE)]
     state.apply(StepEnded(Result(step=GATE, outcome=Outcome.OK)))
     assert state.standing("sql@db") == "ok"
-    assert state.decide() == [StepIntended(APP)]
+    assert state.decide() == [StepIntended(APP), StepIntended(WATCH)]
+    assert [*state.watching] == [WATCH]
+    assert state.under_way == [APP]
     assert state.left == {"sql@db": "Running", "app@web": "Stopped", "mq@q": "Stopped"}
 
 

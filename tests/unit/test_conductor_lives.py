@@ -1,0 +1,361 @@
+"""What the conductor does with lives of several parts: hooks, prechecks, undos, kills, watches, hooks of the run."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from scripted_work import FAILED, UNKNOWN, Answer, Decision, ScriptedWork
+from stages import GATE, barrier, node, plan, stage
+from virtual_time import run_virtual
+
+from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.errors import ProblemKind
+from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunResumed, StepEnded, StepIntended
+from orchestrator.domain.gates import CommandCheck, Origin
+from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
+from orchestrator.domain.plan import Action, Node, Plan, Role
+from orchestrator.domain.results import Outcome, Phase
+from orchestrator.domain.runstate import RunState
+from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.way_back import rollback_plan, way_back
+from orchestrator.engine.conductor.conduct import conduct
+
+RESUMED = RunResumed(requester="me", controller="here", epoch=2)
+DOES = CommandCheck(exe="lb")
+STUCK = Answer(Outcome.FAILED, 1.0, "StopPending")
+
+
+def hook(name: str, *, undoes: bool = False, idempotent: bool = True) -> Hook:
+    """A hook that can be undone."""
+    return Hook(name=name, do=DOES, undo=DOES, origin=Origin.CONTROLLER, undoes=undoes, idempotent=idempotent)
+
+
+DOWN = Life(
+    prechecks=(GATE,),
+    before=(hook("pre_stop.1"), hook("pre_stop.2")),
+    drained=(GATE,),
+    after=(hook("post_stop.1"),),
+    keep_down=True,
+)
+UP = Life(
+    before=(hook("post_stop.1", undoes=True),),
+    after=(hook("pre_stop.2", undoes=True), hook("pre_stop.1", undoes=True)),
+    healthy_s=30.0,
+    keep_down=True,
+)
+
+
+def lively(name: str, life: Life | None, *, gated: bool = False, waits_for: tuple[int, ...] = ()) -> Node:
+    """A node with a life, of a unit that ran."""
+    made = node(name, gated=gated, waits_for=waits_for)
+    assert made.unit.scm_name
+    seen = ServiceStatus(name=made.unit.scm_name, state=State.RUNNING)
+    return replace(made, unit=replace(made.unit, seen=seen), life=life)
+
+
+def stop_plan(life: Life = DOWN, up: Life = UP, *, hooks: RunHooks | None = None) -> Plan:
+    """Stops app, then sql; only app has a life."""
+    down = stage([lively("app@web", life, gated=True), lively("sql@db", None, waits_for=(0,))], [barrier(0)])
+    back = stage([lively("app@web", up, gated=True, waits_for=(0,)), lively("sql@db", None)], [barrier(1)])
+    made = plan(replace(down, goal=State.STOPPED), back=back)
+    return replace(made, action=Action.STOP, hooks=hooks or RunHooks())
+
+
+def says(*choices: Choice) -> Callable[[DecisionAsked], Decision]:
+    """The n-th decision is answered with the n-th of *choices*; then it is aborted."""
+    return lambda asked: Decision(([*choices, *[Choice.ABORT] * 9])[asked.decision - 1])
+
+
+def run(any_plan: Plan, work: ScriptedWork, before: list[Fact] | None = None) -> RunState:
+    """The run to its end, or on from the facts *before*."""
+    state = RunState.begin(any_plan)
+    for fact in before or []:
+        state.apply(fact)
+    state = RunState.load(any_plan, json.loads(json.dumps(state.dump())))
+    return run_virtual(conduct(any_plan, state, work.ports))
+
+
+def of(unit: str, work: ScriptedWork) -> list[str]:
+    """What was asked of *unit*: `phase:hook/attempt`, looks and last readings left out."""
+    steps = [step for step in work.asked if step.unit == unit and step.phase is not Phase.LOOK]
+    steps = [step for step in steps if step.phase is not Phase.READ or step.hook]
+    return [step.id.split("/", 2)[2] for step in steps]
+
+
+def running(script: dict[str, Answer] | None = None, *choices: Choice) -> ScriptedWork:
+    """A world in which all runs."""
+    return ScriptedWork(script or {}, before="Running", decide=says(*choices))
+
+
+WHOLE = [
+    "read:first/1",
+    "precheck/1",
+    "pre_stop:pre_stop.1/1",
+    "pre_stop:pre_stop.2/1",
+    "drained/1",
+    "keep_down/1",
+    "stop/1",
+    "gate/1",
+    "post_stop:post_stop.1/1",
+]
+
+
+def test_a_life_is_carried_out_part_by_part_and_dependents_wait_for_all_of_it() -> None:
+    work = running()
+    state = run(stop_plan(), work)
+    assert of("app@web", work) == WHOLE
+    assert work.ids.index("0/sql@db/stop/1") == len(WHOLE)
+    assert state.verdict().verdict == "done"
+    assert state.owed == {"app@web": ("pre_stop.1", "pre_stop.2", "keep_down", "post_stop.1")}
+
+
+def test_at_the_goal_already_only_its_gates_are_asked() -> None:
+    work = ScriptedWork(before="Stopped")
+    state = run(stop_plan(), work)
+    assert of("app@web", work) == ["read:first/1", "gate/1"]
+    assert (state.verdict().verdict, state.owed) == ("done", {})
+
+
+@pytest.mark.parametrize(
+    ("fails", "goes_on"),
+    [
+        ("precheck", ["precheck/2", "pre_stop:pre_stop.1/2"]),
+        ("pre_stop:pre_stop.2", ["pre_stop:pre_stop.2/2", "drained/2"]),
+        ("stop", ["stop/2", "gate/2"]),
+        ("gate", ["stop/2", "gate/2"]),
+        ("post_stop:post_stop.1", ["post_stop:post_stop.1/2"]),
+    ],
+)
+def test_a_retry_goes_on_at_the_part_that_failed(fails: str, goes_on: list[str]) -> None:
+    after = "Running" if fails == "stop" else ""
+    work = running({f"0/app@web/{fails}/1": Answer(Outcome.FAILED, 1.0, after)}, Choice.RETRY)
+    assert run(stop_plan(), work).verdict().verdict == "done"
+    asked = of("app@web", work)
+    assert asked[asked.index(goes_on[0]) :][: len(goes_on)] == goes_on
+    assert len([one for one in asked if one.startswith("pre_stop:pre_stop.1")]) == 1
+
+
+@pytest.mark.parametrize("choice", [Choice.SKIP, Choice.EXCLUDE, Choice.ABORT])
+def test_given_up_halfway_what_may_have_been_done_is_undone_last_first(choice: Choice) -> None:
+    work = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")}, choice)
+    state = run(stop_plan(), work)
+    assert of("app@web", work)[-3:] == ["release/1", "undo:pre_stop.2/1", "undo:pre_stop.1/1"]
+    assert (state.standing("app@web"), state.owed, state.not_undone) == ("failed", {}, {})
+    assert "0/sql@db/stop/1" not in work.ids
+
+
+def test_what_came_to_its_goal_is_not_undone_and_hold_undoes_nothing() -> None:
+    work = running({"0/app@web/gate/1": Answer(Outcome.FAILED, 1.0, "")}, Choice.SKIP)
+    run(stop_plan(), work)
+    assert of("app@web", work)[-1] == "gate/1"
+    held = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")}, Choice.HOLD)
+    state = run(stop_plan(), held)
+    assert (state.held, len(state.owed["app@web"])) == (True, 3)
+
+
+def test_an_undo_that_fails_is_told_at_the_end() -> None:
+    script = {"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), "0/app@web/undo:pre_stop.2/1": FAILED}
+    work = running(script, Choice.SKIP)
+    state = run(stop_plan(), work)
+    assert of("app@web", work)[-1] == "undo:pre_stop.1/1", "what is left is undone all the same"
+    assert state.not_undone == {("app@web", "pre_stop.2"): "as the script says"}
+    assert (state.verdict().verdict, state.verdict().counts["not undone"]) == ("failed", 1)
+
+
+def test_a_cancel_stops_who_has_not_acted_and_an_abort_undoes_it() -> None:
+    script = {"0/app@web/pre_stop:pre_stop.1/1": Answer(took_s=60)}
+    work = replace(running(script, Choice.ABORT), cancel_at_s=5)
+    state = run(stop_plan(), work)
+    assert of("app@web", work)[2:] == ["pre_stop:pre_stop.1/1", "undo:pre_stop.1/1"]
+    assert (state.verdict().verdict, state.standing("app@web")) == ("cancelled", "untouched")
+    gone_on = replace(running(script, Choice.CONTINUE), cancel_at_s=5)
+    assert run(stop_plan(), gone_on).verdict().verdict == "done"
+    assert of("app@web", gone_on) == WHOLE
+
+
+def test_a_rollback_undoes_what_may_have_run_and_nothing_else() -> None:
+    script = {"0/app@web/pre_stop:pre_stop.2/1": UNKNOWN}
+    work = running(script, Choice.ROLLBACK)
+    state = run(stop_plan(), work)
+    [back] = [fact for fact in work.journal if isinstance(fact, RollbackBegan)]
+    assert [one.unit.id for one in back.stages[0].nodes if one.role is Role.ACT] == ["app@web"]
+    assert of("app@web", work)[4:] == [
+        "read:first/1",
+        "gate/1",
+        "healthy/1",
+        "post_start:pre_stop.2/1",
+        "post_start:pre_stop.1/1",
+    ], "it runs, so nothing is started; it was never kept down, so nothing is released"
+    assert (state.verdict().verdict, state.owed) == ("rolled back", {})
+
+
+def test_the_rollback_of_an_ended_run_undoes_the_same() -> None:
+    made = stop_plan()
+    ended = run(made, running())
+    touched = {unit: ended.touch(unit, "Stopped") for unit in ended.touched}
+    back = rollback_plan(made, way_back(made, touched, accept_drift=False), touched)
+    work = ScriptedWork(before="Stopped")
+    state = run(back, work)
+    assert of("app@web", work) == [
+        "read:first/1",
+        "pre_start:post_stop.1/1",
+        "release/1",
+        "start/1",
+        "gate/1",
+        "healthy/1",
+        "post_start:pre_stop.2/1",
+        "post_start:pre_stop.1/1",
+    ]
+    assert state.verdict().verdict == "done"
+
+
+def test_a_restart_goes_back_by_its_last_stage_whatever_checks_it_has() -> None:
+    checked = replace(lively("app@web", None, gated=True), role=Role.PROBE)
+    checks = replace(stage([checked], goal=State.STOPPED), checks=True)
+    down = stage([lively("app@web", DOWN), lively("sql@db", None)], goal=State.STOPPED)
+    up = stage([lively("app@web", UP), lively("sql@db", None)])
+    made = replace(plan(checks, down, up), action=Action.RESTART)
+    work = running({"1/sql@db/stop/1": Answer(Outcome.FAILED, 20.0, "Running")}, Choice.ROLLBACK)
+    state = run(made, work)
+    assert work.ids[0] == "0/app@web/gate/1"
+    assert "3/app@web/start/1" in work.ids
+    assert state.verdict().verdict == "rolled back"
+
+    skipped = running({"0/app@web/gate/1": FAILED}, Choice.SKIP)
+    state = run(made, skipped)
+    assert not [one for one in skipped.ids if one.startswith("1/app@web")], "whose checks did not hold is left alone"
+    assert "2/app@web/start/1" not in skipped.ids, "it runs"
+    assert (state.verdict().verdict, state.verdict().counts["failed"]) == ("failed", 1)
+
+
+@pytest.mark.parametrize("cut", range(4, 21, 2))
+def test_killed_anywhere_no_hook_is_carried_out_twice_and_all_is_undone(cut: int) -> None:
+    once = replace(DOWN, before=(hook("pre_stop.1", idempotent=False), hook("pre_stop.2", idempotent=False)))
+    script = {f"0/app@web/stop/{n}": Answer(Outcome.FAILED, 1.0, "Running") for n in range(1, 6)}
+    whole = running(script, Choice.SKIP)
+    run(stop_plan(once), whole)
+    before: list[Fact] = [*whole.journal[:cut], RESUMED]
+    rest = replace(running(script), facts=[(0.0, fact) for fact in before], decide=lambda _: Decision(Choice.SKIP))
+    state = run(stop_plan(once), rest, before)
+    asked = [fact.step for fact in rest.journal if isinstance(fact, StepIntended)]
+    done = [step for step in asked if step.phase is Phase.PRE_STOP]
+    assert len({step.hook for step in done}) == len(done)
+    undone = [step.hook for step in asked if step.phase is Phase.UNDO]
+    assert {step.hook for step in done} <= {*undone, *(name for _, name in state.not_undone)}
+    assert len(undone) == len(set(undone)), "these must not be undone twice either"
+
+
+def test_a_lost_hook_that_may_run_once_alone_is_asked_about() -> None:
+    once = replace(DOWN, before=(hook("pre_stop.1", idempotent=False),))
+    work = running()
+    run(stop_plan(once), work)
+    intents = [isinstance(fact, StepIntended) and fact.step.phase is Phase.PRE_STOP for fact in work.journal]
+    before: list[Fact] = [*work.journal[: intents.index(True) + 1], RESUMED]
+    rest = replace(running({}, Choice.RETRY), facts=[(0.0, fact) for fact in before])
+    state = run(stop_plan(once), rest, before)
+    [asked] = [fact for fact in rest.journal if isinstance(fact, DecisionAsked)]
+    assert "not done twice unless you say retry" in asked.cause.said
+    assert of("app@web", rest)[0] == "pre_stop:pre_stop.1/2"
+    assert state.verdict().verdict == "done"
+
+
+def test_if_stuck_kill_ends_the_process_and_life_goes_on_after_the_stop() -> None:
+    work = running({"0/app@web/stop/1": STUCK})
+    assert run(stop_plan(replace(DOWN, if_stuck=IfStuck.KILL)), work).verdict().verdict == "done"
+    assert of("app@web", work)[6:] == ["stop/1", "kill/1", "gate/1", "post_stop:post_stop.1/1"]
+    orphan = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Stopped", ProblemKind.ORPHAN)})
+    run(stop_plan(replace(DOWN, if_stuck=IfStuck.KILL)), orphan)
+    assert "kill/1" in of("app@web", orphan)
+
+
+def test_if_stuck_ask_offers_a_kill_for_those_that_are_stuck() -> None:
+    asks = replace(DOWN, if_stuck=IfStuck.ASK)
+    work = running({"0/app@web/stop/1": STUCK}, Choice.KILL)
+    assert run(stop_plan(asks), work).verdict().verdict == "done"
+    assert of("app@web", work)[6:] == ["stop/1", "kill/2", "gate/2", "post_stop:post_stop.1/2"]
+    fails = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")})
+    run(stop_plan(asks), fails)
+    offered = [Choice.KILL in fact.choices for one in (work, fails) for fact in one.journal if _asked(fact)]
+    assert offered == [True, False]
+
+
+def _asked(fact: Fact) -> bool:
+    return isinstance(fact, DecisionAsked)
+
+
+HOOKS = RunHooks(
+    begin=(hook("on_begin.1"), hook("on_begin.2")), end=(hook("on_end.1"),), failure=(hook("on_failure.1"),)
+)
+
+
+def test_hooks_of_a_run_come_before_all_else_and_after_it() -> None:
+    work = running()
+    state = run(stop_plan(hooks=HOOKS), work)
+    assert work.ids[:2] == ["0/run/on_begin:on_begin.1/1", "0/run/on_begin:on_begin.2/1"]
+    assert work.ids[-3:] == ["0/run/undo:on_begin.2/1", "0/run/undo:on_begin.1/1", "0/run/on_end:on_end.1/1"]
+    assert state.verdict().verdict == "done"
+
+
+def test_a_hook_of_a_run_that_fails_is_asked_about_before_and_told_after() -> None:
+    work = running({"0/run/on_begin:on_begin.2/1": FAILED, "0/run/on_end:on_end.1/1": FAILED}, Choice.RETRY)
+    state = run(stop_plan(hooks=HOOKS), work)
+    [asked] = [fact for fact in work.journal if isinstance(fact, DecisionAsked)]
+    assert (asked.cause.kind, Choice.ROLLBACK in asked.choices) == (CauseKind.HOOK, False)
+    assert work.ids[2] == "0/run/on_begin:on_begin.2/2"
+    assert state.hook_troubles == {(Phase.ON_END, "on_end.1"): "as the script says"}
+    assert state.verdict().verdict == "failed"
+    aborted = running({"0/run/on_begin:on_begin.2/1": Answer(Outcome.FAILED, 1.0, "")}, Choice.ABORT)
+    assert run(stop_plan(hooks=HOOKS), aborted).verdict().verdict == "failed"
+    assert [one.split("/")[2] for one in aborted.ids[2:]] == [
+        "on_failure:on_failure.1",
+        "undo:on_begin.2",
+        "undo:on_begin.1",
+        "on_end:on_end.1",
+    ]
+
+
+def start_plan() -> Plan:
+    """app waits for mq and for sql, which takes its time."""
+    nodes = [node("mq@q"), node("sql@db"), node("app@web", waits_for=(0, 1))]
+    back = stage([node("mq@q"), node("sql@db"), node("app@web")], goal=State.STOPPED)
+    return plan(stage(nodes, [barrier(0), barrier(1)]), back=back)
+
+
+def test_a_death_of_one_that_others_wait_for_is_a_failure_of_it() -> None:
+    slow = {"0/sql@db/start/1": Answer(took_s=60), "0/mq@q/watch/1": Answer(Outcome.FAILED, 20.0, "Stopped")}
+    work = ScriptedWork(slow, decide=lambda _: Decision(Choice.RETRY, 100.0, 1.0))
+    state = run(start_plan(), work)
+    assert [one for one in work.ids if "start" in one] == [
+        "0/mq@q/start/1",
+        "0/sql@db/start/1",
+        "0/mq@q/start/2",
+        "0/app@web/start/1",
+    ]
+    times = {fact.step.id: at for at, fact in work.facts if isinstance(fact, StepIntended)}
+    assert times["0/mq@q/start/2"] == 121
+    assert [step.id for step in work.watched] == ["0/mq@q/watch/1", "0/sql@db/watch/1", "0/mq@q/watch/2"]
+    assert state.verdict().verdict == "done"
+    skipped = ScriptedWork(slow, decide=says(Choice.SKIP))
+    assert run(start_plan(), skipped).standing("app@web") == "untouched"
+
+
+def test_watches_hold_nothing_up_and_begin_anew_on_resume() -> None:
+    work = ScriptedWork({"0/sql@db/start/1": Answer(took_s=60)})
+    state = run(start_plan(), work)
+    assert max(at for at, _ in work.facts) == 62, "the last reading is not held up"
+    assert not state.watching
+    watches = [isinstance(fact, StepIntended) and fact.step.phase is Phase.WATCH for fact in work.journal]
+    watched = watches.index(True)
+    before: list[Fact] = [*work.journal[: watched + 1], RESUMED]
+    rest = ScriptedWork(facts=[(0.0, fact) for fact in before], states={"mq@q": "Running"})
+    state = run(start_plan(), rest, before)
+    assert rest.watched[0].id == "0/mq@q/watch/2"
+    assert [step.id for step in state.lost] == ["0/sql@db/start/1"]
+
+
+def test_a_late_death_is_nothing_once_the_stage_is_over() -> None:
+    late = ScriptedWork({"0/mq@q/watch/1": Answer(Outcome.FAILED, 1.5, "Running")})  # app is up by then
+    slow = replace(late, script={**late.script, "0/mq@q/read/1": Answer(took_s=9.0)})
+    assert run(start_plan(), slow).verdict().verdict == "done"
+    assert not [fact for fact in slow.journal if isinstance(fact, StepEnded) and fact.result.step.phase is Phase.WATCH]
