@@ -7,7 +7,7 @@ import pytest
 from virtual_time import in_virtual_time
 from working import Bench, about, bench, node
 
-from orchestrator.adapters.memory.fleet import Fault, MemoryPort, MemoryService
+from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryEvent, MemoryPort, MemoryService
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
 from orchestrator.domain.life import Life
@@ -223,3 +223,46 @@ async def test_a_service_that_no_boot_brings_up_is_a_death() -> None:
     await one.run(Phase.START)
     later(5.0, one.fleet.reboot, "app-01")
     assert (await one.run(Phase.WATCH)).after == "Stopped"
+
+
+@in_virtual_time
+async def test_a_bound_gate_sees_a_crash_loop_within_a_poll() -> None:
+    one = starting(gate(check=TcpCheck(host="app-01", port=1), bound=True), crashes_after_s=3.0, revives_s=0.5)
+    await one.run(Phase.START)
+    result = await one.run(Phase.GATE)
+    assert (result.outcome, result.took_s) == (Outcome.FAILED, about(4))
+    assert "crash loop: PID 1004 became 1008, while its gates waited" in result.said
+
+
+# What the event logs say of it.
+
+
+@in_virtual_time
+async def test_a_start_that_fails_carries_its_codes_and_the_last_records_that_name_it() -> None:
+    one = starting(fails_to_start=1066, service_exit_code=42)
+    host = one.fleet.hosts["app-01"]
+    for number in range(8):
+        text = f"orders: can't open file {number}"
+        host.events.append(
+            MemoryEvent(log="Application", provider="orders", id=number, at=BOOTED_AT + number, message=text)
+        )
+    host.events.append(MemoryEvent(log="Application", provider="other", id=1, at=BOOTED_AT + 9e8, message="not ours"))
+    result = await one.run(Phase.START)
+    assert result.outcome is Outcome.FAILED
+    assert result.evidence["exit"] == "the service ended with an error code of its own (error 1066): 42 (0x2A)"
+    told = [result.evidence[key] for key in sorted(result.evidence) if key.startswith("event ")]
+    assert len(told) == 5
+    assert "Service Control Manager 7023" in told[0]
+    assert [words.rpartition(" ")[2] for words in told[1:]] == ["7", "6", "5", "4"]
+
+
+@pytest.mark.parametrize("fault", [Fault.SILENT, Fault.GARBAGE, Fault.AUTH])
+@in_virtual_time
+async def test_a_host_that_tells_nothing_of_it_changes_no_outcome_and_holds_nobody_up(fault: Fault) -> None:
+    one = starting(fails_to_start=1067)
+    one.fleet.hosts["app-01"].silence_s = 10_000
+    one.fleet.fault("app-01", fault, times=None, on=("run",))
+    result = await one.run(Phase.START)
+    assert (result.outcome, result.problem and result.problem.code) == (Outcome.FAILED, 1067)
+    assert not [key for key in result.evidence if key.startswith("event ")]
+    assert result.took_s < 10
