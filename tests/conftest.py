@@ -25,6 +25,8 @@ GROUPS = {
     "ssh": Group("OpenSSH's own client", "ssh", "openssh-client"),
     "sshd": Group("OpenSSH's own server", "sshd", "openssh-server"),
     "tmux": Group("the live view in a real terminal", "tmux", "tmux"),
+    "wine": Group("a real service control manager", "wine64", "wine64"),
+    "mingw": Group("a real service control manager", "x86_64-w64-mingw32-gcc", "gcc-mingw-w64-x86-64-win32"),
 }
 
 
@@ -76,7 +78,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("needs"):
         name = str(marker.args[0])
         group = GROUPS[name]
-        if shutil.which(group.program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        if shutil.which(group.program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/wine") is None:
             if os.environ.get("ORCH_TEST_ALL"):
                 pytest.fail(f"ORCH_TEST_ALL is set and {group.program} is missing: apt-get install {group.package}")
             pytest.skip(f"left out: {group.what} needs {group.program}; apt-get install {group.package}")
