@@ -118,10 +118,12 @@ def test_the_log_tells_the_story_in_order(tmp_path: Path) -> None:
         process.order(op="fault", host="db-01", kind="slow", value=0)
         log = process.log()
     story = [line["kind"] + ":" + str(line.get("action") or line.get("name") or line.get("to") or "") for line in log]
-    assert story == [
+    assert story.count("http:Receive") == 3
+    told = [line for line in story if line != "http:Receive"]  # when the client asks for answers is its own affair
+    assert told == [
         "connect:", "http:authenticate", "http:authenticate", "auth:", "http:authenticate",
-        "http:Create", "http:Receive", "http:Receive", "http:Command", "command:Stop-Service",
-        "state:StopPending", "control:", "http:Receive", "state:Stopped", "http:Delete", "disconnect:", "fault:",
+        "http:Create", "http:Command", "command:Stop-Service",
+        "state:StopPending", "control:", "state:Stopped", "http:Delete", "disconnect:", "fault:",
     ]  # fmt: skip
     assert [line["t"] for line in log] == sorted(line["t"] for line in log)
     (asked,) = process.log(kind="command")
