@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from course import Course, Json
+from course import Course
 from rules_acts import Acts
 from rules_decisions import Decisions
 from rules_ends import Ends
 from rules_locks import Locks
 from rules_order import Order
+from staging import Json
 
 RULES = (Order, Acts, Locks, Decisions, Ends)
 

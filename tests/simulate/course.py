@@ -4,106 +4,20 @@ Shares nothing with the product. A barrier is judged by looking at all its nodes
 """
 
 from collections import defaultdict
-from typing import Any
 
-Json = dict[str, Any]
+from staging import HOOKS, KEPT_DOWN, Json, Stage
+
 ACTS = {"start": "Running", "stop": "Stopped"}
 """Phases that send a control, and where it brings a unit."""
+BRINGS = {**ACTS, "kill": "Stopped"}
+"""The same, with what ends a process."""
+CHANGES = (*HOOKS, "undo", "keep_down", "release")
+"""Phases that change something beside the state of a service."""
 TOWARDS = {"Running": ("Running", "StartPending", "ContinuePending"), "Stopped": ("Stopped", "StopPending")}
 PASSING = ("unreachable", "quota", "protocol")
 """Problems that the way back tries again, until its time is over."""
-
-
-class Life:
-    """How a node of a stage stands: waiting, under way, ok, failed, unknown; `settled`: nothing more comes of it."""
-
-    __slots__ = ("begun", "settled", "standing", "step")
-
-    def __init__(self) -> None:
-        self.standing = "waiting"
-        self.begun = False
-        self.settled = False
-        self.step = ""
-
-
-class Stage:
-    """A stage with the lives of its nodes."""
-
-    def __init__(self, number: int, data: Json) -> None:
-        self.number = number
-        self.goal: str = data["goal"]
-        self.nodes: list[Json] = data["nodes"]
-        self.barriers: list[Json] = data["barriers"]
-        self.limits: Json = data["limits"]
-        self.lives = [Life() for _ in self.nodes]
-        self.places = {node["unit"]["id"]: place for place, node in enumerate(self.nodes)}
-
-    def last_phase(self, place: int) -> str:
-        """The phase that ends a node's life well; "" for one without steps."""
-        node = self.nodes[place]
-        if node["role"] == "pass":
-            return ""
-        if node["gates"]:
-            return "gate"
-        if node["role"] == "act":
-            return "start" if self.goal == "Running" else "stop"
-        return "read" if node["unit"]["scm_name"] is not None and node["unit"]["host"] is not None else ""
-
-    def ok(self, place: int) -> bool:
-        """Whether the node is where it should be, as observed. One without steps is, when what it waits for is."""
-        if self.last_phase(place):
-            return self.lives[place].standing == "ok"
-        return self.free(place)
-
-    def free(self, place: int) -> bool:
-        """Whether nothing but limits holds the node up."""
-        node = self.nodes[place]
-        before = node["begins_after"]
-        return (before is None or self.begun(before)) and all(self.open(number) for number in node["waits_for"])
-
-    def begun(self, place: int) -> bool:
-        """Whether those that begin after the node need not wait for it any more."""
-        life = self.lives[place]
-        passed = not self.last_phase(place) and self.free(place)
-        return life.begun or life.settled or passed or self.doomed(place)
-
-    def open(self, number: int) -> bool:
-        """Whether what waits at the barrier may go."""
-        barrier = self.barriers[number]
-        if barrier["soft"]:
-            return all(self.over(place) for group in barrier["instances"] for place in group)
-        whole = [all(self.ok(place) for place in group) for group in barrier["instances"]]
-        return sum(whole) >= int(barrier["need"])
-
-    def over(self, place: int) -> bool:
-        """Whether nothing more is expected of the node in this stage."""
-        return self.ok(place) or self.lives[place].settled or self.doomed(place)
-
-    def doomed(self, place: int) -> bool:
-        """Whether what the node waits for can't come any more."""
-        if self.lives[place].begun:
-            return False
-        for number in self.nodes[place]["waits_for"]:
-            barrier = self.barriers[number]
-            if barrier["soft"]:
-                continue
-            hope = [not any(self.lost(one) for one in group) for group in barrier["instances"]]
-            if sum(hope) < barrier["need"]:
-                return True
-        return False
-
-    def lost(self, place: int) -> bool:
-        """Whether the node will not be ok any more."""
-        life = self.lives[place]
-        return (life.settled and life.standing != "ok") or self.doomed(place)
-
-    def active(self) -> dict[str, Json]:
-        """The instances that hold a place: instance -> one of its units."""
-        return {
-            node["unit"]["instance"]: node["unit"]
-            for node, life in zip(self.nodes, self.lives, strict=True)
-            if life.standing == "under way"
-        }
+RUN = "run"
+"""The unit of steps that belong to the run as a whole."""
 
 
 class Course:
@@ -122,6 +36,10 @@ class Course:
         """Step id -> the step, who intended it and when (entry numbers), its result."""
         self.under_way: dict[str, Json] = {}
         """The same, by unit."""
+        self.watches: dict[str, Json] = {}
+        """Those that watch a unit that came to its goal, by unit."""
+        self.owed: dict[str, dict[str, None]] = defaultdict(dict)
+        """Unit -> hooks of it that may be in effect and can be undone, and KEPT_DOWN."""
         self.touched: dict[str, str] = {}
         """Unit -> where this run left it, for those that it changed or may have changed."""
         self.left: dict[str, str] = {}
@@ -141,6 +59,19 @@ class Course:
         self.parked = False
         self.ended: Json | None = None
         self.count = 0
+        if not self.forward:
+            self._owes_all()
+
+    def _owes_all(self) -> None:
+        """A rollback of its own has the undos in its plan that are due, and no others."""
+        for stage in self.stages:
+            for node, parts in zip(stage.nodes, stage.parts, strict=True):
+                names = [
+                    hook if phase in HOOKS else KEPT_DOWN
+                    for phase, hook, undoes in parts
+                    if undoes or phase == "release"
+                ]
+                self.owed[node["unit"]["id"]].update(dict.fromkeys(names))
 
     def see(self, fact: Json, by: int, number: int) -> None:
         """Fold one fact in; *number* is the log's."""
@@ -156,12 +87,23 @@ class Course:
         return stage, stage.places[step["unit"]]
 
     def of_life(self, step: Json) -> bool:
-        """Whether the step is part of its node's life, and no look beside it or last reading."""
-        if step["phase"] == "look" or not 0 <= step["stage"] < len(self.stages):
+        """Whether the step is part of its node's life: no look beside it, no last reading, no undo of one given up."""
+        if step["phase"] in ("look", "watch", "undo") or not 0 <= step["stage"] < len(self.stages):
             return False
         stage = self.stages[step["stage"]]
         place = stage.places.get(step["unit"])
-        return place is not None and not (step["phase"] == "read" and stage.nodes[place]["role"] == "act")
+        if place is None or (step["phase"] == "release" and stage.goal == "Stopped"):
+            return False
+        return not (step["phase"] == "read" and stage.nodes[place]["role"] == "act" and not step["hook"])
+
+    def goes_on(self, step: Json) -> bool:
+        """Whether the step goes on with a life that is under way, and begins nothing."""
+        stage, place = self.node(step)
+        return stage.lives[place].standing == "under way"
+
+    def back(self, stage: Stage) -> bool:
+        """Whether that stage is one of a way back."""
+        return stage.number >= self.forward
 
     def open_decisions(self) -> list[Json]:
         """Those that wait for an answer."""
@@ -169,12 +111,22 @@ class Course:
 
     def _stage_began(self, fact: Json, by: int, number: int) -> None:
         self.stage = fact["stage"]
+        self.watches.clear()
+        now = self.stages[self.stage]
+        for before in self.stages[: self.stage]:
+            if before.checks and before.goal == now.goal and self.stage < self.forward:
+                for place, node in enumerate(before.nodes):
+                    if not before.ok(place) and node["unit"]["id"] in now.places:
+                        now.lives[now.places[node["unit"]["id"]]].settled = True
 
     def _step_intended(self, fact: Json, by: int, number: int) -> None:
         step = fact["step"]
         self.parked = False
         known = {"step": step, "by": by, "intended": number, "ended": None, "result": None, "lost": False}
         self.steps[step_id(step)] = known
+        if step["phase"] == "watch":
+            self.watches[step["unit"]] = known
+            return
         self.under_way[step["unit"]] = known
         if self.of_life(step):
             stage, place = self.node(step)
@@ -188,54 +140,80 @@ class Course:
         if known is None:
             return  # the rule about intents tells of it
         known["ended"], known["result"] = number, result
-        if self.under_way.get(step["unit"]) is known:
-            del self.under_way[step["unit"]]
-        if step["phase"] in ACTS:
-            self._acted(step, result)
-        if self.of_life(step):
+        for busy in (self.under_way, self.watches):
+            if busy.get(step["unit"]) is known:
+                del busy[step["unit"]]
+        self._acted(step, result)
+        if step["phase"] in CHANGES:
+            self._did(step, result)
+        if step["phase"] == "watch":
+            self._died(step, result, number)
+        elif self.of_life(step):
             if step["stage"] >= self.forward:
                 self.spent_s[step["unit"]] += max(result["took_s"], step["delay_s"])
-            self._live(step, result)
+            self._live(step, result, number)
 
     def _acted(self, step: Json, result: Json) -> None:
-        unit = step["unit"]
+        unit, phase = step["unit"], step["phase"]
+        if unit == RUN or phase == "look" or (phase == "read" and not self.of_life(step)):
+            return
         if result["acted"] != "no":
             self.touched[unit] = result["after"]
-            self.coming[unit] = ACTS[step["phase"]]
-        self.left[unit] = result["after"]
-        if result["outcome"] == "ok":
-            self.coming.pop(unit, None)
+        if phase in BRINGS:
+            if result["acted"] != "no":
+                self.coming[unit] = BRINGS[phase]
+            if result["outcome"] == "ok":
+                self.coming.pop(unit, None)
+        if phase in (*BRINGS, "read") or (result["after"] and phase != "gate"):
+            self.left[unit] = result["after"]
 
-    def _live(self, step: Json, result: Json) -> None:
+    def _did(self, step: Json, result: Json | None) -> None:
+        """Something beside a service was done or undone; *result* None: nobody knows."""
+        stage, place = self.node(step)
+        hook = stage.hook(place, step["hook"])
+        name = step["hook"] or KEPT_DOWN
+        if step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"]):
+            if result is not None and result["outcome"] == "ok":
+                self.owed[step["unit"]].pop(name, None)
+        elif (hook is None or hook["undo"] is not None) and (result is None or result["acted"] != "no"):
+            self.owed[step["unit"]][name] = None
+
+    def _died(self, step: Json, result: Json, number: int) -> None:
+        """A unit that others count on went away."""
+        if result["outcome"] == "ok":
+            return
         stage, place = self.node(step)
         life = stage.lives[place]
-        if result["outcome"] != "ok":
-            life.standing = result["outcome"]
-            life.settled = stage.nodes[place]["unit"]["host"] in self.excluded
-            if stage.number >= self.forward:
-                passing = result["problem"] is not None and result["problem"]["kind"] in PASSING
-                life.settled = not passing or self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
-            if not self.spared(stage, place):
-                self.failed[step["unit"]] = None
-        elif step["phase"] == stage.last_phase(place):
-            life.standing = "ok"
-            self.failed.pop(step["unit"], None)
+        life.standing, life.since, life.step, life.at_goal = result["outcome"], number, step_id(step), False
+        self.failed[step["unit"]] = None
 
-    def spared(self, stage: Stage, place: int) -> bool:
-        """Whether a node was only looked at, and who counts on it can still have enough without it."""
-        hard = [one for one in stage.barriers if not one["soft"] and any(place in group for group in one["instances"])]
-        return (
-            stage.nodes[place]["role"] == "probe"
-            and bool(hard)
-            and all(
-                sum(
-                    not any(stage.lives[n].standing in ("failed", "unknown") for n in group)
-                    for group in one["instances"]
-                )
-                >= one["need"]
-                for one in hard
-            )
-        )
+    def _live(self, step: Json, result: Json, number: int) -> None:
+        stage, place = self.node(step)
+        life = stage.lives[place]
+        if result["outcome"] == "ok":
+            self._goes_well(stage, place, result, number)
+            return
+        if stuck(step, result) and (stage.nodes[place]["life"] or {}).get("if_stuck") == "kill":
+            return  # its process is ended next
+        life.standing, life.since = result["outcome"], number
+        if step["phase"] in ("gate", "healthy") or stage.at(place, step) == 0:
+            life.at_goal = False
+        life.settled = stage.nodes[place]["unit"]["host"] in self.excluded
+        if stage.number >= self.forward:
+            passing = result["problem"] is not None and result["problem"]["kind"] in PASSING
+            life.settled = not passing or self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
+        if not stage.spared(place):
+            self.failed[step["unit"]] = None
+
+    def _goes_well(self, stage: Stage, place: int, result: Json, number: int) -> None:
+        life, step = stage.lives[place], result["step"]
+        if step["phase"] in HOOKS:
+            life.carried.add(step["hook"])
+        elif step["hook"] == "first":
+            life.at_goal = result["after"] == stage.goal
+        if stage.following(place, step, self.owed[step["unit"]], back=self.back(stage)) is None:
+            life.standing, life.since = "ok", number
+            self.failed.pop(step["unit"], None)
 
     def _order_taken(self, fact: Json, by: int, number: int) -> None:
         self.orders.append(fact["order"])
@@ -309,21 +287,37 @@ class Course:
         self.parked = False
         self.by = by
         self.resumed.append({"epoch": fact["epoch"], "by": by, "n": number, "accept_drift": fact["accept_drift"]})
+        self.watches.clear()
         for known in self.under_way.values():
             known["lost"] = True
             step = known["step"]
             self._perhaps_acted(step)
             if self.of_life(step):
-                stage, place = self.node(step)
-                stage.lives[place].standing = "waiting"
+                self._lost(step, number)
         self.under_way.clear()
+
+    def _lost(self, step: Json, number: int) -> None:
+        """What was under way goes again, but a hook that must not be carried out twice: nobody knows of that one."""
+        stage, place = self.node(step)
+        life, hook = stage.lives[place], stage.hook(place, step["hook"])
+        life.standing = "waiting"
+        if step["phase"] in ("gate", "healthy") or stage.at(place, step) == 0:
+            life.at_goal = False
+        if hook is not None and not repeatable(hook):
+            life.standing, life.since = "unknown", number
+            life.settled = self.back(stage) or stage.nodes[place]["unit"]["host"] in self.excluded
+            self.failed[step["unit"]] = None
 
     def _perhaps_acted(self, step: Json) -> None:
         """What is under way when its process is gone may have been done."""
-        if step["phase"] in ACTS:
-            self.touched[step["unit"]] = ""
-            self.left[step["unit"]] = ""
-            self.coming[step["unit"]] = ACTS[step["phase"]]
+        unit, phase = step["unit"], step["phase"]
+        if phase in BRINGS:
+            self.touched[unit] = ""
+            self.left[unit] = ""
+            self.coming[unit] = BRINGS[phase]
+        elif phase in CHANGES and unit != RUN:
+            self.touched.setdefault(unit, self.left.get(unit, ""))
+            self._did(step, None)
 
     def _run_ended(self, fact: Json, by: int, number: int) -> None:
         self.parked = False
@@ -334,4 +328,17 @@ class Course:
 
 def step_id(step: Json) -> str:
     """The key of a step, as the plan's words have it."""
-    return f"{step['stage']}/{step['unit']}/{step['phase']}/{step['attempt']}"
+    phase = f"{step['phase']}:{step['hook']}" if step["hook"] else step["phase"]
+    return f"{step['stage']}/{step['unit']}/{phase}/{step['attempt']}"
+
+
+def stuck(step: Json, result: Json) -> bool:
+    """Whether a stop failed for a service that hangs on its way down, or a process that outlived it."""
+    kind = (result["problem"] or {}).get("kind")
+    hangs = kind == "timeout" and result["after"] == "StopPending"
+    return step["phase"] == "stop" and result["outcome"] == "failed" and (hangs or kind == "orphan")
+
+
+def repeatable(hook: Json) -> bool:
+    """Whether a hook may be carried out again by itself when its answer was lost."""
+    return bool(hook["idempotent"]) or hook["check"] is not None

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from course import Course, Json
+from course import Course
+from staging import Json
 
 Test = Callable[[str, Any, int, str], None]
 """Count a test of an invariant: its name, whether it holds, the log entry, and what is wrong if it does not."""

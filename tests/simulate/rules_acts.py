@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 
-from course import ACTS, Course, Json
+from course import BRINGS, RUN, Course, step_id
 from rule import Rule, Test
+from staging import Json
 
 CONTROLS = ("start", "stop", "resume")
 NOT_NOW = 1061
@@ -55,7 +56,8 @@ class Acts(Rule):
         if entry["told"] == "auth":
             course = self.courses.get(self.run_of.get(entry["by"], ""))
             if course is not None and key not in self.rejected:
-                on_host = [unit for unit in course.under_way if unit.rpartition("@")[2] == entry["host"]]
+                busy = (*course.under_way, *course.watches)
+                on_host = [unit for unit in busy if unit.rpartition("@")[2] == entry["host"]]
                 # Each step under way hears of it once by its own try: two if an exchange of it was on its way.
                 self.tries[key] = 2 * len(on_host)
                 self.rejected[key] = entry["n"]
@@ -71,17 +73,18 @@ class Acts(Rule):
         step = known["step"]
         stage, _ = course.node(step)
         wanted = ("stop",) if stage.goal == "Stopped" else ("start", "resume")
-        fits = entry["verb"] in wanted and step["phase"] == wanted[0]
+        fits = entry["verb"] in wanted and step["phase"] in (wanted[0], "kill" if wanted[0] == "stop" else "")
         self.test("direction", fits, entry["n"], f"{name} in a stage to {stage.goal}")
         self.test("epoch", course.by == by, entry["n"], f"{name} was asked by {by}; the run is {course.by}'s")
         if stage.number >= course.forward:
             before = self.courses.get(course.began["of"])
             touched = step["unit"] in course.touched or (before is not None and step["unit"] in before.touched)
             self.test("untouched", touched, entry["n"], f"{name} on the way back; the run had not touched it")
-        asked = self.sent[f"{course.run} {step['stage']} {step['unit']} {step['phase']} {step['attempt']}"]
+        asked = self.sent[f"{course.run} {step_id(step)}"]
         last = asked[-1] if asked else None
         again = last is None or (last["told"] != "ok" and not last["sent"]) or self.refused.get(last["n"]) == NOT_NOW
-        self.test("once", again, entry["n"], f"{name} was asked twice in {step['unit']}/{step['attempt']}")
+        if step["phase"] != "kill":  # what recovery actions revive is stopped again
+            self.test("once", again, entry["n"], f"{name} was asked twice in {step['unit']}/{step['attempt']}")
         if step["attempt"] > 1:
             read = self._read_between(by, entry["host"], known["intended"], entry["n"], entry["of"])
             self.test("reissue", read is not None, entry["n"], f"{name} is asked anew and its state was not read")
@@ -121,7 +124,7 @@ class Acts(Rule):
 
     def _ended(self, course: Course, result: Json, entry: Json) -> None:
         step = result["step"]
-        known = course.steps.get(f"{step['stage']}/{step['unit']}/{step['phase']}/{step['attempt']}")
+        known = course.steps.get(step_id(step))
         there = known is not None and known["by"] == entry["by"]
         self.test(
             "intent", there, entry["n"], f"{step['unit']} {step['phase']} ended and was not begun by {entry['by']}"
@@ -129,14 +132,14 @@ class Acts(Rule):
         unit = course.units.get(step["unit"])
         if known is None or unit is None or unit["scm_name"] is None or result["outcome"] != "ok":
             return
-        if step["phase"] not in (*ACTS, "read"):
+        if step["phase"] not in (*BRINGS, "read"):
             return
         stage, place = course.node(step)
-        asked = self.sent.get(f"{course.run} {step['stage']} {step['unit']} {step['phase']} {step['attempt']}")
+        asked = self.sent.get(f"{course.run} {step_id(step)}")
         since = asked[-1]["n"] if asked else known["intended"]
         read = self._read_between(entry["by"], unit["host"], since, entry["n"], unit["scm_name"])
         found = read["states"][unit["scm_name"]] if read else "nothing"
-        ends = step["phase"] in ACTS or stage.nodes[place]["role"] == "probe"
+        ends = step["phase"] in BRINGS or stage.nodes[place]["role"] == "probe"
         backed = found == (stage.goal if ends else result["after"])
         self.test("observed", backed, entry["n"], f"{step['unit']} is told ok; the last read after it found {found}")
 
@@ -144,8 +147,10 @@ class Acts(Rule):
 def _step_of(course: Course, entry: Json) -> Json | None:
     """The step that is under way for the unit that a request names."""
     for known in course.under_way.values():
+        if known["step"]["unit"] == RUN:
+            continue
         unit = course.units[known["step"]["unit"]]
         same = unit["host"] == entry["host"] and unit["scm_name"].lower() == entry["of"].lower()
-        if same and known["step"]["phase"] in ACTS:
+        if same and known["step"]["phase"] in BRINGS:
             return known
     return None

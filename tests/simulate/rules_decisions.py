@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 
-from course import ACTS, TOWARDS, Course, Json
+from course import ACTS, CHANGES, TOWARDS, Course
 from rule import Rule, Test
+from staging import Json
 
 ONE_FOR_THE_RUN = ("unreachable", "auth")
 ACTING = ("continue", "rollback", "retry", "skip", "exclude")
@@ -104,11 +105,10 @@ class Decisions(Rule):
         if step["stage"] >= course.forward:
             return
         policy = course.plan["policy"]
-        if policy["approve_before"] and step["phase"] in ACTS:
+        if policy["approve_before"] and step["phase"] in (*ACTS, *CHANGES):
             answers = [one["answer"] for one in course.decisions.values() if one["cause"]["kind"] == "approval"]
             self.test("approved", "continue" in answers, entry["n"], f"{step['unit']} is touched before anybody agreed")
-        stage, place = course.node(step)
-        if step["phase"] == "gate" and stage.lives[place].standing == "under way":
+        if course.goes_on(step):
             return
         most = policy["max_failures"]
         if most is not None and step["attempt"] == 1:  # what goes again, somebody has sent again
@@ -153,5 +153,8 @@ def _looked_since(course: Course, unit: str) -> bool:
     acts, looks = [-1], [-1]
     for known in course.steps.values():
         if known["step"]["unit"] == unit:
-            (acts if known["step"]["phase"] in ACTS else looks).append(known["intended"])
+            if known["step"]["phase"] in ACTS:
+                acts.append(known["intended"])
+            elif known["step"]["phase"] in ("look", "read"):
+                looks.append(known["intended"])
     return max(looks) > max(acts)

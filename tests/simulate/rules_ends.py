@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from course import ACTS, Course, Json
+from course import ACTS, Course
 from rule import Rule, Test
+from staging import Json
 
 EXIT_CODES = {"done": 0, "failed": 1, "closed": 1, "rolled back": 3, "rollback incomplete": 4, "cancelled": 5}
 DOWN = ("Stopped", "StopPending")

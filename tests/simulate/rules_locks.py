@@ -1,7 +1,8 @@
 """Locks and leases: two runs never hold the same unit, and a run that waits keeps what it holds."""
 
-from course import Course, Json
+from course import Course
 from rule import Rule, Test
+from staging import Json
 
 
 class Locks(Rule):

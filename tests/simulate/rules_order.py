@@ -1,7 +1,8 @@
 """Who may begin: order, need, limits, and what pauses a run. Judged when a step is intended, on what was observed."""
 
-from course import ACTS, Course, Json, Stage
+from course import ACTS, Course
 from rule import Rule
+from staging import Json, Stage
 
 
 class Order(Rule):
@@ -19,7 +20,7 @@ class Order(Rule):
             return
         step = fact["step"]
         stage, place = course.node(step)
-        if step["phase"] == "gate" and stage.lives[place].standing == "under way":
+        if course.goes_on(step):
             return
         self._order(course, stage, place, entry)
         self._limits(stage, place, entry)
@@ -59,7 +60,7 @@ class Order(Rule):
         for place, life in enumerate(stage.lives):
             if life.standing != "unknown":
                 continue
-            since = course.steps[life.step]["ended"]
+            since = life.since
             needing = [
                 number
                 for number, one in enumerate(stage.barriers)

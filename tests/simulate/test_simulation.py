@@ -15,7 +15,7 @@ from simulate import missing, simulated
 SEEDS = 2000
 """What every run of the tests plays; `make simulate SEEDS=100000` plays more."""
 HERE = Path(__file__).parent
-CHECKER = sorted(["checker.py", "course.py", *(path.name for path in HERE.glob("rule*.py"))])
+CHECKER = sorted(["checker.py", "course.py", "staging.py", *(path.name for path in HERE.glob("rule*.py"))])
 
 
 def test_no_seed_violates_an_invariant_and_each_is_put_to_the_test() -> None:
