@@ -10,6 +10,8 @@ from orchestrator.domain.life import Hook, Life
 from orchestrator.domain.results import Phase, Step
 from orchestrator.domain.secrets import shown
 
+MOST_OF_BODY = 120
+"""How many characters of a request's body are shown."""
 _NAMES = {Phase.KEEP_DOWN: "keep down"}
 _DOING = {
     Phase.STOP: "stopping",
@@ -93,4 +95,6 @@ def request_words(act: HttpCheck | CommandCheck) -> str:
     """What a hook sends or runs, whole enough for somebody who has to do it by hand: no headers, no secrets."""
     if isinstance(act, CommandCheck):
         return " ".join(shown(word) for word in (act.exe, *act.args))
-    return describe(act).removeprefix("http ")
+    body = shown(act.body)
+    more = f" {body[:MOST_OF_BODY]}{'...' * (len(body) > MOST_OF_BODY)}" if body else ""
+    return describe(act).removeprefix("http ") + more

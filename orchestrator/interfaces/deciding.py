@@ -32,7 +32,7 @@ from orchestrator.interfaces import preview_view
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, listed
-from orchestrator.interfaces.question_view import LETTERS, Asked, in_short, named, question, understood
+from orchestrator.interfaces.question_view import LETTERS, Asked, in_short, named, processes, question, understood
 from orchestrator.interfaces.terminal import err, say
 from orchestrator.interfaces.theme import plural
 
@@ -150,13 +150,16 @@ class Decider:
             self._preview(query)
         elif one is not None and choice in CONFIRMED:
             say(f"{one.said}: {', '.join(one.units)}")
+        killed = processes(self._log.all[query.decision].units, self._ends) if choice is Choice.KILL else ""
+        if killed:
+            say(killed)
         reason = await self._line("why, for the record (may be empty): ")
         if choice in CONFIRMED:
             sure = await self._line(f"{CONFIRMED[choice]} [y/N] ")
             if sure.strip().lower() not in ("y", "yes"):
                 say("nothing was answered")
                 return None
-        return Vote(choice=choice, by=self._by, reason=reason.strip(), shown=in_short(one, choice))
+        return Vote(choice=choice, by=self._by, reason=reason.strip(), shown=in_short(one, choice, killed))
 
     async def _line(self, prompt: str, *, first: bool = False) -> str:
         """Raises EOFError at the end of input."""

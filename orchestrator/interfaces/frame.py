@@ -3,6 +3,7 @@
 A decision that waits stands at the top, then failures: nothing pushes them out of sight.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,7 @@ from orchestrator.domain.facts import Strayed
 from orchestrator.domain.progress import StageProgress
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
-from orchestrator.domain.track import ServiceRow, Track, Wait
+from orchestrator.domain.track import MOVES, ServiceRow, Track, Wait
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import command, in_time, listed, said, who_may
@@ -306,9 +307,18 @@ def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s:
     for track in tracks[:lines]:
         unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
         limit = f" of {spoken(track.limit_s)}" if track.limit_s else ""
-        seen = safe(track.note or track.now, QUIET_STYLE)
+        seen = safe(_seen(track.note) or track.now, QUIET_STYLE)
         table.add_row(unit, safe(track.doing), seen, Text(_for_s(track, now_s) + limit))
     return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table, canvas.marks)
+
+
+_OF_GATE = re.compile(r"(.*? from (?:controller|host)): (.*)", re.DOTALL)
+
+
+def _seen(note: str) -> str:
+    """What a step saw, first: of a gate what it said, and then which one, for a line ends where the room does."""
+    found = _OF_GATE.fullmatch(note)
+    return f"{found[2]}; {found[1]}" if found else note
 
 
 def _for_s(track: Track, now_s: float) -> str:
@@ -329,7 +339,8 @@ def _wait(wait: Wait, now_s: float) -> Text:
     text.append(f" and {wait.units - 1} more wait for " if wait.units > 1 else " waits for ", style=QUIET_STYLE)
     for place, track in enumerate(wait.held_by):
         text.append(", " if place else "").append(clean(track.unit))
-        seen = clean(track.note or track.doing).partition(",")[0] + f" {_for_s(track, now_s)}"
+        saw = track.note if track.phase in MOVES else ""
+        seen = clean(saw or track.doing).partition(",")[0] + f" {_for_s(track, now_s)}"
         ended = track.standing is not Standing.UNDER_WAY
         text.append(f" ({track.standing if ended else seen})", style=STYLES[track.standing] if ended else QUIET_STYLE)
     more = wait.missing - len(wait.held_by)

@@ -1,6 +1,6 @@
 """A decision on paper, as it is asked: why, what the hosts said last, and each answer with what follows from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,11 +21,11 @@ LETTERS: Mapping[str, Choice] = {
     "c": Choice.CONTINUE,
     "r": Choice.ROLLBACK,
     "t": Choice.RETRY,
+    "k": Choice.KILL,
     "s": Choice.SKIP,
     "e": Choice.EXCLUDE,
     "h": Choice.HOLD,
     "a": Choice.ABORT,
-    "k": Choice.KILL,
 }
 _LETTER_OF = {choice: letter for letter, choice in LETTERS.items()}
 MOST_NAMED = 6
@@ -108,7 +108,9 @@ def _answers(asked: Asked) -> Table:
         table.add_column(style=style, overflow="fold")
     foreseen = {one.choice: one for one in asked.foreseen}
     for choice in asked.question.choices:
-        lines = [*_follows(choice, foreseen.get(choice)), *(_processes(asked) if choice is Choice.KILL else ())]
+        lines = _follows(choice, foreseen.get(choice))
+        if choice is Choice.KILL and (killed := processes(asked.question.units, asked.ends)):
+            lines.append(safe(killed, "bold red"))
         table.add_row(_LETTER_OF[choice], str(choice), Group(*lines))
     return table
 
@@ -127,15 +129,14 @@ def _follows(choice: Choice, one: Foreseen | None) -> list[RenderableType]:
     return [*lines]
 
 
-def _processes(asked: Asked) -> Iterator[Text]:
-    """Which processes a kill would end."""
-    ends = [asked.ends[unit] for unit in asked.question.units if unit in asked.ends]
-    pids = [
-        f"PID {pid} of {end.step.unit}" for end in ends if (pid := end.evidence.get(ORPHAN) or end.evidence.get(PID))
-    ]
-    if pids:
-        text = f"ends {named(pids)}, and what descends from it; refused where services live in it that may not end too"
-        yield safe(text, "bold red")
+def processes(units: Sequence[str], ends: Mapping[str, Result]) -> str:
+    """Which processes a kill of *units* would end, as their last results (*ends*) have them; "" if those tell none."""
+    found = [(unit, ends[unit].evidence) for unit in units if unit in ends]
+    known = [(evidence.get(ORPHAN) or evidence.get(PID), unit) for unit, evidence in found]
+    pids = [f"PID {pid} of {unit}" for pid, unit in known if pid]
+    if not pids:
+        return ""
+    return f"ends {named(pids)}, and what descends from it; refused where services live in it that may not end too"
 
 
 def named(units: Sequence[str]) -> str:
@@ -145,12 +146,12 @@ def named(units: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def in_short(one: Foreseen | None, choice: Choice) -> str:
-    """What was shown of an answer before it was given, for the record."""
+def in_short(one: Foreseen | None, choice: Choice, killed: str = "") -> str:
+    """What was shown of an answer before it was given, for the record; *killed* are the processes that it ends."""
     if one is None:
         return MEANS[choice]
-    down = f"; stays down: {named(one.stays_down)}" if one.stays_down else ""
-    return f"{one.said}{down}" + (f"; {one.warning}" if one.warning else "")
+    down = f"stays down: {named(one.stays_down)}" if one.stays_down else ""
+    return "; ".join(filter(None, (one.said, down, one.warning, killed)))
 
 
 def understood(typed: str, choices: Sequence[Choice]) -> Choice | None:

@@ -126,8 +126,8 @@ def check(timeline: Timeline, state: RunState, fact: Fact) -> None:
         assert one.ready >= 0
         assert sum(row.counts.total() for row in one.rows.values()) == len(one.tracks)
         assert all(count >= 0 for row in one.rows.values() for count in row.counts.values())
-    if state.stage < 0 or timeline.stage != state.stage or isinstance(fact, StepIntended):
-        return
+    if state.stage < (timeline.back_from or 0) or timeline.stage != state.stage or isinstance(fact, StepIntended):
+        return  # there is none, or what was to go again in it is over by what the timeline says
     for track in timeline.stages[state.stage].tracks.values():
         stands = state.standing(track.unit)
         if track.standing is Standing.WAITING and track.result is not None:

@@ -7,13 +7,16 @@ import pytest
 from lives import DOWN, UNITS, Story, starts, stops
 from rich.console import Console
 
+from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.errors import ProblemKind
-from orchestrator.domain.facts import RollbackBegan, RunEnded, RunResumed, StageBegan
+from orchestrator.domain.facts import RollbackBegan, RunEnded, RunResumed, StageBegan, StepEnded
+from orchestrator.domain.policy import Approval
 from orchestrator.domain.results import AT_FIRST, ORPHAN, PID, RUN, Acted, Outcome, Phase
 from orchestrator.domain.timeline_json import as_json
 from orchestrator.domain.undo import script
 from orchestrator.interfaces.frame import Canvas, frame
+from orchestrator.interfaces.question_view import Asked, in_short, processes, question, understood
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.theme import UNICODE_MARKS
@@ -296,3 +299,24 @@ def test_what_stays_kept_down_is_named_with_how_to_give_it_back() -> None:
     text = on_paper(report(story.timeline))
     assert "kept down, 1 unit: orch release 20261121-0213-k7q2" in text
     assert "needs hands" not in text
+
+
+def test_the_answer_kill_says_which_processes_it_ends_on_paper_and_on_record() -> None:
+    story = drained(checked(Story(stops())))
+    story.step(ONE, Phase.STOP, outcome=Outcome.FAILED, after="StopPending", evidence={PID: "4242"}, said="stalled")
+    story.ask(ONE, Choice.KILL)
+    ends = {ONE: fact.result for stamped in story.facts if isinstance(fact := stamped.fact, StepEnded)}
+    one = Consequence(choice=Choice.KILL, said=f"ends the process of {ONE}", units=(ONE,))
+    asked = Asked(
+        question=story.timeline.decisions.all[1],
+        foreseen=(one,),
+        ends=ends,
+        approval=Approval(),
+        requester="ada",
+        behind=0,
+    )
+    text = " ".join(on_paper(question(asked)).split())
+    assert f"k kill ends the process of {ONE}" in text
+    assert f"ends PID 4242 of {ONE}, and what descends from it; refused where services live in it" in text
+    assert understood("k", (Choice.KILL, Choice.ABORT)) is Choice.KILL
+    assert "PID 4242" in in_short(one, Choice.KILL, processes((ONE,), ends))

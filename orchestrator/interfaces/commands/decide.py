@@ -19,8 +19,9 @@ from orchestrator.interfaces.commands.found import Found, find, look
 from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn, go_on
 from orchestrator.interfaces.decision_words import listed
-from orchestrator.interfaces.question_view import in_short, understood
+from orchestrator.interfaces.question_view import in_short, processes, understood
 from orchestrator.interfaces.terminal import confirm, err, print_json, say
+from orchestrator.interfaces.theme import below, safe
 
 
 def decide(*, run: str, choice: str, decision: int | None, reason: str, resume: bool, going: GoOn) -> None:
@@ -86,7 +87,11 @@ def show_meant(found: Found, choice: Choice, decision: int) -> str:
     """Show on stderr what *choice* would do as things are: all units in their order. Returns it in short."""
     meant = next(one for one in consequences(found.state(), decision) if one.choice is choice)
     err().print(decisions_view.foretold(meant))
-    return in_short(meant, choice)
+    units = found.timeline.decisions.all[decision].units
+    killed = processes(units, found.ends()) if choice is Choice.KILL else ""
+    if killed:
+        err().print(below(safe(killed, "bold red")))
+    return in_short(meant, choice, killed)
 
 
 async def _vote(state: Path, run: str, decision: int | None, vote: Vote) -> tuple[Tally, Found]:

@@ -62,16 +62,9 @@ def _in_full(found: "Found") -> "Iterator[RenderableType]":
     """Each open decision as the run's own terminal asks it, who said what, and what to type."""
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    from orchestrator.domain.facts import StepEnded  # noqa: PLC0415 - as above
-    from orchestrator.domain.results import Outcome  # noqa: PLC0415 - as above
     from orchestrator.interfaces.question_view import Asked, question  # noqa: PLC0415 - as above
 
-    ends = {
-        stamped.fact.result.step.unit: stamped.fact.result
-        for stamped in found.facts
-        if isinstance(stamped.fact, StepEnded) and stamped.fact.result.outcome is not Outcome.OK
-    }
-    foreseen = _foreseen(found)
+    foreseen, ends = _foreseen(found), found.ends()
     for one in found.open:
         number = one.asked.decision
         asked = Asked(

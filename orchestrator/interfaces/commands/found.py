@@ -6,8 +6,9 @@ from pathlib import Path
 
 from orchestrator import state_wiring
 from orchestrator.domain.errors import BadInput
-from orchestrator.domain.facts import RunBegan, Stamped
+from orchestrator.domain.facts import RunBegan, Stamped, StepEnded
 from orchestrator.domain.locks import InTheWay, holds_nothing, still_held
+from orchestrator.domain.results import Outcome, Result
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.timeline import Timeline
 from orchestrator.engine.book_ports import Holding, OpenDecision
@@ -32,7 +33,8 @@ class Found:
     def hosts(self) -> tuple[str, ...]:
         """The hosts that a run of its plan may ask, each once."""
         stages = (*self.began.plan.stages, *self.began.plan.back)
-        return tuple(dict.fromkeys(node.unit.host for stage in stages for node in stage.nodes if node.unit.host))
+        units = [node.unit for stage in stages for node in stage.nodes]
+        return tuple(dict.fromkeys(host for unit in units for host in (unit.host, *unit.ways) if host))
 
     @property
     def alive(self) -> bool:
@@ -45,6 +47,11 @@ class Found:
         for stamped in self.facts:
             state.apply(stamped.fact)
         return state
+
+    def ends(self) -> dict[str, Result]:
+        """The last result of each unit that has one that is not ok."""
+        results = (one.fact.result for one in self.facts if isinstance(one.fact, StepEnded))
+        return {result.step.unit: result for result in results if result.outcome is not Outcome.OK}
 
     def free(self) -> None:
         """Raises BadInput of a run that has ended, Locked of one that a living process carries."""
