@@ -200,9 +200,12 @@ _STATES = (*_ACTS, Phase.READ, Phase.LOOK)
 
 
 def _sentence(result: Result) -> str:
-    """What the step said, without its unit, which the line names already."""
-    unit = clean(result.step.unit)
-    return clean(result.said).removeprefix(unit).removeprefix(":").strip()
+    """What the step said, without its unit and its hook, which the line names already."""
+    said, hook = clean(result.said), clean(result.step.hook)
+    for known in (clean(result.step.unit), f"the undo of {hook}" if hook else "", hook):
+        if known and said.startswith((known + ":", known + " ")):
+            said = said.removeprefix(known).removeprefix(":").strip()
+    return said
 
 
 def _outcome(result: Result) -> str:

@@ -155,11 +155,8 @@ def _why(track: Track) -> str:
     if track.set_aside:
         words += f", {track.set_aside}"
     if track.acted is not Acted.NO:
-        yes = track.acted is Acted.YES
-        if track.moved:
-            words += ", acted" if yes else ", perhaps acted"
-        else:
-            words += ", hooks ran" if yes else ", hooks may have run"
+        words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
+        words += "" if track.moved else " beside the service"
     said = track.result.said if track.result and not track.lost else track.why
     problem = track.result.problem if track.result else None
     told = track.error in said or (problem is not None and problem.text in said)

@@ -96,12 +96,13 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
             yield below(safe(why[unit]))
     if len(told) > MOST_UNITS:
         yield below(Text(f"and {len(told) - MOST_UNITS} more", style=QUIET_STYLE))
-    if undo is not None and undo.hands:
+    if undo is not None:
         yield from _typed_by_hand(undo)
 
 
 def _typed_by_hand(undo: Undo) -> Iterator[RenderableType]:
-    yield Text("by hand, in this order:", style="bold")
+    if undo.hands:
+        yield Text("by hand, in this order:", style="bold")
     for hand in undo.hands[:MOST_UNITS]:
         yield below(safe(hand.command))
     if len(undo.hands) > MOST_UNITS:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from lives import DOWN, UNITS, Story, starts, stops
@@ -291,6 +292,9 @@ def test_after_a_way_back_all_that_is_not_undone_needs_hands_in_the_script_too()
     text = on_paper(report(story.timeline, undo=undo))
     assert "by hand: PUT https://lb/pools/orders/app-01" in text
     assert "by hand, in this order" not in text
+    assert "the same as a file: /runs/r1/undo.ps1" in on_paper(
+        report(story.timeline, undo=replace(undo, path="/runs/r1/undo.ps1"))
+    )
 
 
 def test_what_stays_kept_down_is_named_with_how_to_give_it_back() -> None:
@@ -305,7 +309,8 @@ def test_the_answer_kill_says_which_processes_it_ends_on_paper_and_on_record() -
     story = drained(checked(Story(stops())))
     story.step(ONE, Phase.STOP, outcome=Outcome.FAILED, after="StopPending", evidence={PID: "4242"}, said="stalled")
     story.ask(ONE, Choice.KILL)
-    ends = {ONE: fact.result for stamped in story.facts if isinstance(fact := stamped.fact, StepEnded)}
+    *_, last = (fact.result for stamped in story.facts if isinstance(fact := stamped.fact, StepEnded))
+    ends = {ONE: last}
     one = Consequence(choice=Choice.KILL, said=f"ends the process of {ONE}", units=(ONE,))
     asked = Asked(
         question=story.timeline.decisions.all[1],
