@@ -5,6 +5,7 @@ service to be called so, and no pool is taken for a service of the same name. Wh
 are told by exit codes and by words of formats that never are.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from orchestrator.domain.service import Asked, Control, State
 
 APPCMD = "C:\\Windows\\System32\\inetsrv\\appcmd.exe"
 SCHTASKS = "schtasks.exe"
+POWERSHELL = "powershell.exe"
 COMMAND = "command"
+CLUSTER_ROLE = "cluster_role"
 _BETWEEN = "/"
 
 Told = Callable[[int | None, str], State | Problem]
@@ -84,6 +87,9 @@ def means(asked: Asked) -> Means:
 
 def typed(asked: Asked, control: Control) -> str:
     """What a person types in PowerShell to do *control*: ASCII alone, and no name can become code."""
+    if kind_of(asked.name) == CLUSTER_ROLE:
+        verb = "Stop" if control is Control.STOP else "Start"
+        return f"Get-ClusterGroup | Where-Object Name -eq {literal(bare(asked.name))} | {verb}-ClusterGroup"
     programs = means(asked).moves(control)
     return "; ".join("& " + " ".join(literal(shown(word)) for word in (one.exe, *one.args)) for one in programs)
 
@@ -161,6 +167,55 @@ def _of_task(name: str) -> Means:
     )
 
 
+_STATE = re.compile(r"(?m)^orch:(-?\d+)\s*$")
+_OF_CLUSTER = {0: State.RUNNING, 1: State.STOPPED, 2: State.STOPPED, 4: State.START_PENDING}
+"""ClusterGroupState: online, offline, failed, and on its way somewhere. Not here: -1 unknown, 3 partly online."""
+NO_CLUSTER, NO_ROLE = 3, 4
+"""How the programs of a role end where this host can't ask its cluster, and where that has no such role."""
+
+
+def _told_by_cluster(code: int | None, output: str) -> State | Problem:
+    if code == NO_ROLE:
+        return Problem(ProblemKind.MISSING, "the cluster has no role of that name")
+    if code:
+        return failure(code, output, POWERSHELL)
+    found = _STATE.search(output)
+    if found is None:
+        return _garbage(POWERSHELL, output)
+    number = int(found[1])
+    if number in _OF_CLUSTER:
+        return _OF_CLUSTER[number]
+    said = (
+        "it is PartialOnline: some of its resources are down" if number == 3 else "the cluster does not know its state"
+    )
+    return Problem(ProblemKind.PROTOCOL, said)
+
+
+def _of_role(name: str) -> Means:
+    """The name travels as base64 within an encoded command: it is never code, and no pattern."""
+    return Means(
+        read=_by_powershell(name, "'orch:{0}' -f [int]$g[0].State", ()),
+        told=_told_by_cluster,
+        start=(_by_powershell(name, "$g | Start-ClusterGroup -ErrorAction Stop | Out-Null", (0,)),),
+        stop=(_by_powershell(name, "$g | Stop-ClusterGroup -ErrorAction Stop | Out-Null", (0,)),),
+    )
+
+
+def _by_powershell(name: str, act: str, exit_codes: tuple[int, ...]) -> Program:
+    encoded = base64.b64encode(name.encode()).decode()
+    script = (
+        "$ProgressPreference = 'SilentlyContinue'\n"
+        f"$n = [Text.Encoding]::UTF8.GetString([Convert]::FromBase64String('{encoded}'))\n"
+        "try { $g = @(Get-ClusterGroup -ErrorAction Stop | Where-Object { $_.Name -eq $n }) }\n"
+        f'catch {{ "$_"; exit {NO_CLUSTER} }}\n'
+        f"if ($g.Count -ne 1) {{ exit {NO_ROLE} }}\n"
+        f'try {{ {act} }} catch {{ "$_"; exit 5 }}\n'
+    )
+    sent = base64.b64encode(script.encode("utf-16-le")).decode()
+    args = ("-NoLogo", "-NoProfile", "-NonInteractive", "-EncodedCommand", sent)
+    return Program(exe=POWERSHELL, args=args, exit_codes=exit_codes)
+
+
 def _by_commands(by: Commands) -> Means:
     def told(code: int | None, output: str) -> State | Problem:
         if code is None:
@@ -181,5 +236,6 @@ KINDS: Mapping[str, Kind] = {
     "app_pool": Kind(called="application pool", means=_of_iis("apppool")),
     "site": Kind(called="site", means=_of_iis("site")),
     "task": Kind(called="scheduled task", means=_of_task),
+    CLUSTER_ROLE: Kind(called="cluster role", means=_of_role),
 }
 """By their key in the playbook. `command` is not among them: its programs stand in the playbook."""

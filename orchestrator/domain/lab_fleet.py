@@ -119,7 +119,9 @@ def _service(name: str) -> dict[str, object]:
 def _add(instance: Instance, hosts: dict[str, _Host], by_address: Mapping[str, str]) -> None:
     host = hosts.get(instance.host) if instance.host else None
     if host is not None:
-        host.things += filter(None, map(_thing, instance.asked))
+        made = list(filter(None, map(_thing, instance.asked)))
+        for one in (host, *(hosts[way] for asked in instance.asked for way in asked.ways if way in hosts)):
+            one.things += made
         for asked in filter(lambda asked: is_service(asked.name), instance.asked):
             for name in _names(asked):
                 host.services.setdefault(name.lower(), _service(name))

@@ -47,7 +47,8 @@ class Unit:
     without hosts gives its key alone, with host and scm_name None. `instance` (`orders@app-03`) is what limits count:
     the SCM names of one entry on one host move together. `seen` is the live state frozen into the plan. `booted_at` is
     when its host had started by then (UTC, seconds since 1970; None: not known): after another start a PID is another.
-    What is no service has a name of `domain.kinds` for `scm_name`; `by` are its programs, if they alone stand for it.
+    What is no service has a name of `domain.kinds` for `scm_name`; `by` are its programs, if they alone stand for it;
+    `ways` are further hosts that lead to it where `host` does not.
     """
 
     id: str
@@ -58,6 +59,22 @@ class Unit:
     seen: ServiceStatus | None = None
     booted_at: float | None = None
     by: Commands | None = None
+    ways: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What stands before a batch of a service's instances: nobody of it begins before this is over.
+
+    It is the `number`-th of `of`, counted from 1, and has `size` instances. `pause_s` is waited first; `asks`: not
+    before a person has said so.
+    """
+
+    number: int
+    of: int
+    size: int
+    pause_s: float = 0.0
+    asks: bool = False
 
 
 @numerous(frozen=True, slots=True, kw_only=True)
@@ -78,6 +95,8 @@ class Node:
     """The longest expected way from here to the stage's end, this node included: who goes first."""
     life: Life | None = None
     """What it does around its act; None: the act and its gates are all."""
+    batch: Batch | None = None
+    """It is no unit, but stands between two batches; its barrier of the unit's own name is over the one before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +115,16 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many instances may be under way at once; None: no limit. One holds its place until its gates held."""
+    """How many instances may be under way at once; None: no limit. One holds its place until its gates held.
+
+    `zone` counts those whose hosts are of one of `zones`: a name, and its hosts. Others are not counted there.
+    """
 
     run: int | None = None
     host: int | None = None
     services: tuple[tuple[str, int], ...] = ()
+    zone: int | None = None
+    zones: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,13 +88,14 @@ class Asked:
     """One question of a read: a service by its SCM name, taken literally, or by a wildcard pattern (`Orders.*`).
 
     Patterns know `*` and `?` alone and match without case, as the SCM compares. What is no service has a name with a
-    slash in it (`domain.kinds`), and `by` are the programs of one that is known by them alone; a HostServices that leads
-    to the SCM is asked for no such name.
+    slash in it (`domain.kinds`): the SCM is never asked about it. `by` are the programs of one that is known by them
+    alone, `ways` further hosts that can be asked about it, if the first can't.
     """
 
     name: str
     pattern: bool = False
     by: Commands | None = None
+    ways: tuple[str, ...] = ()
 
     def matches(self, name: str) -> bool:
         """Whether it is about the service *name*."""

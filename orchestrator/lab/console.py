@@ -17,3 +17,23 @@ class Console(Protocol):
 
     def write_error(self, data: bytes) -> None:
         """To standard error."""
+
+
+class Captured:
+    """A console whose streams are read afterwards; its input is empty."""
+
+    def __init__(self) -> None:
+        self.output = b""
+        self.errors = b""
+
+    async def line(self) -> bytes | None:
+        """There is none."""
+        return None
+
+    def write(self, data: bytes) -> None:
+        """To standard output."""
+        self.output += data
+
+    def write_error(self, data: bytes) -> None:
+        """To standard error."""
+        self.errors += data

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.lab import curl, reg, sc, tasks, things, wevtutil
+from orchestrator.lab.console import Captured
 from orchestrator.lab.curl import ProgramResult
 from orchestrator.lab.host import Host
 
@@ -134,6 +135,15 @@ async def _app(where: Where, arguments: Sequence[str]) -> ProgramResult:
     return ProgramResult(*await things.app(where.host.things, arguments))
 
 
+async def _powershell(where: Where, arguments: Sequence[str]) -> ProgramResult:
+    """powershell.exe with a script, started by something that is no console."""
+    from orchestrator.lab.powershell import program  # noqa: PLC0415 - its grammar is loaded when somebody speaks it
+
+    seen = Captured()
+    code = await program.run(where, arguments, seen)
+    return ProgramResult(code, seen.output.decode("ascii", "replace").splitlines(), [])
+
+
 async def _exit(where: Where, arguments: Sequence[str]) -> ProgramResult:
     """lab-exit.exe CODE [TEXT]: for gates that look at exit code and output."""
     if not arguments or not arguments[0].lstrip("-").isdigit():
@@ -161,4 +171,5 @@ _PROGRAMS: dict[str, Callable[[Where, Sequence[str]], Awaitable[ProgramResult]]]
     "appcmd": _appcmd,
     "schtasks": _schtasks,
     "lab-app": _app,
+    "powershell": _powershell,
 }

@@ -63,12 +63,14 @@ async def serve(fleet: Fleet, *, while_stdin: bool = False) -> None:
 
 
 def _hosts(fleet: Fleet, record: Record, authority: Authority) -> list[Host]:
-    hosts = []
+    hosts: list[Host] = []
     addresses = {spec.name.casefold(): spec.address for spec in fleet.hosts}
     for spec in fleet.hosts:
         host = Host(spec, record, addresses)
         secure = partial(authority.context, spec) if "https" in fleet.transports else None
         WinRm(host, fleet.users, plain="http" in fleet.transports, secure=secure)
+        for other in hosts:
+            host.things.share(other.things)
         hosts.append(host)
     return hosts
 

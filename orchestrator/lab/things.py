@@ -1,12 +1,12 @@
-"""What is no service on a virtual host: application pools and sites of IIS, scheduled tasks, and applications that a
-program of their own moves. appcmd.exe, schtasks.exe and lab-app.exe are here."""
+"""What is no service on a virtual host: application pools and sites of IIS, scheduled tasks, roles of its failover
+cluster, and applications that a program of their own moves. appcmd.exe, schtasks.exe and lab-app.exe are here."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-KINDS = ("app_pool", "site", "task", "app")
+KINDS = ("app_pool", "site", "task", "cluster_role", "app")
 FAULTS = ("", "fails", "hangs", "hangs-on-move", "garbage")
 """`fails`: it may not be moved; `hangs`: its programs never end; `hangs-on-move`: only those that move it;
 `garbage`: no read makes sense."""
@@ -67,6 +67,21 @@ class Things:
         """The one of that name, in any case."""
         return self._known.get((kind, name.casefold()))
 
+    def share(self, other: "Things") -> None:
+        """Have the cluster roles of *other* for those of the same names: both are nodes of one cluster."""
+        common = [key for key in self._known if key[0] == "cluster_role" and key in other._known]
+        self._known |= {key: other._known[key] for key in common}
+
+    def roles(self) -> list[Thing]:
+        """The cluster's roles."""
+        return [thing for (kind, _), thing in self._known.items() if kind == "cluster_role"]
+
+    def group_state(self, role: Thing) -> int:
+        """ClusterGroupState: online, offline, partly online (for one that tells nothing), or pending."""
+        if role.spec.fault == "garbage":
+            return 3
+        return 4 if self.moving(role) else 0 if role.up else 1
+
     def moving(self, thing: Thing) -> bool:
         """Whether it is on its way."""
         return self._now_s() < thing.there_s
@@ -78,7 +93,8 @@ class Things:
             self._log("thing", kind_of=thing.spec.kind, name=thing.spec.name, up=up)
 
 
-async def _hang(thing: Thing | None, *, moves: bool) -> None:
+async def hang(thing: Thing | None, *, moves: bool) -> None:
+    """Wait, if the program that was asked about *thing* is one that hangs; *moves*: it would move it."""
     fault = "" if thing is None else thing.spec.fault
     if fault == "hangs" or (moves and fault == "hangs-on-move"):
         await asyncio.sleep(HANG_S)
@@ -92,7 +108,7 @@ async def appcmd(things: Things, arguments: Sequence[str]) -> Ran:
     if not known or section not in _SECTIONS:
         return _INVALID, ["ERROR ( message:The command line is not valid. )"], []
     thing = things.find(_SECTIONS[section], name)
-    await _hang(thing, moves=verb != "list")
+    await hang(thing, moves=verb != "list")
     if verb == "list":
         return _listed(things, thing, section, state="/text:state" in options)
     if thing is None:
@@ -118,7 +134,7 @@ async def schtasks(things: Things, language: str, arguments: Sequence[str]) -> R
     if len(words) < 3 or words[1] != "/tn" or words[0] not in ("/query", "/change", "/end"):
         return 1, [], [missing]
     thing = things.find("task", words[2] if words[2].startswith("\\") else f"\\{words[2]}")
-    await _hang(thing, moves=words[0] != "/query")
+    await hang(thing, moves=words[0] != "/query")
     if thing is None:
         return 1, [], [missing]
     if words[0] == "/query":
@@ -149,7 +165,7 @@ async def app(things: Things, arguments: Sequence[str]) -> Ran:
     """lab-app.exe status|start|stop NAME: status ends with 0 for what runs, and with 3 for what is stopped."""
     verb, name = arguments if len(arguments) == 2 else ("", "")
     thing = things.find("app", name)
-    await _hang(thing, moves=verb != "status")
+    await hang(thing, moves=verb != "status")
     if thing is None or verb not in ("status", "start", "stop"):
         return 2, [], ["usage: lab-app.exe status|start|stop NAME"]
     if verb == "status":

@@ -19,6 +19,7 @@ services:
   sql: { service: MSSQLSERVER, hosts: db }
   pool: { app_pool: Shop, hosts: web, depends_on: [sql] }
   site: { site: Shop Web, hosts: web, depends_on: [pool], ready: [ { service: Running } ] }
+  role: { cluster_role: "SQL Server (SHÖP)", hosts: "web:db", depends_on: [sql] }
   nightly: { task: \\Shop\\Nächtlich, hosts: web, depends_on: [sql] }
   spool:
     hosts: web
@@ -28,10 +29,19 @@ services:
       start: { exe: lab-app.exe, args: [start, spool] }
       stop: { exe: lab-app.exe, args: [stop, spool] }
 """
+ROLES = """
+name: roles
+inventory: hosts.yaml
+poll: 200ms
+services:
+  by-winrm: { cluster_role: "SQL Server (SHÖP)", hosts: "web-01:db-01", stop: { timeout: 20s } }
+  by-ssh: { cluster_role: Dateien, hosts: web-02, depends_on: [by-winrm] }
+"""
 STUCK = PLAYBOOK + "  stuck: { task: Stuck, hosts: db }\n  sql2: { service: Late, hosts: db, depends_on: [stuck] }\n"
 GROUPS = {"db": ["db-01"], "web": ["web-01", "web-02"]}
 BY = {"psrp": "web-01", "ssh": "web-02"}
 """The host that each wire leads to."""
+ROLE = "SQL Server (SHÖP)"
 THINGS = [("app", "spool"), ("app_pool", "Shop"), ("site", "Shop Web"), ("task", "\\Shop\\Nächtlich")]
 
 
@@ -44,6 +54,7 @@ def own(folder: Path) -> dict[str, dict[str, object]]:
 def adjust(fleet: dict[str, Any]) -> None:
     for host in fleet["hosts"]:
         host["language"] = "de"
+        host["things"].append({"kind": "cluster_role", "name": "Dateien"})
         for thing in host["things"]:
             thing["move_s"] = MOVE_S
             if thing["name"] == "\\Stuck":
@@ -54,6 +65,7 @@ def adjust(fleet: dict[str, Any]) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("kinds")
     with site(folder, STUCK, GROUPS, own=own(folder), adjust=adjust) as made:
+        (folder / "roles.yaml").write_text(ROLES, encoding="utf-8")
         (folder / "good.yaml").write_text(PLAYBOOK, encoding="utf-8")
         yield made
 
@@ -66,13 +78,19 @@ def kinds(shared: Site, tmp_path: Path) -> Site:
 
 def moved(kinds: Site, host: str, *, up: bool) -> list[tuple[str, str]]:
     lines = kinds.log("thing")
-    return [(line["kind_of"], line["name"]) for line in lines if line["host"] == host and line["up"] is up]
+    return [
+        (line["kind_of"], line["name"])
+        for line in lines
+        if line["host"] == host and line["up"] is up and line["name"] != ROLE
+    ]
 
 
 def test_they_go_down_and_up_in_order_over_both_wires(kinds: Site) -> None:
     good = kinds.folder / "good.yaml"
     stopped = kinds.orch("stop", "--yes", plan=good)
     assert stopped.code == 0, stopped.said
+    roles = [line for line in kinds.log("thing") if line["kind_of"] == "cluster_role"]
+    assert [(line["name"], line["up"]) for line in roles] == [(ROLE, False)]
     for host in BY.values():
         down = moved(kinds, host, up=False)
         assert sorted(down) == THINGS, (host, down)
@@ -101,3 +119,14 @@ def test_a_check_reads_them_all(kinds: Site) -> None:
     found = kinds.orch("check", plan=kinds.folder / "good.yaml")
     assert found.code == 0, found.said
     assert "pool@web-01" in found.said
+
+
+def test_roles_are_moved_over_both_wires_and_by_the_node_that_is_there(kinds: Site) -> None:
+    roles = kinds.folder / "roles.yaml"
+    for first, words in (("web-01", ("stop", "--yes")), ("db-01", ("start", "--yes"))):
+        kinds.fault(first, "down")
+        ended = kinds.orch(*words, plan=roles)
+        assert ended.code == 0, ended.said
+        kinds.lab.order(op="clear")
+    told = [(line["name"], line["up"]) for line in kinds.log("thing")]
+    assert told == [("Dateien", False), (ROLE, False), (ROLE, True), ("Dateien", True)]

@@ -1,7 +1,9 @@
-"""What is no service on the hosts of a `MemoryFleet`: application pools, sites, scheduled tasks, and things that a
-program of their own moves; with the programs that orch runs about them."""
+"""What is no service on the hosts of a `MemoryFleet`: application pools, sites, scheduled tasks, cluster roles, and
+things that a program of their own moves; with the programs that orch runs about them."""
 
 import asyncio
+import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,8 +22,8 @@ _DENIED = "ERROR ( hresult:80070005, message:Command execution failed.\nAccess i
 
 @dataclass(slots=True)
 class MemoryObject:
-    """One of them. `kind` is app_pool, site, task or command. It takes `move_s` to start or stop; `fails`: its programs
-    are refused; `garbage` is what a read prints in place of its state."""
+    """One of them. `kind` is app_pool, site, task, command or cluster_role. It takes `move_s` to start or stop;
+    `fails`: its programs are refused; `garbage` is what a read prints in place of its state."""
 
     kind: str
     name: str
@@ -97,6 +99,26 @@ def _own(fleet: "MemoryFleet", host: "MemoryHost", args: Sequence[str]) -> Comma
     return CommandOutput(0, "")
 
 
+def _powershell(fleet: "MemoryFleet", host: "MemoryHost", args: Sequence[str]) -> CommandOutput:
+    """`powershell.exe ... -EncodedCommand TEXT` about one cluster role, as far as its cmdlets tell. A host without
+    any is no node of a cluster."""
+    script = base64.b64decode(args[-1]).decode("utf-16-le")
+    encoded = re.search(r"FromBase64String\('([^']*)'\)", script)
+    name = base64.b64decode(encoded[1]).decode() if encoded else ""
+    if all(kind != "cluster_role" for kind, _ in host.objects):
+        return CommandOutput(3, "The cluster service is not running.\n")
+    one = _found(host, "cluster_role", name)
+    if one is None:
+        return CommandOutput(4, "")
+    moved = [verb for verb in ("Start", "Stop") if f"{verb}-ClusterGroup" in script]
+    if not moved:
+        return CommandOutput(0, one.garbage or f"orch:{4 if one.moving else 0 if one.up else 1}\n")
+    if one.fails:
+        return CommandOutput(5, "An error occurred opening the role: Access is denied\n")
+    one.move(up=moved == ["Start"])
+    return CommandOutput(0, "")
+
+
 def _found(host: "MemoryHost", kind: str, name: str) -> MemoryObject | None:
     return host.objects.get((kind, name.lower()))
 
@@ -104,5 +126,6 @@ def _found(host: "MemoryHost", kind: str, name: str) -> MemoryObject | None:
 PROGRAMS: Mapping[str, "Callable[[MemoryFleet, MemoryHost, Sequence[str]], CommandOutput]"] = {
     APPCMD: _appcmd,
     "schtasks.exe": _schtasks,
+    "powershell.exe": _powershell,
     OWN: _own,
 }

@@ -4,10 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from orchestrator.domain.draft import Dependency, Draft, Entry, OnDependents, OnUnreachable
+from orchestrator.domain.draft import Batches, Dependency, Draft, Entry, OnDependents, OnUnreachable
 from orchestrator.domain.drafting.hooks import Hooks
 from orchestrator.domain.drafting.instances import Instances
 from orchestrator.domain.drafting.names import Names
+from orchestrator.domain.drafting.objects import is_of_cluster
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Origin
@@ -47,11 +48,13 @@ def draft(
 
 
 class _Placed(NamedTuple):
-    """A service whose hosts are known. None among them stands for an external service without hosts."""
+    """A service whose hosts are known. None among them stands for an external service without hosts. `ways` are further
+    hosts that lead to the one thing that it is."""
 
     declared: Declared
     shape: HeadShape
     hosts: tuple[str | None, ...]
+    ways: tuple[str, ...] = ()
 
 
 class _Drafting:
@@ -93,6 +96,7 @@ class _Drafting:
             hosts=reached,
             max_parallel=settings.max_parallel,
             max_parallel_per_host=settings.max_parallel_per_host,
+            max_parallel_per_zone=settings.max_parallel_per_zone,
             unreachable=OnUnreachable(settings.unreachable),
             poll_s=settings.poll,
             hooks=hooks,
@@ -132,7 +136,11 @@ class _Drafting:
             names = self._names.of(declared.key)
             shape = declared.head.filled(self._render, names, self._found, None) or declared.head.without_templates()
             if shape is not None:
-                yield _Placed(declared, shape, self._hosts(declared, shape))
+                hosts = self._hosts(declared, shape)
+                if is_of_cluster(declared):
+                    yield _Placed(declared, shape, hosts[:1], tuple(host for host in hosts[1:] if host is not None))
+                else:
+                    yield _Placed(declared, shape, hosts)
 
     def _hosts(self, declared: Declared, shape: HeadShape) -> tuple[str | None, ...]:
         if shape.hosts is None:
@@ -152,7 +160,7 @@ class _Drafting:
     def _entry(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Entry:
         return Entry(
             key=placed.declared.key,
-            instances=self._instances.of(placed.declared, placed.shape, placed.hosts),
+            instances=self._instances.of(placed.declared, placed.shape, placed.hosts, placed.ways),
             depends_on=tuple(self._dependencies(placed, by_key)),
             external=placed.shape.external,
             max_parallel=placed.shape.max_parallel,
@@ -160,6 +168,7 @@ class _Drafting:
             max_failures=placed.shape.max_failures,
             ready_all=() if placed.shape.external else self._instances.once(placed.declared),
             dependents=OnDependents(placed.shape.dependents),
+            batches=_batches(placed.shape),
         )
 
     def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:
@@ -189,6 +198,13 @@ class _Drafting:
                         )
 
 
+def _batches(shape: HeadShape) -> Batches | None:
+    if not shape.batch:
+        return None
+    pause = shape.pause if isinstance(shape.pause, float) else 0.0
+    return Batches(sizes=tuple(shape.batch), pause_s=pause, asks=isinstance(shape.pause, str))
+
+
 def _acted_on(entries: Iterable[Entry]) -> dict[str, None]:
     """The hosts that runs may act on, each once, in playbook order."""
     instances = (instance for entry in entries if not entry.external for instance in entry.instances)
@@ -204,6 +220,8 @@ def _reached(entries: Iterable[Entry]) -> tuple[str, ...]:
                 continue
             if not entry.external or any(gate.origin is Origin.HOST for gate in instance.ready + instance.stopped):
                 reached[instance.host] = None
+                if instance.asked and instance.asked[0].ways:
+                    reached |= dict.fromkeys(instance.asked[0].ways)
     return tuple(reached)
 
 

@@ -1,6 +1,7 @@
 """One service of the playbook on each of its hosts, rendered."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.drafting.gates import Gates
@@ -43,8 +44,11 @@ class Instances:
         self._found = found
         self._owners = owners
 
-    def of(self, declared: Declared, shape: HeadShape, hosts: Sequence[str | None]) -> tuple[Instance, ...]:
-        """The instances of *declared*, one for each of *hosts*. Without templates the cost is that of the objects."""
+    def of(
+        self, declared: Declared, shape: HeadShape, hosts: Sequence[str | None], ways: tuple[str, ...] = ()
+    ) -> tuple[Instance, ...]:
+        """The instances of *declared*, one for each of *hosts*; *ways* are further hosts that lead to the same as the
+        first. Without templates the cost is that of the objects."""
         own = [declared.gates.get(name, ()) for name in ("ready", "stopped")]
         ready, stopped = (self._gates(pieces, acted_on=not shape.external) for pieces in own)
         lives = self._lives(declared) if has_life(declared) and not shape.external else None
@@ -58,6 +62,8 @@ class Instances:
         instances = []
         for host in hosts:
             asked = () if shape.external else shared if shared is not None else self._asked(declared, host)
+            if ways:
+                asked = tuple(replace(question, ways=ways) for question in asked)
             if templated:
                 context = self._names.of(declared.key, [bare(question.name) for question in asked], host)
             if timed:

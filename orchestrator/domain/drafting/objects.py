@@ -1,8 +1,9 @@
 """What is asked of a host about an entry that is no service."""
 
 from orchestrator.domain.commands import Commands, Program
-from orchestrator.domain.kinds import COMMAND, full
+from orchestrator.domain.kinds import CLUSTER_ROLE, COMMAND, full
 from orchestrator.domain.playbook.kind_shapes import CommandsShape, KindShape, MoveProgram, ReadProgram
+from orchestrator.domain.playbook.reading import Declared
 from orchestrator.domain.service import Asked
 
 
@@ -12,6 +13,11 @@ def asked_about(key: str, shape: KindShape) -> Asked:
         return Asked(full(COMMAND, key), by=_commands(shape.command))
     named = ((kind, getattr(shape, kind)) for kind in KindShape.model_fields if kind != COMMAND)
     return next(Asked(full(kind, name)) for kind, name in named if name is not None)
+
+
+def is_of_cluster(declared: Declared) -> bool:
+    """Whether *declared* is one thing of a whole cluster, to which each of its hosts leads."""
+    return declared.kind is not None and CLUSTER_ROLE in declared.kind.plain
 
 
 def _commands(shape: CommandsShape) -> Commands:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from orchestrator.domain import kinds
-from orchestrator.domain.commands import Commands
 from orchestrator.domain.draft import Instance
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.keep_down import DISABLED, Record
@@ -82,7 +81,7 @@ class Census:
         asked = instance.asked
         if len(asked) == 1 and not asked[0].pattern:
             status = self._literal(instance, asked[0], readings)
-            return (self._unit(instance, instance.id, status, asked[0].by),) if status else ()
+            return (self._unit(instance, instance.id, status, asked[0]),) if status else ()
         found: dict[str, ServiceStatus] = {}
         for question in asked:
             if question.pattern:
@@ -124,7 +123,7 @@ class Census:
             self._trouble(instance, _missing(instance, instance.id, asked))
         return found
 
-    def _unit(self, instance: Instance, name: str, status: ServiceStatus, by: Commands | None = None) -> Unit:
+    def _unit(self, instance: Instance, name: str, status: ServiceStatus, asked: Asked | None = None) -> Unit:
         assert instance.host is not None
         return Unit(
             id=name,
@@ -134,7 +133,8 @@ class Census:
             instance=instance.id,
             seen=status,
             booted_at=self._survey.hosts[instance.host].booted_at,
-            by=by,
+            by=asked.by if asked else None,
+            ways=asked.ways if asked else (),
         )
 
     def _trouble(self, instance: Instance, trouble: Trouble) -> None:

@@ -86,6 +86,8 @@ def _of_hosts(draft: Draft, hosts: AbstractSet[str | None]) -> dict[str, dict[tu
                 of_host = asked.setdefault(instance.host, {})
                 for question in instance.asked:
                     of_host[question.name, question.pattern] = question
+                    for way in question.ways:
+                        asked.setdefault(way, {})
     return asked
 
 

@@ -40,11 +40,15 @@ def observed(draft: Draft, survey: Survey) -> tuple[tuple[Unit, ...], tuple[Unre
 
 
 def questions_about(units: Iterable[Unit]) -> dict[str, tuple[Asked, ...]]:
-    """What to ask which host to see *units* again: host -> questions, each once."""
+    """What to ask which host to see *units* again: host -> questions, each once. A host that only leads to what others
+    are asked about comes without any."""
     asked: dict[str, dict[str, Asked]] = {}
     for unit in units:
         if unit.host is not None and unit.scm_name is not None:
-            asked.setdefault(unit.host, {})[unit.scm_name.lower()] = Asked(unit.scm_name, by=unit.by)
+            question = Asked(unit.scm_name, by=unit.by, ways=unit.ways)
+            asked.setdefault(unit.host, {})[unit.scm_name.lower()] = question
+            for way in unit.ways:
+                asked.setdefault(way, {})
     return {host: tuple(of_host.values()) for host, of_host in asked.items()}
 
 

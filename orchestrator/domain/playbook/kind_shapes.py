@@ -52,6 +52,9 @@ class KindShape(Shape):
     task: TaskName | None = Field(
         default=None, description="a scheduled task, by its path: stopped is disabled, running is enabled"
     )
+    cluster_role: ObjectName | None = Field(
+        default=None, description="a role of a failover cluster, by its name; `hosts` are nodes of the cluster"
+    )
     command: CommandsShape | None = Field(
         default=None, description="anything else: three programs that `read`, `start` and `stop` it"
     )

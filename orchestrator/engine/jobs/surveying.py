@@ -50,7 +50,7 @@ async def survey(
         return found
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(host, asked)) for host, asked in questions.items()]
+        tasks = [group.create_task(one(host, asked)) for host, asked in questions.items() if asked]
     return Survey({task.result().host: task.result() for task in tasks})
 
 
@@ -64,7 +64,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependen
         except HostError as error:
             hopeless = now_s() - began_s > SURVEY_PATIENCE_S or not isinstance(error, TRANSIENT)
             if hopeless or attempt == SURVEY_TRIES:
-                return HostSurvey(host=host, problem=error.problem)
+                return await _by_other_ways(host, asked, hosts, error.problem)
             await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
         else:
             owned, unread = ({}, unread) if unread else await _clustered(host, readings, hosts)
@@ -82,6 +82,17 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependen
     raise AssertionError("the last try returns")
 
 
+async def _by_other_ways(host: str, asked: Sequence[Asked], hosts: Hosts, problem: Problem) -> HostSurvey:
+    """A host that gave no answer: what other hosts lead to as well is read through them, if nothing else was asked."""
+    others = [question for question in asked if question.ways]
+    if others and len(others) == len([question for question in asked if question.name != CLUSTER_SERVICE]):
+        try:
+            return HostSurvey(host=host, readings=tuple(await looks(host, hosts.command, others)))
+        except HostError:
+            pass
+    return HostSurvey(host=host, problem=problem)
+
+
 async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequence[Reading], str]:
     """The readings, in the order asked, and why the host can't be asked about its cluster."""
     others = [question for question in asked if not is_service(question.name)]
@@ -89,7 +100,7 @@ async def _read(host: str, asked: Sequence[Asked], hosts: Hosts) -> tuple[Sequen
         return await _of_services(host, asked, hosts)
     of_scm = [question for question in asked if is_service(question.name)]
     readings, unread = await _of_services(host, of_scm, hosts) if of_scm else ((), "")
-    found = {one.asked: one for one in (*readings, *await looks(host, hosts.command(host), others))}
+    found = {one.asked: one for one in (*readings, *await looks(host, hosts.command, others))}
     return [found[question] for question in asked if question in found], unread
 
 
@@ -221,8 +232,7 @@ def _reader_of(instance: Instance, host: str, reader: Reader, hosts: Hosts) -> R
     own = next((asked for asked in instance.asked if not is_service(asked.name)), None)
     if own is None:
         return reader
-    command = hosts.command(host)
-    return Reader(ByCommand(host, command, own, others=reader.read, control_s=0.0, booted_at=lambda: None))
+    return Reader(ByCommand(host, hosts.command, own, others=reader.read, control_s=0.0, booted_at=lambda: None))
 
 
 _Described = tuple[HostFacts | None, dict[str, str | Problem]]

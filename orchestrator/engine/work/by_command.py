@@ -30,7 +30,7 @@ class ByCommand:
     def __init__(
         self,
         host: str,
-        command: HostCommand,
+        command_of: Callable[[str], HostCommand],
         asked: Asked,
         *,
         others: Others,
@@ -38,7 +38,8 @@ class ByCommand:
         booted_at: Callable[[], float | None],
     ) -> None:
         self._host = host
-        self._command = command
+        self._reads = ways_in(host, asked, command_of, reads=True)
+        self._command = ways_in(host, asked, command_of, reads=False)
         self._asked = asked
         self._means = kinds.means(asked)
         self._others = others
@@ -54,7 +55,7 @@ class ByCommand:
         ]
 
     async def _look(self) -> Reading:
-        return await look(self._host, self._command, self._asked)
+        return await look(self._host, self._reads, self._asked)
 
     async def request(self, name: str, control: Control) -> None:
         """See HostServices. One that was asked before and runs on is not listened to any more."""
@@ -119,6 +120,48 @@ class ByCommand:
             self._control = None
 
 
+class WaysIn:
+    """Implements `engine.ports.HostCommand` over several hosts that lead to one cluster: the one that answers is kept.
+
+    *reads*: what is run changes nothing, so that the next host may be asked whatever became of the request, and where
+    a program ends with `kinds.NO_CLUSTER`. Else only one that was certainly not asked is passed over.
+    """
+
+    def __init__(self, commands: Sequence[HostCommand], *, reads: bool) -> None:
+        self._commands = list(commands)
+        self._reads = reads
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """See HostCommand."""
+        failed: HostError | None = None
+        ran: CommandOutput | None = None
+        for command in list(self._commands):
+            try:
+                ran = await command.run(exe, args, timeout_s=timeout_s)
+            except (AuthRejected, Refused):
+                raise
+            except HostError as error:
+                failed = failed or error
+                if error.sent and not self._reads:
+                    raise
+                continue
+            if ran.exit_code != kinds.NO_CLUSTER:
+                self._commands.remove(command)
+                self._commands.insert(0, command)
+                return ran
+        if ran is not None:
+            return ran
+        assert failed is not None, "there is a way in"
+        raise failed
+
+
+def ways_in(host: str, asked: Asked, command_of: Callable[[str], HostCommand], *, reads: bool) -> HostCommand:
+    """What leads to the object of *asked* on *host*: its own host alone, or all that lead to it."""
+    if not asked.ways:
+        return command_of(host)
+    return WaysIn([command_of(one) for one in (host, *asked.ways)], reads=reads)
+
+
 async def look(host: str, command: HostCommand, asked: Asked) -> Reading:
     """The state of one object that is no service now: one program. Raises HostError and its kin where the host gave no
     answer; a program that does not end counts as that."""
@@ -135,13 +178,13 @@ async def look(host: str, command: HostCommand, asked: Asked) -> Reading:
     return _reading(asked, way.told, ran)
 
 
-async def looks(host: str, command: HostCommand, asked: Sequence[Asked]) -> list[Reading]:
+async def looks(host: str, command_of: Callable[[str], HostCommand], asked: Sequence[Asked]) -> list[Reading]:
     """The states of several, in the order asked, a few at a time. Raises as `look` does."""
     turn = asyncio.Semaphore(TOGETHER)
 
     async def one(question: Asked) -> Reading:
         async with turn:
-            return await look(host, command, question)
+            return await look(host, ways_in(host, question, command_of, reads=True), question)
 
     tasks = [asyncio.create_task(one(question)) for question in asked]
     try:

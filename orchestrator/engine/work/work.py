@@ -10,11 +10,11 @@ from functools import partial
 from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.life import Hook
-from orchestrator.domain.plan import Action, Node, Plan, Role, Stage
+from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import Asked, ServiceStatus, State
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
-from orchestrator.engine.work import events, gates, keep_down, steady
+from orchestrator.engine.work import counting, events, gates, keep_down, steady
 from orchestrator.engine.work.by_command import ByCommand
 from orchestrator.engine.work.drive import Drive
 from orchestrator.engine.work.hooks import Errand
@@ -117,6 +117,8 @@ class Work:
             hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
             undoes = step.phase is Phase.UNDO or (hook is not None and hook.undoes)
             return await self._hook(step, hook, undo=undoes, host=host, scm_name=node.unit.scm_name)
+        if node.batch is not None:
+            return await self._count(step, stage, node, node.batch)
         if step.phase in GATES:
             return await self._gates(step, stage, node, host)
         if host is None or node.unit.scm_name is None:
@@ -126,6 +128,12 @@ class Work:
         if node.role is not Role.ACT:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
         return await self._act(step, stage, node, host)
+
+    async def _count(self, step: Step, stage: Stage, node: Node, batch: Batch) -> Result:
+        """COUNT: the pause before a batch, and then where the units of the one before are."""
+        before = counting.batch_before(stage, node)
+        looks = [(unit.id, Looks(self._host_of(one), unit.scm_name or "", self._notes_of(step))) for one in before]
+        return await counting.count(step, node.unit.service, batch, stage.goal, looks, self._notes_of(step))
 
     async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
         """READ, LOOK and WATCH: nothing is done to the service."""
@@ -224,8 +232,8 @@ class Work:
         if key not in self._objects:
             services = ByCommand(
                 host.name,
-                host.command,
-                Asked(unit.scm_name, by=unit.by),
+                self._hosts.command,
+                Asked(unit.scm_name, by=unit.by, ways=unit.ways),
                 others=host.reader.read,
                 control_s=node.timeout_s,
                 booted_at=host.services.booted_at,

@@ -1,6 +1,7 @@
 """All cmdlets by name, and the aliases that lead to them."""
 
 from orchestrator.lab.powershell import (
+    cmdlets_cluster,
     cmdlets_host,
     cmdlets_objects,
     cmdlets_output,
@@ -12,6 +13,7 @@ from orchestrator.lab.powershell.invocation import Cmdlet
 CMDLETS: dict[str, Cmdlet] = {
     cmdlet.name.casefold(): cmdlet
     for module in (
+        cmdlets_cluster.CMDLETS,
         cmdlets_host.CMDLETS,
         cmdlets_objects.CMDLETS,
         cmdlets_output.CMDLETS,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from orchestrator.lab import codepages, programs
 from orchestrator.lab.cmd import run as shell
 from orchestrator.lab.cmd.launch import Screen
+from orchestrator.lab.console import Captured
 from orchestrator.lab.programs import Where
 
 _SHELLS = frozenset({"cmd", "powershell"})
@@ -19,26 +20,6 @@ class Ended:
     exit_code: int
     output: str
     errors: str
-
-
-class _Capture:
-    """The console of a program whose streams are read; its input is empty."""
-
-    def __init__(self) -> None:
-        self.output = b""
-        self.errors = b""
-
-    async def line(self) -> bytes | None:
-        """There is none."""
-        return None
-
-    def write(self, data: bytes) -> None:
-        """To standard output."""
-        self.output += data
-
-    def write_error(self, data: bytes) -> None:
-        """To standard error."""
-        self.errors += data
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -58,7 +39,7 @@ async def start(where: Where, name: str, tail: str, code_page: int) -> Ended | N
     """Run *name* with *tail* behind it to its end; None if there is no such program."""
     if not exists(name):
         return None
-    capture = _Capture()
+    capture = Captured()
     screen = Screen(code_page)
     code = await shell.launch(where, re.split(r"[\\/]", name)[-1], tail, capture, screen)
     if code is None:
