@@ -282,7 +282,7 @@ on_failure: { start: rollback }
 defaults: { timeout: 90s }
 services:
   sql: { service: Sql, hosts: db-* }
-  broker: { service: Broker, hosts: mq-*, depends_on: sql, max_parallel: 1, ready: [ { tcp: 5672 } ] }
+  broker: { service: Broker, hosts: mq-*, depends_on: sql, ready: [ { tcp: 5672 } ] }
   orders: { service: Orders, hosts: app-*, depends_on: { broker: { need: 1 } } }
   front: { service: Front, hosts: web-*, depends_on: orders, ready: [ { tcp: 8080 } ] }
 """

@@ -2,7 +2,8 @@
  *
  * A service whose process is gone becomes Stopped with error 1067 (a status handle is an ordinary service handle in
  * Wine, with a right of its own). Then its recovery actions follow, as they stand in the registry: restart after a
- * delay, the first action at the first failure, the last one for all after it. It runs until the host is switched off.
+ * delay, the first action at the first failure, the last one for all after it. It is the first program of a boot, and
+ * runs until the host is switched off; C:\lab\booted.txt says that the service control manager answers.
  */
 #include <stdio.h>
 #include "failure_actions.h"
@@ -63,6 +64,8 @@ int main(void)
     static BYTE room[262144];
     ENUM_SERVICE_STATUS_PROCESSA *all = (ENUM_SERVICE_STATUS_PROCESSA *)room;
     SC_HANDLE manager = OpenSCManagerA(NULL, NULL, SC_MANAGER_ALL_ACCESS);
+    if (!manager) return (int)GetLastError();
+    CloseHandle(CreateFileA("C:\\lab\\booted.txt", GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL));
     for (;; Sleep(PERIOD_MS)) {
         DWORD needed, count = 0, resume = 0;
         EnumServicesStatusExA(manager, SC_ENUM_PROCESS_INFO, SERVICE_WIN32, SERVICE_ACTIVE, room, sizeof room, &needed,

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from openssh_daemon import Daemon
 
-LIMIT_S = 120.0
+LIMIT_S = 300.0
 """A bound for what takes seconds: the machine may be busy with other tests."""
 SOURCES = Path(__file__).parent
 COMPILER = "x86_64-w64-mingw32-gcc"
@@ -71,6 +71,7 @@ class Host:
         self.services = services
         self._environment = _environment(folder, self.prefix)
         self._door = folder / "door.sh"
+        self._watch: subprocess.Popen[bytes] | None = None
         self.daemon = Daemon(folder / "sshd", address, f"ForceCommand {self._door}", port=PORT)
 
     def install(self, template: Path) -> None:
@@ -90,24 +91,31 @@ class Host:
         self._door.chmod(0o755)
 
     def boot(self) -> None:
-        """Switch it on; it is in the net when its automatic services were asked to start."""
+        """Switch it on. It is in the net as soon as its service control manager answers."""
+        booted = self.lab / "booted.txt"
+        booted.unlink(missing_ok=True)
         _run([program("wineserver64"), "-p"], self._environment)
-        # The first program of a boot starts the services, and they inherit what it writes to: nothing, so that nobody
-        # waits for its end.
-        _run([program("wine64"), "cmd.exe", "/c", "exit"], self._environment)
-        _run([program("wine64"), "start.exe", "/b", r"C:\lab\watch.exe"], self._environment)
+        # The first program brings the services up, and they inherit what it writes to: nobody may wait for its end.
+        self._watch = _begin([program("wine64"), str(self.lab / "watch.exe")], self._environment)
+        until(lambda: booted.exists() or self._watch_ended(), f"{self.name} has booted")
+        assert not self._watch_ended(), f"{self.name} does not boot"
         self.daemon.start()
 
     def switch_off(self) -> None:
         """Without a word to anybody: connections break, processes are gone."""
         self.daemon.stop()
-        with contextlib.suppress(subprocess.SubprocessError):
+        with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
             _run([program("wineserver64"), "-k"], self._environment)
         with contextlib.suppress(TimeoutError):
-            until(lambda: not self._processes(), "its processes have gone", limit_s=LIMIT_S / 4)
+            until(lambda: not self._processes(), "its processes have gone", limit_s=LIMIT_S / 10)
         for pid in self._processes():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if self._watch is not None:
+            self._watch.wait(LIMIT_S)
+
+    def _watch_ended(self) -> bool:
+        return self._watch is not None and self._watch.poll() is not None
 
     def tell(self, service: str, **settings: int) -> None:
         """How *service* behaves from its next start or stop on: see labsvc.c."""
@@ -288,10 +296,21 @@ def _environment(folder: Path, prefix: Path) -> dict[str, str]:
     }
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run a program to its end, with nothing to read and nowhere to write to."""
+def _begin(command: Sequence[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """Run a program, with nothing to read and nowhere to write to."""
     nowhere = subprocess.DEVNULL
-    subprocess.run(command, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere, check=True, timeout=LIMIT_S)
+    return subprocess.Popen(command, env=environment, stdin=nowhere, stdout=nowhere, stderr=nowhere)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> None:
+    """The same, to its end. Raises AssertionError."""
+    process = _begin(command, environment)
+    try:
+        code = process.wait(LIMIT_S)
+    finally:
+        process.kill()
+        process.wait()
+    assert code == 0, f"{command} ended with {code}"
 
 
 def _linked(source: str, target: str) -> None:
