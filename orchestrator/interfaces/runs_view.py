@@ -20,7 +20,6 @@ from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.theme import (
-    GOALS,
     QUIET_STYLE,
     STYLES,
     UNICODE_MARKS,
@@ -32,6 +31,7 @@ from orchestrator.interfaces.theme import (
     moment,
     plural,
     safe,
+    stage_name,
 )
 
 
@@ -171,7 +171,7 @@ def _open(timeline: Timeline, holding: Holding | None) -> Text:
 def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for stage in timeline.stages:
         tracks = list(stage.tracks.values())
-        names = (GOALS[stage.stage.goal], "outcome", "states", "began", "took", "tries")
+        names = (stage_name(stage.stage), "outcome", "states", "began", "took", "tries")
         head, *lines = aligned(
             [[Text(name, style="bold") for name in names], *(_cells(track, marks) for track in tracks)]
         )
@@ -185,7 +185,7 @@ def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
 def _cells(track: Track, marks: Marks) -> list[Text]:
     style = STYLES[track.standing]
     outcome = Text(str(track.standing), style=style)
-    if track.standing is Standing.OK and track.acted is Acted.NO:
+    if track.standing is Standing.OK and track.acted is Acted.NO and not track.checks:
         outcome.append(", no act", style=QUIET_STYLE)
     return [
         Text.assemble((f"{marks.standing[track.standing]} ", style), clean(track.unit)),

@@ -20,6 +20,7 @@ from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.question_view import Asked, in_short, processes, question, understood
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
+from orchestrator.interfaces.runs_view import show
 from orchestrator.interfaces.theme import UNICODE_MARKS
 
 ONE, OTHER = UNITS
@@ -325,3 +326,10 @@ def test_the_answer_kill_says_which_processes_it_ends_on_paper_and_on_record() -
     assert f"ends PID 4242 of {ONE}, and what descends from it; refused where services live in it" in text
     assert understood("k", (Choice.KILL, Choice.ABORT)) is Choice.KILL
     assert "PID 4242" in in_short(one, Choice.KILL, processes((ONE,), ends))
+
+
+def test_prechecks_are_a_table_of_their_own_when_a_run_is_shown() -> None:
+    lines = [line.split() for line in on_paper(show(checked(Story(stops())).facts)).splitlines() if line]
+    assert ["prechecks", "outcome", "states", "began", "took", "tries"] in lines
+    begins = next(line for line in lines if line[:2] == ["✓", ONE])
+    assert begins[2:4] == ["ok", "Running"], "there was nothing to act on"
