@@ -276,12 +276,8 @@ def test_if_stuck_ask_offers_a_kill_for_those_that_are_stuck() -> None:
     assert of("app@web", work)[6:] == ["stop/1", "kill/2", "gate/2", "post_stop:post_stop.1/2"]
     fails = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")})
     run(stop_plan(asks), fails)
-    offered = [Choice.KILL in fact.choices for one in (work, fails) for fact in one.journal if _asked(fact)]
-    assert offered == [True, False]
-
-
-def _asked(fact: Fact) -> bool:
-    return isinstance(fact, DecisionAsked)
+    journal = [*work.journal, *fails.journal]
+    assert [Choice.KILL in fact.choices for fact in journal if isinstance(fact, DecisionAsked)] == [True, False]
 
 
 HOOKS = RunHooks(
