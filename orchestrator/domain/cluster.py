@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 
 RESOURCES = "HKLM\\Cluster\\Resources"
 """What `reg.exe query RESOURCES /s` prints is read here, and with `/v VALUE`, one text for all VALUES."""
+GROUPS = "HKLM\\Cluster\\Groups"
+"""What `reg.exe query GROUPS /s` prints tells which role a resource belongs to."""
 VALUES = ("Type", "Name", "ServiceName", "InstanceName")
 _KEY = re.compile(r"HKEY_LOCAL_MACHINE\\Cluster\\Resources\\([^\\]+)(\\Parameters)?", re.IGNORECASE)
+_GROUP = re.compile(r"HKEY_LOCAL_MACHINE\\Cluster\\Groups\\[^\\]+", re.IGNORECASE)
 _VALUE = re.compile(r" {4}(\S.*?) {4}REG_[A-Z_]+(?: {4}(.*))?")
 _DEFAULT_INSTANCE = "mssqlserver"
 _SQL = {
@@ -33,6 +36,37 @@ def clustered(printed: str) -> dict[str, str]:
     Names of keys and values are never translated, so they and their positions are all that is looked at; what can't be
     read is passed over. Cost: O(lines).
     """
+    resources = _resources(printed)
+    found: dict[str, str] = {}
+    for resource in resources.values():
+        service = _service(resource)
+        if service:
+            found[service.lower()] = resource.own.get("name") or resource.own.get("type") or service
+    return found
+
+
+def roles(printed: str, groups: str) -> dict[str, str]:
+    """SCM name in lower case -> the role that its resource belongs to, as far as *groups* tells; *printed* as above."""
+    of_resource: dict[str, str] = {}
+    for values in _groups(groups):
+        of_resource |= dict.fromkeys(values.get("contains", "").lower().split("\\0"), values.get("name", ""))
+    found = ((_service(one).lower(), of_resource.get(id, "")) for id, one in _resources(printed).items())
+    return {service: role for service, role in found if service and role}
+
+
+def _groups(printed: str) -> list[dict[str, str]]:
+    groups: list[dict[str, str]] = []
+    here: dict[str, str] | None = None
+    for line in printed.splitlines():
+        if line and not line.startswith(" "):
+            here = {} if _GROUP.fullmatch(line.strip()) else None
+            groups += [] if here is None else [here]
+        elif here is not None and (value := _VALUE.fullmatch(line)) is not None:
+            here[value[1].lower()] = value[2] or ""
+    return groups
+
+
+def _resources(printed: str) -> dict[str, _Resource]:
     resources: dict[str, _Resource] = {}
     here: dict[str, str] | None = None
     for line in printed.splitlines():
@@ -40,12 +74,7 @@ def clustered(printed: str) -> dict[str, str]:
             here = _values_of(line.strip(), resources)
         elif here is not None and (value := _VALUE.fullmatch(line)) is not None:
             here[value[1].lower()] = value[2] or ""
-    found: dict[str, str] = {}
-    for resource in resources.values():
-        service = _service(resource)
-        if service:
-            found[service.lower()] = resource.own.get("name") or resource.own.get("type") or service
-    return found
+    return resources
 
 
 def _values_of(key: str, resources: dict[str, _Resource]) -> dict[str, str] | None:

@@ -15,7 +15,8 @@ class HostSurvey:
 
     `detour` says how the host was reached and why, if not by the first of its ways; `transport` is the wire (None:
     several, or not known). `clustered` has the services that a failover cluster owns, by SCM name in lower case, and as
-    what; `cluster_unread` says why a node does not tell that. `booted_at` is when the host started, by its own clock.
+    what; `roles` which of its roles they belong to, as far as that is known; `cluster_unread` says why a node does not
+    tell that. `booted_at` is when the host started, by its own clock.
     `dependents` are the services that need those of `readings` and are not among them, where that was asked.
     """
 
@@ -26,6 +27,7 @@ class HostSurvey:
     transport: Transport | None = None
     clustered: Mapping[str, str] = field(default_factory=dict)
     cluster_unread: str = ""
+    roles: Mapping[str, str] = field(default_factory=dict)
     kept_down: Mapping[str, Record] = field(default_factory=dict)
     booted_at: float | None = None
     dependents: tuple[Reading, ...] = ()

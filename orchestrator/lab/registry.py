@@ -15,6 +15,7 @@ from orchestrator.lab.scm import Scm, Service
 ROOT = "HKEY_LOCAL_MACHINE"
 SERVICES = f"{ROOT}\\SYSTEM\\CurrentControlSet\\Services"
 _RESOURCES = f"{ROOT}\\Cluster\\Resources"
+_GROUPS = f"{ROOT}\\Cluster\\Groups"
 _START = {"Boot": 0, "System": 1, "Automatic": 2, "AutomaticDelayed": 2, "Manual": 3, "Disabled": 4}
 _START_TYPES = {0: "Boot", 1: "System", 2: "Automatic", 3: "Manual", 4: "Disabled"}
 _ACTIONS = ("", "restart", "reboot", "run")
@@ -96,7 +97,7 @@ def filled(spec: HostSpec, scm: Scm) -> Registry:
     for key, texts in _cluster(spec).items():
         registry.put(key)
         for name, text in texts.items():
-            registry.put(key, name, Value("REG_SZ", text))
+            registry.put(key, name, Value("REG_MULTI_SZ" if name == "Contains" else "REG_SZ", text))
     for service in scm.every():
         _install(registry, service)
     return registry
@@ -200,15 +201,19 @@ def _number(value: Value | None) -> int | None:
 
 
 def _cluster(spec: HostSpec) -> dict[str, dict[str, str]]:
-    """Where a failover cluster keeps its resources."""
+    """Where a failover cluster keeps its resources, and its roles."""
     if all(service.name.casefold() != CLUSTER_SERVICE.casefold() for service in spec.services):
         return {}
-    keys: dict[str, dict[str, str]] = {_RESOURCES: {}}
+    keys: dict[str, dict[str, str]] = {_RESOURCES: {}, _GROUPS: {}}
     for service in spec.services:
         if service.cluster_role:
             key = f"{_RESOURCES}\\{uuid.uuid5(uuid.NAMESPACE_DNS, f'{spec.name} {service.name}')}"
             keys[key] = {"Type": _type(service), "Name": service.cluster_role}
             keys[f"{key}\\Parameters"] = {"ServiceName": service.name}
+            group = f"{_GROUPS}\\{uuid.uuid5(uuid.NAMESPACE_DNS, f'group {service.cluster_role}')}"
+            before = keys.get(group, {"Contains": ""})["Contains"]
+            contains = "\\0".join(filter(None, (before, key.rpartition("\\")[2])))
+            keys[group] = {"Name": service.cluster_role, "Contains": contains}
     return keys
 
 

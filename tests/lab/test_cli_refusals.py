@@ -52,7 +52,11 @@ def test_all_that_must_not_be_stopped_is_named_in_one_refusal(house: Site) -> No
             "add --allow DNS if that is what you want, or --allow names@dc-01",
             "wire@dc-01: WinRM carries our own connection to dc-01 (it is what answers us)",
             "sensor@dc-01: Sensor carries our own connection to dc-01 (WinRM needs it, and it is what answers us)",
-            "orders@app-01: Orders on app-01 belongs to the failover cluster, as 'Orders of the shop'",
+            "orders@app-01: Orders on app-01 belongs to the failover cluster, as 'Orders of the shop' "
+            "of the role 'Orders of the shop'",
+            "stop the role itself: write `cluster_role: Orders of the shop` in place of `service`"
+            if words[0] == "stop"
+            else "restart the role itself",
             "nothing was touched",
         ):
             assert said in ended.said
@@ -117,10 +121,10 @@ def test_a_slip_of_the_pen_allows_nothing(house: Site) -> None:
     assert "--allow D*: nothing that was chosen is named so" in ended.said
 
 
-def test_the_cluster_costs_one_program_on_a_node_and_nothing_elsewhere(house: Site) -> None:
+def test_the_cluster_costs_two_programs_on_a_node_that_owns_something_and_nothing_elsewhere(house: Site) -> None:
     assert house.orch("stop", "--dry-run", "--service", "batch", "--service", "names", "--allow", "DNS").code == 0
     programs = [(line["host"], line["name"]) for line in house.log("command") if line["name"] == "reg.exe"]
-    assert programs == [("app-01", "reg.exe")]
+    assert programs == [("app-01", "reg.exe")] * 2
 
 
 def test_nothing_is_moved_on_the_machine_that_orch_runs_on(tmp_path: Path) -> None:

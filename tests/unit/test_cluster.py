@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.cluster import clustered
+from orchestrator.domain.cluster import clustered, roles
 
 KEY = "HKEY_LOCAL_MACHINE\\Cluster\\Resources"
 PRINTED = f"""
@@ -70,6 +70,30 @@ OWNED = {
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_resources_lead_to_services(end: str) -> None:
     assert clustered(PRINTED.replace("\n", end)) == OWNED
+
+
+GROUPS = """
+HKEY_LOCAL_MACHINE\\Cluster\\Groups
+    Default    REG_DWORD    0x1
+
+HKEY_LOCAL_MACHINE\\Cluster\\Groups\\a1
+    Name    REG_SZ    The shop
+    Contains    REG_MULTI_SZ    90\\01B2C
+
+HKEY_LOCAL_MACHINE\\Cluster\\Groups\\a2
+    Contains    REG_MULTI_SZ    7a
+    Name    REG_SZ    SQL Server (PAYROLL)
+
+HKEY_LOCAL_MACHINE\\Cluster\\Groups\\a2\\Parameters
+    Name    REG_SZ    Not this
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_groups_lead_to_the_roles_of_services(end: str) -> None:
+    printed, groups = PRINTED.replace("\n", end), GROUPS.replace("\n", end)
+    assert roles(printed, groups) == {"orders.api": "The shop", "mssql$payroll": "SQL Server (PAYROLL)"}
+    assert roles(printed, "") == roles("", groups) == {}
 
 
 def test_what_is_no_list_of_resources_owns_nothing() -> None:

@@ -104,13 +104,17 @@ def needed_by_everybody(unit: Unit, what: str) -> Reason:
     )
 
 
-def clustered(unit: Unit, role: str, action: Action) -> Reason:
-    """Moving what a failover cluster owns behind its back."""
+def clustered(unit: Unit, resource: str, action: Action, role: str) -> Reason:
+    """Moving what a failover cluster owns behind its back; *role* "": to which role it belongs is not known."""
     does = "stop it again" if action is Action.START else "start it again or move it to another node"
+    of_role = f" of the role {role!r}" if role else ""
+    write = role or "NAME"
     return Reason(
         (unit.id,),
-        f"{unit.scm_name} on {unit.host} belongs to the failover cluster, as {role!r}: the cluster may {does}",
-        f"{action} the role with the cluster's own tools; or add {_allow(unit.scm_name)}, or {_allow(unit.id)}",
+        f"{unit.scm_name} on {unit.host} belongs to the failover cluster, as {resource!r}{of_role}: "
+        f"the cluster may {does}",
+        f"{action} the role itself: write `cluster_role: {write}` in place of `service`, with the nodes as `hosts`; "
+        f"or add {_allow(unit.scm_name)}, or {_allow(unit.id)}",
     )
 
 

@@ -31,9 +31,9 @@ def vital_reasons(
     what = "" if action is Action.START else needed_by_everybody(unit.scm_name)
     if what:
         yield refusals.needed_by_everybody(unit, what)
-    role = host.clustered.get(unit.scm_name.lower())
-    if role is not None:
-        yield refusals.clustered(unit, role, action)
+    resource = host.clustered.get(unit.scm_name.lower())
+    if resource is not None:
+        yield refusals.clustered(unit, resource, action, host.roles.get(unit.scm_name.lower(), ""))
 
 
 def refuse_vital(plan: Plan, survey: Survey, *, allow: Iterable[str], controller: AbstractSet[str]) -> None:

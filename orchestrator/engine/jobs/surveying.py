@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from orchestrator.domain.checkup import Checkup, GateCheck, HostCheck, UnitCheck, skew_said, unit_checks
-from orchestrator.domain.cluster import RESOURCES, VALUES, clustered
+from orchestrator.domain.cluster import GROUPS, RESOURCES, VALUES, clustered, roles
 from orchestrator.domain.draft import Draft, Instance
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, Refused
 from orchestrator.domain.gates import Gate
@@ -67,7 +67,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependen
                 return await _by_other_ways(host, asked, hosts, error.problem)
             await asyncio.sleep(SURVEY_RETRY_S * 2 ** (attempt - 1))
         else:
-            owned, unread = ({}, unread) if unread else await _clustered(host, readings, hosts)
+            owned, of_roles, unread = ({}, {}, unread) if unread else await _clustered(host, readings, hosts)
             return HostSurvey(
                 host=host,
                 readings=tuple(readings),
@@ -75,6 +75,7 @@ async def _surveyed(host: str, asked: Sequence[Asked], hosts: Hosts, *, dependen
                 detour=hosts.detour(host),
                 transport=hosts.transport(host),
                 clustered=owned,
+                roles=of_roles,
                 cluster_unread=unread,
                 kept_down=await _kept_down(host, readings, hosts),
                 dependents=tuple(above),
@@ -144,30 +145,39 @@ def _above(readings: Sequence[Reading], known: AbstractSet[str]) -> dict[str, st
     }
 
 
-async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> tuple[dict[str, str], str]:
-    """What a failover cluster owns on *host*, as `domain.cluster` has it, and why that can't be told; asked of nodes
-    alone: one program; where that prints more than is read, one more for each value that counts."""
+_Owned = tuple[dict[str, str], dict[str, str], str]
+
+
+async def _clustered(host: str, readings: Sequence[Reading], hosts: Hosts) -> _Owned:
+    """What a failover cluster owns on *host* and of which roles, as `domain.cluster` has it; why that can't be told.
+
+    Asked of nodes alone: one program, and one more if it owns what was read; where the first prints more than is read,
+    one more for each value that counts."""
     node = any(
         status.name.lower() == CLUSTER_SERVICE.lower() and status.state is State.RUNNING
         for reading in readings
         for status in reading.found
     )
     if not node:
-        return {}, ""
+        return {}, {}, ""
     command = hosts.command(host)
     try:
         said = await command.run("reg.exe", ["query", RESOURCES, "/s"], timeout_s=CLUSTER_S)
         if said.exit_code:
-            return {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
+            return {}, {}, f"reg.exe ended with {said.exit_code}: {' '.join(said.output.split())}"
         if not may_be_cut(said.output):
-            return clustered(said.output), ""
+            owned = clustered(said.output)
+            if not any(status.name.lower() in owned for reading in readings for status in reading.found):
+                return owned, {}, ""
+            groups = await command.run("reg.exe", ["query", GROUPS, "/s"], timeout_s=CLUSTER_S)
+            return owned, roles(said.output, groups.output), ""
         asked = (["query", RESOURCES, "/s", "/v", value] for value in VALUES)
         parts = [await command.run("reg.exe", one, timeout_s=CLUSTER_S) for one in asked]
     except HostError as error:
-        return {}, error.text
+        return {}, {}, error.text
     cut = any(may_be_cut(part.output) for part in parts)
     found = clustered("\n".join(part.output for part in parts))
-    return found, "the cluster has more resources than are read" if cut else ""
+    return found, {}, "the cluster has more resources than are read" if cut else ""
 
 
 async def _kept_down(host: str, readings: Sequence[Reading], hosts: Hosts) -> dict[str, Record]:
