@@ -35,6 +35,7 @@ from orchestrator.domain.playbook.reading import read_playbook
 from orchestrator.domain.results import Acted, Outcome, Phase
 from orchestrator.domain.service import Asked, Control, State
 from orchestrator.domain.survey import Survey
+from orchestrator.domain.undo import by_hand
 from orchestrator.engine.jobs.surveying import check, survey
 from orchestrator.engine.ports import CommandOutput, Order
 
@@ -264,3 +265,19 @@ def test_what_is_typed_by_hand_is_the_programs_themselves() -> None:
         "('/site.name:d''{0}t{1}' -f [char]0xC9, [char]0xE9)"
     )
     assert kinds.typed(ASKED["command"], Control.START) == "& 'spoolctl.exe' 'start' 'spool'"
+
+
+@in_virtual_time
+async def test_what_is_not_back_is_typed_as_its_kind_wants_it() -> None:
+    plan = await planned(drafted(), Action.STOP, fleet())
+    now = {unit.id: "Stopped" for unit in acting(plan)}
+    hands = {hand.unit: hand for hand in by_hand(plan, now, {"app-01": "10.0.0.7"})}
+    assert hands["pool@app-01"].local.endswith("appcmd.exe' 'start' 'apppool' '/apppool.name:Shop'")
+    assert hands["nightly@app-01"].local == "& 'schtasks.exe' '/change' '/tn' '\\Nightly' '/enable'"
+    assert hands["role@db-01"].local == (
+        "Get-ClusterGroup | Where-Object Name -eq 'SQL Server (SHOP)' | Start-ClusterGroup"
+    )
+    assert hands["spool@app-01"].command == (
+        "Invoke-Command -ComputerName '10.0.0.7' -ScriptBlock { & 'spoolctl.exe' 'start' 'spool' }"
+    )
+    assert hands["sql@db-01"].local == "Start-Service -Name 'MSSQLSERVER'"
