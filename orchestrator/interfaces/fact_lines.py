@@ -223,7 +223,7 @@ def _outcome(result: Result) -> str:
     code = "" if problem is None or problem.code is None else f" (error {problem.code})"
     code = "" if code.strip() in text else code
     perhaps = ", perhaps acted" if result.acted is Acted.MAYBE else ""
-    state = (state or "state not read") if result.step.phase in (*_STATES, Phase.GATE) else state
+    state = (state or "state not read") if result.step.phase in _STATES else state
     head = f"{result.outcome.upper()}: " + ", ".join(
         filter(None, (f"{state}{perhaps}".removeprefix(", "), spoken(result.took_s)))
     )
