@@ -131,6 +131,20 @@ async def test_a_check_that_nobody_can_make_keeps_what_must_not_be_done_twice_fr
     assert outcome(result) == ((Outcome.OK, Acted.YES) if idempotent else (Outcome.UNKNOWN, Acted.NO))
 
 
+@pytest.mark.parametrize(("phase", "acts"), [(Phase.PRE_STOP, ["out"]), (Phase.UNDO, ["in"])])
+@pytest.mark.parametrize("idempotent", [False, True])
+@in_virtual_time
+async def test_a_check_that_is_not_answered_says_neither_done_nor_undone(
+    phase: Phase, acts: list[str], idempotent: bool
+) -> None:
+    balancer = Balancer(out=True)
+    one = drained(replace(DRAIN, idempotent=idempotent), balancer)
+    one.probe.answers[IS_OUT] = lambda _: Seen(False, "connection refused")
+    result = await one.run(phase, hook="pre_stop.1")
+    assert outcome(result) == ((Outcome.OK, Acted.YES) if idempotent else (Outcome.UNKNOWN, Acted.NO))
+    assert balancer.asked == (acts if idempotent else [])
+
+
 PROGRAMS: Sequence[tuple[Origin, Any, Outcome, Acted]] = [
     (Origin.CONTROLLER, CommandOutput(0, ""), Outcome.OK, Acted.YES),
     (Origin.CONTROLLER, CommandOutput(3, ""), Outcome.FAILED, Acted.MAYBE),

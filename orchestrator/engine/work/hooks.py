@@ -6,7 +6,7 @@ was lost, the check is asked once more; without one nobody knows, and nothing is
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
@@ -79,11 +79,12 @@ class Errand:
         return f"{'the undo of ' if self.undo else ''}{self.hook.name}"
 
     async def _checked(self) -> Sight | None:
-        """What the hook's check tells now; None if it has none."""
+        """What the hook's check tells now; None if it has none. Silence does not say that it is not done."""
         check = self.hook.check
         if check is None:
             return None
-        return await self.eyes.look(Gate(check=check, origin=self.hook.origin, timeout_s=self.hook.timeout_s))
+        sight = await self.eyes.look(Gate(check=check, origin=self.hook.origin, timeout_s=self.hook.timeout_s))
+        return replace(sight, held=None) if sight.silent else sight
 
     async def _judged(self, deed: HttpCheck | CommandCheck, done: Deed) -> Result:
         said = f"{describe(deed)}: {done.saw}"

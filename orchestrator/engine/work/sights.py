@@ -34,11 +34,13 @@ ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret."""
+    """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret. `silent`: an
+    HTTP request got no answer. A gate takes that for a no; of what was done or not it says nothing."""
 
     held: bool | None
     saw: str
     problem: Problem | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class Eyes:
                 seen = await self.probe.tcp(host, port, timeout_s=timeout_s)
             case HttpCheck():
                 seen = await self.probe.http(check, timeout_s=timeout_s)
+                return Sight(seen.held, seen.saw, silent=not (seen.held or seen.answered))
             case CommandCheck(exe=exe, args=args):
                 try:
                     return of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
@@ -161,7 +164,7 @@ def _of_tcp(ran: CommandOutput) -> Sight:
 def _of_http(check: HttpCheck, ran: CommandOutput) -> Sight:
     failed = curl.failure(ran.output)
     if failed and ran.exit_code != 0:
-        return Sight(False, failed)
+        return Sight(False, failed, silent=True)
     answer = curl.answer(ran.output)
     if answer is None:
         ended = "" if ran.exit_code is None else f" (exit code {ran.exit_code})"
