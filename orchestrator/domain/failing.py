@@ -126,7 +126,9 @@ class Failures:
         ask = Judgement(Do.ASK, _KILL if failure.kill else "")
         if failure.kill and rule_number(judgement.by) is None:
             return ask, cause  # its playbook wants it asked; a rule of the policy goes first
-        if failure.again or judgement.do is Do.ASK or (judgement.do is Do.ROLLBACK and not self.way_back):
+        if failure.again or judgement.do is Do.ASK or (judgement.do is Do.RETRY and failure.once):
+            return ask, cause
+        if judgement.do is Do.ROLLBACK and not self.way_back:
             return ask, cause
         held = questions.alike(cause, kill=failure.kill) if judgement.do is Do.HOLD else None
         if held is not None and questions.open[held].held:

@@ -28,9 +28,9 @@ from orchestrator.domain.judging import TRANSIENT, Failure
 from orchestrator.domain.known import ABOUT_FAILURES, Known
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.open_questions import LATE_S, Asked
-from orchestrator.domain.parts import CHANGES, is_last_reading
+from orchestrator.domain.parts import CHANGES, is_last_reading, repeatable
 from orchestrator.domain.plan import Action
-from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
 
@@ -190,7 +190,12 @@ class Folded(Known):
         kill = life is not None and life.if_stuck is IfStuck.ASK and stuck(result)
         kind = result.problem.kind if result.problem else None
         said = result.said or (result.problem.text if result.problem else "")
-        self._is_suspended(place, Failure(kind, said, kill=kill))
+        self._is_suspended(place, Failure(kind, said, kill=kill, once=self._was_once(result)))
+
+    def _was_once(self, result: Result) -> bool:
+        """Whether a hook that must not be carried out twice may have run."""
+        step = result.step
+        return step.hook != "" and result.acted is not Acted.NO and not repeatable(self.now.hook(step))
 
     def _is_suspended(self, place: int, failure: Failure) -> None:
         unit = self.now.stage.nodes[place].unit
@@ -216,7 +221,7 @@ class Folded(Known):
         if not failed:
             return
         place = self.now.places[step.unit]
-        passing = result.problem is not None and result.problem.kind in TRANSIENT
+        passing = result.problem is not None and result.problem.kind in TRANSIENT and not self._was_once(result)
         if passing and spent_s < self.plan.policy.rollback_timeout_s:
             self.now.retry(place, pausing=True)
         else:
@@ -257,8 +262,9 @@ class Folded(Known):
         if self.rolling_back:
             self._give_up(place)
         else:
-            said = f"{step.unit}: the answer of {step.hook} was lost; nobody knows whether it was done"
-            self._is_suspended(place, Failure(None, f"{said}, and it is not done twice unless you say retry"))
+            what = f"{step.unit}: the answer of {step.hook} was lost; nobody knows whether it was done"
+            said = f"{what}, and it is not done twice unless you say retry"
+            self._is_suspended(place, Failure(None, said, once=True))
 
     # What was decided
 

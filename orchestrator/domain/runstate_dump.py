@@ -206,7 +206,7 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
 
 def _failures(failures: Failures) -> dict[str, Any]:
     return {
-        "known": [[unit, one.kind, one.said, one.again, one.kill] for unit, one in failures.known.items()],
+        "known": [[unit, one.kind, one.said, one.again, one.kill, one.once] for unit, one in failures.known.items()],
         "unjudged": list(failures.unjudged),
         "used": [[rule, failures.used[rule]] for rule in sorted(failures.used)],
         "failed": dict(failures.tally.failed),

@@ -15,6 +15,7 @@ from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunRes
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
 from orchestrator.domain.plan import Action, Node, Plan, Role
+from orchestrator.domain.policy import Do, Policy, Rule
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import ServiceStatus, State
@@ -258,6 +259,15 @@ def test_a_lost_hook_that_may_run_once_alone_is_asked_about() -> None:
     assert "not done twice unless you say retry" in asked.cause.said
     assert of("app@web", rest)[0] == "pre_stop:pre_stop.1/2"
     assert state.verdict().verdict == "done"
+
+
+def test_no_policy_carries_a_hook_out_twice_that_may_run_once_alone() -> None:
+    once = replace(DOWN, before=(hook("pre_stop.1", idempotent=False),))
+    rule = Rule(do=Do.RETRY, count=3)
+    for life, asked in ((once, 1), (DOWN, 0)):
+        work = running({"0/app@web/pre_stop:pre_stop.1/1": UNKNOWN}, Choice.ABORT)
+        run(replace(stop_plan(life), policy=Policy(rules=(rule,))), work)
+        assert sum(isinstance(fact, DecisionAsked) and fact.waits for fact in work.journal) == asked
 
 
 def test_if_stuck_kill_ends_the_process_and_life_goes_on_after_the_stop() -> None:
