@@ -47,7 +47,7 @@ _RULE = "rule "
 @dataclass(frozen=True, slots=True)
 class Failure:
     """What became of one unit: `kind` None if nobody can say what kind of failure it was. `again`: it was asked about
-    before and not decided, so that a person is asked now. `kill`: its process may be ended, if a person says so. `once`:
+    before and not decided, so that a person is asked now. `kill`: its process may be ended if a person says so. `once`:
     a hook that must not be carried out twice may have run, so that no policy tries it again."""
 
     kind: ProblemKind | None
