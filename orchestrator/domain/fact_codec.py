@@ -33,6 +33,7 @@ from orchestrator.domain.facts import (
     Strayed,
 )
 from orchestrator.domain.gates import CommandCheck, HttpCheck, PortClosedCheck, ServiceCheck, TcpCheck
+from orchestrator.domain.life import Reboot
 
 VERSION = 1
 
@@ -58,6 +59,7 @@ _CHECK_KINDS: Mapping[str, type[Any]] = {
     "port_closed": PortClosedCheck,
     "http": HttpCheck,
     "command": CommandCheck,
+    "reboot": Reboot,
 }
 _KIND_OF = {made: kind for kinds in (FACT_KINDS, _CHECK_KINDS) for kind, made in kinds.items()}
 _write = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False).encode

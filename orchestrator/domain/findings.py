@@ -239,6 +239,8 @@ class Findings:
             self._touch(step.unit, Acted.MAYBE)
 
     def _touch(self, unit: str, acted: Acted) -> None:
+        if not self._readable(unit):
+            return  # a host between stop and start: it has no state that could be put back
         if acted is Acted.YES or (acted is Acted.MAYBE and unit not in self.touched):
             self.touched[unit] = acted
 

@@ -22,6 +22,13 @@ class IfStuck(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reboot:
+    """The host is started again, and has to be back within `timeout_s`: with another start, and services to ask."""
+
+    timeout_s: float = 1200.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
     """Something that is done beside a service: out of the load balancer, silence the monitoring.
 
@@ -29,11 +36,12 @@ class Hook:
     when the request answers, or the program ends, as wanted; `check` tells whether the do has had its effect: it is
     asked before (what is done already is not done again) and, where the answer of a do was lost, after. A hook without
     `idempotent` is never carried out twice unless a person says retry: where its answer was lost, it is unknown.
-    `undoes`: on this node it is the undo that is carried out: what the way down did, the way up undoes.
+    `undoes`: on this node it is the undo that is carried out: what the way down did, the way up undoes. A Reboot stands
+    between stop and start alone; the host's start tells whether it was done.
     """
 
     name: str
-    do: HttpCheck | CommandCheck
+    do: HttpCheck | CommandCheck | Reboot
     origin: Origin
     undo: HttpCheck | CommandCheck | None = None
     check: Check | None = None

@@ -7,7 +7,7 @@ where a node goes on, is `stage_run`'s.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.domain.life import Hook, Life
+from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.plan import Node, Role
 from orchestrator.domain.results import AT_FIRST, HOOKS, Phase, Step
 from orchestrator.domain.service import State
@@ -50,7 +50,8 @@ def parts(node: Node, goal: State, *, checks: bool = False) -> tuple[Part, ...]:
     """A node's life in a stage of that *goal*; empty for one that only hands the order on.
 
     In a stage of *checks* nothing is read: the gates are all. A life with hooks, or with anything else that is not done
-    for a unit at its goal, begins with a READ of its own (`Step.hook` is AT_FIRST).
+    for a unit at its goal, begins with a READ of its own (`Step.hook` is AT_FIRST). A host between stop and start has
+    what is done there.
     Cost: none for a node without `life`; else O(its hooks).
     """
     if node.role is Role.ACT:
@@ -59,6 +60,8 @@ def parts(node: Node, goal: State, *, checks: bool = False) -> tuple[Part, ...]:
         return tuple(_whole(node, node.life, goal))
     if node.role is Role.PASS:
         return NOTHING
+    if node.life is not None:
+        return tuple(_hooks(Phase.BETWEEN, node.life.before))
     read = not checks and node.unit.scm_name is not None and node.unit.host is not None
     return _LOOKED_AT[read, bool(node.gates)]
 
@@ -108,7 +111,7 @@ def hook_of(node: Node, name: str) -> Hook | None:
 
 def repeatable(hook: Hook | None) -> bool:
     """Whether it may be carried out again by itself after its answer was lost: it does no harm, or can be checked."""
-    return hook is None or hook.idempotent or hook.check is not None
+    return hook is None or hook.idempotent or hook.check is not None or isinstance(hook.do, Reboot)
 
 
 def is_last_reading(step: Step, role: Role) -> bool:

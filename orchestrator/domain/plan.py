@@ -132,6 +132,7 @@ class Stage:
     """One direction of a run: every ACT node is brought to `goal`.
 
     `checks`: nothing acts in it; its nodes are the prechecks of what the stage after it acts on, with no order.
+    `between`: its nodes are hosts and no units, each with what is done there while all is down (`life.before`).
     """
 
     goal: State
@@ -143,6 +144,7 @@ class Stage:
     expected_s: float = 0.0
     """The estimated duration of the stage, limits included."""
     checks: bool = False
+    between: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

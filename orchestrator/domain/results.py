@@ -37,6 +37,7 @@ class Phase(StrEnum):
     of one whose unit is given up halfway. KILL ends the process of a stop that is stuck, or an orphan. HEALTHY waits
     whether a started service stays up. KEEP_DOWN takes away what could revive a stopped service, RELEASE puts it back.
     WATCH ends when a unit that others count on is not at its goal any more. COUNT takes a live count before a batch.
+    BETWEEN is one thing that is done on a host between the stop and the start of a restart: a program, a reboot.
     ON_BEGIN, ON_END and ON_FAILURE are hooks of the run: their unit is RUN.
     """
 
@@ -58,6 +59,7 @@ class Phase(StrEnum):
     RELEASE = "release"
     WATCH = "watch"
     COUNT = "count"
+    BETWEEN = "between"
     ON_BEGIN = "on_begin"
     ON_END = "on_end"
     ON_FAILURE = "on_failure"
@@ -67,8 +69,8 @@ RUN = "run"
 """The unit of steps that belong to the run as a whole."""
 AT_FIRST = "first"
 """`Step.hook` of the READ with which a life of several parts begins; the reading at the run's end has none."""
-HOOKS = (Phase.PRE_STOP, Phase.POST_STOP, Phase.PRE_START, Phase.POST_START)
-"""The phases that carry out a hook of a unit."""
+HOOKS = (Phase.PRE_STOP, Phase.POST_STOP, Phase.PRE_START, Phase.POST_START, Phase.BETWEEN)
+"""The phases that carry out a hook of a unit, or of a host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Room: domain. Hooks go by their names in the playbook; text that may hold a secr
 
 from collections.abc import Iterator
 
+from orchestrator.domain.durations import spoken
 from orchestrator.domain.gates import CommandCheck, HttpCheck, describe
-from orchestrator.domain.life import Hook, Life
+from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.results import Phase, Step
 from orchestrator.domain.secrets import shown
 
@@ -91,8 +92,10 @@ def limit_s(step: Step, life: Life | None, *, act_s: float, gates_s: float) -> f
     return max((gate.deadline_s for gate in gates), default=0.0)
 
 
-def request_words(act: HttpCheck | CommandCheck) -> str:
+def request_words(act: HttpCheck | CommandCheck | Reboot) -> str:
     """What a hook sends or runs, whole enough for somebody who has to do it by hand: no headers, no secrets."""
+    if isinstance(act, Reboot):
+        return f"reboot, back within {spoken(act.timeout_s)}"
     if isinstance(act, CommandCheck):
         return " ".join(shown(word) for word in (act.exe, *act.args))
     body = shown(act.body)

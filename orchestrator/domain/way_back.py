@@ -81,7 +81,7 @@ def as_before(unit: Unit, state: str) -> bool:
 def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
     """The stages that would put back every unit that *plan* acts on, its snapshot in them. Cost: O(nodes)."""
     if plan.action is Action.RESTART:
-        return tuple(stage for stage in plan.stages if not stage.checks)[1:]
+        return tuple(stage for stage in plan.stages if not (stage.checks or stage.between))[1:]
     seen = {unit.id: unit for unit in acted_on(plan)}
     return tuple(
         replace(stage, nodes=tuple(replace(node, unit=seen.get(node.unit.id, node.unit)) for node in stage.nodes))

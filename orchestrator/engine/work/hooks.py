@@ -12,7 +12,7 @@ from enum import Enum
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin, describe
 from orchestrator.domain.http_verdict import verdict
-from orchestrator.domain.life import Hook
+from orchestrator.domain.life import Hook, Reboot
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.secrets import shown
 from orchestrator.engine.ports import CommandOutput
@@ -60,6 +60,8 @@ class Errand:
         deed = self.hook.undo if self.undo else self.hook.do
         if deed is None:
             return self._result(Outcome.OK, Acted.NO, "it has no undo")
+        if isinstance(deed, Reboot):
+            raise ValueError(f"{self.step.id}: a reboot is no errand")
         before = await self._checked()
         if before is not None and before.held is self._wanted:
             return self._result(Outcome.OK, Acted.NO, f"{'undone' if self.undo else 'done'} already: {before.saw}")
