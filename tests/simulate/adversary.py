@@ -1,7 +1,9 @@
 """What happens to the fleet during a night, on time."""
 
 import asyncio
+from dataclasses import replace
 
+from beside import Beside
 from seeds import Event, Script
 from witness import Log, WatchedFleet
 
@@ -18,6 +20,7 @@ class Adversary:
         self.fleet = WatchedFleet(log)
         self._log = log
         self._loop = asyncio.get_running_loop()
+        self.fleet.beside = self.beside = Beside(script, log)
         for host, service in script.services:
             self.fleet.add(host, _fresh(service)).latency_s = script.latency_s
         for node in (node for stage in script.plan.stages for node in stage.nodes if node.unit.host):
@@ -33,14 +36,16 @@ class Adversary:
         elif event.kind == "vanish":
             self._vanish(host, event.lasts_s)
         elif event.kind == "reboot":
-            self._reboot(host, event.lasts_s)
+            self.fleet.reboot(host.name, down_s=event.lasts_s)
         else:
             self._touch(event, host.services[event.service.lower()])
 
     def _touch(self, event: Event, service: MemoryService) -> None:
-        if event.kind in ("crash", "flap", "hand stop") and service.state is not State.STOPPED:
+        if event.kind == "hand stop" and service.state is not State.STOPPED:
             self.fleet.enter(event.host, service, State.STOPPED)
-            service.win32_exit_code = 0 if event.kind == "hand stop" else 1067
+            service.win32_exit_code = 0
+        elif event.kind in ("crash", "flap") and service.state is not State.STOPPED:
+            self.fleet.crash(event.host, service)
             if event.kind == "flap":
                 for flap in range(1, FLAPS + 1):
                     self._loop.call_later(flap * 2.0, self._revive, event.host, service)
@@ -52,11 +57,10 @@ class Adversary:
 
     def _crash(self, host: str, service: MemoryService) -> None:
         if service.state is State.RUNNING:
-            self.fleet.enter(host, service, State.STOPPED)
-            service.win32_exit_code = 1067
+            self.fleet.crash(host, service)
 
     def _revive(self, host: str, service: MemoryService) -> None:
-        if service.state is State.STOPPED:
+        if service.state is State.STOPPED and service.start_type is not StartType.DISABLED:
             self.fleet.enter(host, service, State.RUNNING)
 
     def _vanish(self, host: MemoryHost, lasts_s: float) -> None:
@@ -64,31 +68,7 @@ class Adversary:
         host.faults.insert(0, gone)
         self._loop.call_later(lasts_s, host.faults.remove, gone)
 
-    def _reboot(self, host: MemoryHost, lasts_s: float) -> None:
-        self._vanish(host, lasts_s)
-        for service in host.services.values():
-            if service.state is not State.STOPPED:
-                self.fleet.enter(host.name, service, State.STOPPED)
-        self._loop.call_later(lasts_s, self._booted, host)
-
-    def _booted(self, host: MemoryHost) -> None:
-        for service in host.services.values():
-            if service.start_type is StartType.AUTOMATIC and service.state is State.STOPPED:
-                self.fleet.enter(host.name, service, State.RUNNING)
-
 
 def _fresh(service: MemoryService) -> MemoryService:
     """A copy: a script may be played more than once."""
-    return MemoryService(
-        name=service.name,
-        state=service.state,
-        start_type=service.start_type,
-        start_s=service.start_s,
-        stop_s=service.stop_s,
-        can_stop=service.can_stop,
-        ports=service.ports,
-        refuses=dict(service.refuses),
-        hangs=service.hangs,
-        fails_to_start=service.fails_to_start,
-        crashes_after_s=service.crashes_after_s,
-    )
+    return replace(service, refuses=dict(service.refuses))

@@ -12,11 +12,13 @@ from course import Course
 from rules_acts import Acts
 from rules_decisions import Decisions
 from rules_ends import Ends
+from rules_hooks import Hooks
+from rules_lives import Lives
 from rules_locks import Locks
 from rules_order import Order
 from staging import Json
 
-RULES = (Order, Acts, Locks, Decisions, Ends)
+RULES = (Order, Acts, Locks, Decisions, Hooks, Lives, Ends)
 
 
 @dataclass(frozen=True, slots=True)

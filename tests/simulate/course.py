@@ -86,6 +86,15 @@ class Course:
         stage = self.stages[step["stage"]]
         return stage, stage.places[step["unit"]]
 
+    def hook(self, step: Json) -> Json | None:
+        """The hook that a step carries out or undoes, be it the run's."""
+        if step["unit"] == RUN:
+            hooks = self.plan["hooks"]
+            every = (*hooks["begin"], *hooks["end"], *hooks["failure"])
+            return next((hook for hook in every if hook["name"] == step["hook"]), None)
+        stage, place = self.node(step)
+        return stage.hook(place, step["hook"])
+
     def of_life(self, step: Json) -> bool:
         """Whether the step is part of its node's life: no look beside it, no last reading, no undo of one given up."""
         if step["phase"] in ("look", "watch", "undo") or not 0 <= step["stage"] < len(self.stages):
@@ -144,7 +153,7 @@ class Course:
             if busy.get(step["unit"]) is known:
                 del busy[step["unit"]]
         self._acted(step, result)
-        if step["phase"] in CHANGES:
+        if step["phase"] in (*CHANGES, "on_begin"):
             self._did(step, result)
         if step["phase"] == "watch":
             self._died(step, result, number)
@@ -169,8 +178,7 @@ class Course:
 
     def _did(self, step: Json, result: Json | None) -> None:
         """Something beside a service was done or undone; *result* None: nobody knows."""
-        stage, place = self.node(step)
-        hook = stage.hook(place, step["hook"])
+        hook = self.hook(step)
         name = step["hook"] or KEPT_DOWN
         if step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"]):
             if result is not None and result["outcome"] == "ok":
@@ -315,8 +323,9 @@ class Course:
             self.touched[unit] = ""
             self.left[unit] = ""
             self.coming[unit] = BRINGS[phase]
-        elif phase in CHANGES and unit != RUN:
-            self.touched.setdefault(unit, self.left.get(unit, ""))
+        elif phase in (*CHANGES, "on_begin"):
+            if unit != RUN:
+                self.touched.setdefault(unit, self.left.get(unit, ""))
             self._did(step, None)
 
     def _run_ended(self, fact: Json, by: int, number: int) -> None:

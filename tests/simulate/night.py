@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from adversary import Adversary
+from beside import NightLocal
 from people import Reply, replies
 from seeds import PEOPLE, Script
 from store import RUN, Door, NightStore
 from virtual_time import VirtualTimeLoop
 from witness import Entry, Log, Process, WatchedHosts, WatchedProbe
 
-from orchestrator.adapters.memory.probes import MemoryLocal
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionWithdrawn, Fact, RunEnded, RunParked
 from orchestrator.engine.book_ports import Vote
@@ -45,14 +45,15 @@ class Night:
     def __init__(self, script: Script, log: Log) -> None:
         self.script = script
         self.log = log
-        self.fleet = Adversary(script, self.log).fleet
+        world = Adversary(script, self.log)
+        self.fleet, self.beside = world.fleet, world.beside
         self.store = NightStore(script, self.log, self._hear)
         self._loop = asyncio.get_running_loop()
         self._began = self._ended = False
         self._beside: set[asyncio.Future[Any]] = set()
         self._rivals = 0
-        self._closed: set[int] = set()
-        self._too_late: Counter[int] = Counter()
+        self._closed: set[tuple[str, int]] = set()
+        self._too_late: Counter[tuple[str, int]] = Counter()
         """How often somebody came too late to each decision: two are enough."""
 
     async def play(self) -> None:
@@ -115,7 +116,9 @@ class Night:
 
     def _world(self, process: Process) -> World:
         return World(
-            hosts=WatchedHosts(self.fleet, process), probe=WatchedProbe(self.fleet, process), local=MemoryLocal()
+            hosts=WatchedHosts(self.fleet, process),
+            probe=WatchedProbe(self.fleet, process),
+            local=NightLocal(self.beside, process),
         )
 
     def _header(self, process: Process, run_id: str, who: str) -> Header:
@@ -186,29 +189,31 @@ class Night:
 
     def _hear(self, run_id: str, fact: Fact) -> None:
         """Somebody reads what was committed just now."""
-        if run_id != RUN:
+        if run_id not in (RUN, UNDO):
             return
         self._began = True
         if isinstance(fact, DecisionAsked):
             for reply in replies(self.script, fact.decision, fact.cause, fact.choices):
-                self._loop.call_later(reply.after_s, self._answer, fact.decision, reply)
+                self._loop.call_later(reply.after_s, self._answer, (run_id, fact.decision), reply)
         elif isinstance(fact, DecisionAnswered | DecisionWithdrawn):
-            self._closed.add(fact.decision)
+            self._closed.add((run_id, fact.decision))
+        elif run_id != RUN:
+            return
         elif isinstance(fact, RunEnded):
             self._ended = True
         elif isinstance(fact, RunParked) and self.script.rivals_at_s:
             self._loop.call_later(0.5, self._compete)
 
-    def _answer(self, decision: int, reply: Reply) -> None:
-        if self._ended or self._too_late[decision] > 1:
+    def _answer(self, decision: tuple[str, int], reply: Reply) -> None:
+        if (self._ended and decision[0] == RUN) or self._too_late[decision] > 1:
             return
         self._too_late[decision] += decision in self._closed
         self._keep(self._vote(decision, reply))
 
-    async def _vote(self, decision: int, reply: Reply) -> None:
+    async def _vote(self, decision: tuple[str, int], reply: Reply) -> None:
         vote = Vote(choice=reply.choice, by=reply.by, reason="because")
         with suppress(OrchError):  # it is in the log, with what they were told
-            await decide(RUN, decision, vote, Door(self.store, Process(0, self.log)).books())
+            await decide(*decision, vote, Door(self.store, Process(0, self.log)).books())
 
     async def _cancel(self) -> None:
         """`orch cancel` from elsewhere."""

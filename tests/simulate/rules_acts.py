@@ -30,6 +30,8 @@ class Acts(Rule):
         self.last_call: dict[tuple[int, str, str], Json] = {}
         self.refused: dict[int, int] = {}
         """By the call's entry: the number with which Windows said no."""
+        self.went_down: dict[str, int] = {}
+        """When each host restarted last: what it was asked before is void."""
 
     def see(self, entry: Json) -> None:
         """See Rule."""
@@ -37,6 +39,8 @@ class Acts(Rule):
             self.run_of[entry["by"]] = entry.get("run", "")
         elif entry["what"] == "call":
             self._call(entry)
+        elif entry["what"] == "down":
+            self.went_down[entry["host"]] = entry["n"]
         elif entry["what"] == "arrived" and entry["refused"] is not None:
             call = self.last_call.get((entry["by"], entry["host"], entry["service"]))
             if call is not None:
@@ -83,6 +87,7 @@ class Acts(Rule):
         asked = self.sent[f"{course.run} {step_id(step)}"]
         last = asked[-1] if asked else None
         again = last is None or (last["told"] != "ok" and not last["sent"]) or self.refused.get(last["n"]) == NOT_NOW
+        again = again or (last is not None and self.went_down.get(entry["host"], -1) > last["n"])
         if step["phase"] != "kill":  # what recovery actions revive is stopped again
             self.test("once", again, entry["n"], f"{name} was asked twice in {step['unit']}/{step['attempt']}")
         if step["attempt"] > 1:

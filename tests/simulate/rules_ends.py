@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from course import ACTS, Course
+from course import ACTS, RUN, Course
 from rule import Rule, Test
 from staging import Json
 
@@ -109,12 +109,22 @@ def _explained(course: Course, verdict: str) -> bool:
     whole = all(_whole(course, number) for number in range(len(forward)))
     aborted = [one["cause"]["kind"] for one in course.decisions.values() if one["answer"] == "abort"]
     if verdict == "done":
-        return whole and not course.strayed and course.rollback is None
+        return whole and not course.strayed and course.rollback is None and not _troubled(course)
     if verdict == "cancelled":
         return "cancel" in course.orders or "approval" in aborted or (bool(aborted) and course.stage < 0)
     if verdict in ("rolled back", "rollback incomplete"):
         return course.rollback is not None or course.plan["action"] == "rollback"
-    return verdict == "failed" and (not whole or bool(course.strayed) or bool(aborted))
+    return verdict == "failed" and (not whole or bool(course.strayed) or bool(aborted) or _troubled(course))
+
+
+def _troubled(course: Course) -> bool:
+    """Whether a hook of the run did not end well at its end."""
+    ends = [known for known in course.steps.values() if known["step"]["unit"] == RUN]
+    last = {(known["step"]["phase"], known["step"]["hook"]): known for known in ends}
+    return any(
+        phase != "on_begin" and (known["result"] is None or known["result"]["outcome"] != "ok")
+        for (phase, _), known in last.items()
+    )
 
 
 def _whole(course: Course, number: int) -> bool:

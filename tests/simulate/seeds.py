@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from orchestrator.adapters.memory.fleet import Fault, MemoryPort, MemoryService, refused
+from seeds_lives import NEVER_S, Thrown, in_effect, lives, processes
+
+from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryPort, MemoryService, refused
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 from orchestrator.domain.errors import OrchError, ProblemKind
 from orchestrator.domain.gates import Gate, Origin, PortClosedCheck, ServiceCheck, TcpCheck
@@ -75,6 +77,12 @@ class Script:
     undo_after_s: float | None = None
     accept_drift: bool = False
     close_after_lives: int = -1
+    behaves: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What becomes of the requests of hooks, one after the other, where it is not well: by unit/hook/word."""
+    holds_from: tuple[tuple[str, float], ...] = ()
+    """From when on checks and gates of units hold: by unit/gate."""
+    in_effect: tuple[str, ...] = ()
+    """The hooks that are in effect when the night begins."""
     faults: tuple[str, ...] = field(default=())
     """The kinds of misfortune that are in it, for the tally."""
 
@@ -95,14 +103,21 @@ def script(seed: int) -> Script:
 
 def _try(seed: int, profile: str, dice: Random) -> Script | None:
     """One attempt; None if the planner refuses what was thrown."""
-    draft = _draft(dice)
+    thrown = Thrown(_draft(dice))
+    draft, own = thrown.draft, Random(f"the lives of {seed}, {dice.random()}") if _lived(seed) else None
+    if own is not None:
+        thrown = lives(draft, profile, own)
+        draft = thrown.draft
     action = dice.choice((Action.STOP, Action.START, Action.RESTART, Action.STOP, Action.START))
     services = _services(draft, action, profile, dice)
+    if own is not None:
+        processes(services, profile, own)
     chosen = _chosen(draft, action, dice)
     try:
         plan = build(draft, chosen, action, _survey(draft, services))
     except OrchError:
         return None
+    plan = replace(plan, hooks=draft.hooks)
     acting = [node for stage in plan.stages for node in stage.nodes if node.role == "act"]
     if not acting:
         return None
@@ -130,8 +145,16 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
         accept_drift=profile in ("people", "mixed") and dice.random() < 0.2,
         close_after_lives=dice.choice((1, 2)) if profile in ("disk", "mixed") and dice.random() < 0.1 else -1,
         undo_after_s=dice.choice((None, None, 1.0, 90.0)) if profile not in ("calm", "killed") else None,
+        behaves=tuple(thrown.behaves),
+        holds_from=tuple(thrown.holds_from),
+        in_effect=in_effect(thrown, services),
     )
     return replace(made, faults=_kinds(made))
+
+
+def _lived(seed: int) -> bool:
+    """Whether the units of that seed have a whole life: a third of each profile."""
+    return seed // len(PROFILES) % 3 == 1
 
 
 def _draft(dice: Random) -> Draft:
@@ -273,9 +296,13 @@ def _survey(draft: Draft, services: Sequence[tuple[str, MemoryService]]) -> Surv
         for instance in entry.instances:
             for asked in instance.asked:
                 service = at[str(instance.host), asked.name]
-                seen = ServiceStatus(name=service.name, state=service.state, start_type=service.start_type)
+                seen = ServiceStatus(
+                    name=service.name, state=service.state, start_type=service.start_type, pid=service.pid
+                )
                 found.setdefault(str(instance.host), []).append(Reading(asked, (seen,)))
-    return Survey({host: HostSurvey(host=host, readings=tuple(found.get(host, ()))) for host in draft.hosts})
+    return Survey(
+        {host: HostSurvey(host=host, readings=tuple(found.get(host, ())), booted_at=BOOTED_AT) for host in draft.hosts}
+    )
 
 
 def _chosen(draft: Draft, action: Action, dice: Random) -> Chosen:
@@ -402,6 +429,11 @@ def _kinds(made: Script) -> tuple[str, ...]:
         kinds += ["can't be stopped"] if not service.can_stop else []
         kinds += ["too slow"] if service.start_s > 40 else []
         kinds += ["crashes after its start"] if service.crashes_after_s is not None else []
+        kinds += ["process outlives it"] if service.lingers_s else []
+        kinds += ["shared process"] if service.shares else []
+        kinds += ["revived"] if service.revives_s is not None else []
+    kinds += [f"hook {way}" for _, ways in made.behaves for way in ways if way != "well"]
+    kinds += ["check never holds" for _, since_s in made.holds_from if since_s >= NEVER_S]
     kinds += ["cancel"] if made.cancel_at_s is not None else []
     kinds += ["window"] if made.window_s is not None else []
     kinds += ["rival run"] * len(made.rivals_at_s)

@@ -2,10 +2,13 @@
 
 import sys
 
+from course import step_id
 from judge import judged
 from night import Broken, played
 from seeds import Script, script
 from witness import Entry
+
+from orchestrator.domain.life import Hook, IfStuck, Life
 
 
 def told(seed: int) -> int:
@@ -32,6 +35,7 @@ def _beginning(made: Script) -> list[str]:
                 f"  {place}: {node.role} {node.unit.id} waits for {node.waits_for}, after {node.begins_after}, "
                 f"{len(node.gates)} gates, {node.timeout_s:g} s"
             )
+            lines += [f"      {life}" for life in [_life(node.life)] if life]
         lines += [f"  barrier {n}: {b.instances} need {b.need}{' soft' * b.soft}" for n, b in enumerate(stage.barriers)]
     for host, service in made.services:
         odd = {
@@ -40,6 +44,9 @@ def _beginning(made: Script) -> list[str]:
             "fails_to_start": service.fails_to_start,
             "can't stop": not service.can_stop,
             "crashes_after_s": service.crashes_after_s,
+            "lingers_s": service.lingers_s,
+            "shares": service.shares,
+            "revives_s": service.revives_s,
         }
         lines.append(
             f"  {service.name}@{host}: {service.state}, starts in {service.start_s:g} s, stops in {service.stop_s:g} s"
@@ -47,8 +54,40 @@ def _beginning(made: Script) -> list[str]:
         )
     lines += [f"  comes: {event}" for event in made.events]
     lines += [f"  comes: {blow}" for blow in made.blows]
+    lines += [f"  {key}: {', '.join(ways)}" for key, ways in made.behaves]
+    lines += [f"  {key} holds from {since_s:g} s on" for key, since_s in made.holds_from if since_s]
+    lines += [f"  in effect: {', '.join(made.in_effect)}"] if made.in_effect else []
+    for name in ("begin", "end", "failure"):
+        lines += [f"  on_{name}: {_hook(hook)}" for hook in getattr(plan.hooks, name)]
     lines.append(f"  cancel {made.cancel_at_s}, window {made.window_s}, rivals {made.rivals_at_s}, {made.patient=}")
     return lines
+
+
+def _life(life: Life | None) -> str:
+    if life is None:
+        return ""
+    said = {
+        "prechecks": len(life.prechecks),
+        "before": ", ".join(map(_hook, life.before)),
+        "drained": len(life.drained),
+        "after": ", ".join(map(_hook, life.after)),
+        "healthy_s": life.healthy_s,
+        "if_stuck": str(life.if_stuck) if life.if_stuck is not IfStuck.FAIL else "",
+        "max_timeout_s": life.max_timeout_s,
+        "kill_shared": ", ".join(life.kill_shared),
+        "keep_down": life.keep_down,
+    }
+    return "; ".join(f"{name} {value}" for name, value in said.items() if value)
+
+
+def _hook(hook: Hook) -> str:
+    marks = (
+        "undo of " * hook.undoes,
+        hook.name,
+        " once" * (not hook.idempotent),
+        " checked" * (hook.check is not None),
+    )
+    return "".join(marks)
 
 
 def line_of(entry: Entry) -> str:
@@ -65,11 +104,10 @@ def _fact(fact: Entry) -> str:
     kind = fact["kind"]
     if kind == "step_intended":
         step = fact["step"]
-        return f"intends {step['stage']}/{step['unit']}/{step['phase']}/{step['attempt']}"
+        return f"intends {step_id(step)}"
     if kind == "step_ended":
         result = fact["result"]
         step = result["step"]
-        what = f"{step['stage']}/{step['unit']}/{step['phase']}/{step['attempt']}"
-        return f"ended {what} {result['outcome']}, acted {result['acted']}: {result['said']}"
+        return f"ended {step_id(step)} {result['outcome']}, acted {result['acted']}: {result['said']}"
     hidden = ("plan", "stages", "version", "kind")
     return f"{kind} " + ", ".join(f"{key} {value}" for key, value in fact.items() if key not in hidden and value)

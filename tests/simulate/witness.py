@@ -7,17 +7,21 @@ clock stood still. The checker reads this log and nothing else.
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryHost, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts, MemoryLink
 from orchestrator.adapters.memory.probes import MemoryProbe
 from orchestrator.domain.errors import HostError, Problem
 from orchestrator.domain.gates import HttpCheck
-from orchestrator.domain.service import Control, State
-from orchestrator.engine.ports import Seen
+from orchestrator.domain.service import Control, StartType, State
+from orchestrator.engine.ports import CommandOutput, Seen
+
+if TYPE_CHECKING:
+    from beside import Beside
 
 T = TypeVar("T")
+KEPT = "HKEY_LOCAL_MACHINE\\SOFTWARE\\orch\\KeptDown"
 Entry = dict[str, Any]
 
 
@@ -93,11 +97,40 @@ class WatchedFleet(MemoryFleet):
         super().__init__()
         self._log = log
         self.acting = 0
+        self.beside: Beside | None = None
 
     def enter(self, host: str, service: MemoryService, state: State) -> None:
         """See MemoryFleet."""
-        self._log.add("state", host=host, service=service.name, state=str(state))
+        before = service.pid
+        entry = self._log.add("state", host=host, service=service.name, state=str(state), pid=None, left=None)
         super().enter(host, service, state)
+        entry["pid"] = service.pid
+        if before is not None and before != service.pid and before in self.hosts[host].processes:
+            entry["left"] = before
+
+    def end(self, host: str, pid: int) -> list[int]:
+        """See MemoryFleet."""
+        gone = super().end(host, pid)
+        self._log.add("gone", host=host, pids=gone)
+        return gone
+
+    def reboot(self, host: str, *, down_s: float = 30.0) -> None:
+        """See MemoryFleet."""
+        super().reboot(host, down_s=down_s)
+        self._log.add("down", host=host)
+
+    def crash(self, host: str, service: MemoryService) -> None:
+        """The process of *service* is gone from one moment to the next."""
+        self._crash(host, service)
+
+    def kept(self, host: MemoryHost) -> tuple[list[str], list[str]]:
+        """The services of which the host has on record how they were, and those that are disabled."""
+        below = KEPT.lower() + "\\"
+        records = [
+            path.removeprefix(below) for path, key in host.registry.items() if path.startswith(below) and key.values
+        ]
+        disabled = [name for name, service in host.services.items() if service.start_type is StartType.DISABLED]
+        return sorted(records), sorted(disabled)
 
     def control(self, host: MemoryHost, service: MemoryService, control: Control) -> Problem | None:
         """See MemoryFleet."""
@@ -146,6 +179,21 @@ class WatchedLink(MemoryLink):
         self._watched.acting = self._process.number
         super()._take(name, control)
 
+    def _output(self, exe: str, args: Sequence[str]) -> CommandOutput:
+        by, host, log = self._process.number, self._host, self._process.log
+        if exe == "hook.exe" and self._watched.beside is not None:
+            return self._watched.beside.program(by, args)
+        if exe == "taskkill.exe":
+            pid = int(args[1])
+            inside = sorted(one.name for one in host.services.values() if one.pid == pid)
+            log.add("kill", by=by, host=host.name, pid=pid, inside=inside)
+        before = self._watched.kept(host)
+        ran = super()._output(exe, args)
+        after = self._watched.kept(host)
+        if before != after:
+            log.add("kept", by=by, host=host.name, records=after[0], disabled=after[1])
+        return ran
+
     async def _exchange(self, verb: str, act: Callable[[], T], *, of: str = "") -> T:
         await self._process.turn()
         entry = self._process.log.add(
@@ -179,8 +227,9 @@ def _states(readings: Any) -> dict[str, str]:
 class WatchedProbe(MemoryProbe):
     """Probes of one process."""
 
-    def __init__(self, fleet: MemoryFleet, process: Process) -> None:
+    def __init__(self, fleet: WatchedFleet, process: Process) -> None:
         super().__init__(fleet)
+        self._beside = fleet.beside
         self._process = process
 
     async def tcp(self, host: str, port: int, *, timeout_s: float) -> Seen:
@@ -191,4 +240,6 @@ class WatchedProbe(MemoryProbe):
     async def http(self, check: HttpCheck, *, timeout_s: float) -> Seen:
         """See MemoryProbe."""
         await self._process.turn()
+        if self._beside is not None and check.url.startswith("http://beside/"):
+            return await self._beside.http(self._process, check)
         return await super().http(check, timeout_s=timeout_s)
