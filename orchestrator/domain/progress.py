@@ -8,6 +8,7 @@ from itertools import chain, islice
 from orchestrator.domain.courses import Courses
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Stamped
+from orchestrator.domain.life import IfStuck
 from orchestrator.domain.openings import Openings
 from orchestrator.domain.parts import is_last_reading, repeatable
 from orchestrator.domain.plan import Stage
@@ -15,6 +16,7 @@ from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, St
 from orchestrator.domain.runstate import UNREAD, Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
+from orchestrator.domain.stage_run import stuck
 from orchestrator.domain.step_words import hook_of
 from orchestrator.domain.track import MOVES, ServiceRow, Track, Wait
 
@@ -130,7 +132,8 @@ class StageProgress:
         step = result.step
         track.take(result, stamped.at)
         track.busy = False
-        if result.outcome is Outcome.OK and not self._is_last(result):
+        killed = track.life is not None and track.life.if_stuck is IfStuck.KILL and stuck(result)
+        if killed or (result.outcome is Outcome.OK and not self._is_last(result)):
             self._under_way_since(track, stamped.elapsed_s)
             return None
         if result.outcome is not Outcome.OK:

@@ -12,6 +12,7 @@ from orchestrator.domain.consequences import Consequence
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import RollbackBegan, RunEnded, RunResumed, StageBegan, StepEnded
+from orchestrator.domain.life import IfStuck
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.results import AT_FIRST, ORPHAN, PID, RUN, Acted, Outcome, Phase
 from orchestrator.domain.timeline_json import as_json
@@ -127,10 +128,15 @@ def test_prechecks_count_for_nothing_and_who_fails_them_is_left_as_it_is() -> No
 @pytest.mark.parametrize("evidence", [{ORPHAN: "4242"}, {PID: "4242"}], ids=["orphan", "stuck"])
 @pytest.mark.parametrize("asked", [False, True], ids=["by policy", "by a person"])
 def test_a_kill_goes_on_with_the_unit_and_names_the_process(evidence: dict[str, str], asked: bool) -> None:
-    story = drained(checked(Story(stops()))).step(ONE, Phase.DRAINED).step(ONE, Phase.KEEP_DOWN, acted=Acted.YES)
+    plan = stops()
+    if asked:
+        down = plan.stages[1]
+        nodes = (replace(node, life=node.life and replace(node.life, if_stuck=IfStuck.ASK)) for node in down.nodes)
+        plan = replace(plan, stages=(plan.stages[0], replace(down, nodes=tuple(nodes))))
+    story = drained(checked(Story(plan))).step(ONE, Phase.DRAINED).step(ONE, Phase.KEEP_DOWN, acted=Acted.YES)
     told = {"outcome": Outcome.FAILED, "kind": ProblemKind.TIMEOUT, "said": "stalled at checkpoint 3 for 94 s"}
     story.step(ONE, Phase.STOP, acted=Acted.YES, after="StopPending", evidence=evidence, **told)  # type: ignore[arg-type] # a fake's keywords
-    assert (story.stands(ONE), len(story.timeline.failures)) == ("failed", 1)
+    assert (story.stands(ONE), len(story.timeline.failures)) == (("failed", 1) if asked else ("under way", 0))
     if asked:
         story.ask(ONE, Choice.KILL)
     story.intend(ONE, Phase.KILL, attempt=1 + asked)
