@@ -134,6 +134,8 @@ class _Twin:
 
     def _takes_s(self, step: Step) -> float:
         """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
+        if step.phase is Phase.COUNT:
+            return self._node(step).expected_s
         moves = step.unit != RUN and step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
         return self._node(step).expected_s if moves else 0.0
 

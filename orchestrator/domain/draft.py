@@ -70,10 +70,32 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """A service's instances go in batches: of these `sizes`, the last of which repeats until all are covered.
+
+    Between two of them `pause_s` pass, and `asks`: a person has to say that it goes on.
+    """
+
+    sizes: tuple[Budget, ...]
+    pause_s: float = 0.0
+    asks: bool = False
+
+    def of(self, instances: int) -> list[int]:
+        """How many of so many *instances* each batch has. Cost: O(batches)."""
+        made: list[int] = []
+        left = instances
+        while left > 0:
+            size = self.sizes[min(len(made), len(self.sizes) - 1)].of(instances)
+            made.append(min(size, left))
+            left -= made[-1]
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One service of the playbook. `in_order` is `order: inventory`: begun as listed, reversed on stop.
 
-    `ready_all` are gates that hold once for all instances, before dependents begin.
+    `ready_all` are gates that hold once for all instances, before dependents begin. `batches` None: all at once.
     """
 
     key: str
@@ -85,6 +107,7 @@ class Entry:
     max_failures: Budget | None = None
     ready_all: tuple[Gate, ...] = ()
     dependents: OnDependents = OnDependents.FAIL
+    batches: Batches | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +122,7 @@ class Draft:
     hosts: tuple[str, ...]
     max_parallel: int | None = None
     max_parallel_per_host: int | None = 4
+    max_parallel_per_zone: int | None = None
     unreachable: OnUnreachable = OnUnreachable.ASK
     poll_s: float = 2.0
     hooks: RunHooks = RunHooks()

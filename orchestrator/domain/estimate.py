@@ -101,7 +101,7 @@ def _hindered(stage: Stage) -> bool:
     Counted in nodes, of which there are at least as many as instances.
     """
     limits, nodes = stage.limits, stage.nodes
-    if limits.run is not None and limits.run < len(nodes):
+    if (limits.run is not None and limits.run < len(nodes)) or limits.zone is not None:
         return True
     if limits.host is not None:
         crowded = Counter([node.unit.host for node in nodes if node.unit.host is not None]).most_common(1)

@@ -132,6 +132,7 @@ class Folded(Known):
         self.orders.append(order)
         if order == _CANCEL and not (self.closing or self.ending or self.complete):
             self.cancelled = True
+            self.now.break_off()
         elif order == _WINDOW_CLOSED:
             self.window_closed = True
 
@@ -294,6 +295,8 @@ class Folded(Known):
             self.findings.tell_of(units)
         elif kind is CauseKind.HOOK:
             self.errands.told = True
+        elif kind is CauseKind.PAUSE and units[0] in self.now.places:
+            self.now.ask(self.now.places[units[0]])
 
     def _look_first(self, number: int, asked: Asked, answer: Answer) -> None:
         """The answer came late: before it counts, all units are looked at whose state the run knows; before anything
@@ -312,7 +315,7 @@ class Folded(Known):
             case Choice.HOLD:
                 self.questions.held[number] = asked
             case Choice.ABORT:
-                no_harm = asked.cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL)
+                no_harm = asked.cause.kind in (CauseKind.CANCELLED, CauseKind.APPROVAL, CauseKind.PAUSE)
                 of_hook = asked.cause.kind is CauseKind.HOOK
                 self._end(called_off=no_harm or self.cancelled or (self.stage < 0 and not of_hook))
             case Choice.ROLLBACK:
@@ -321,7 +324,7 @@ class Folded(Known):
                 self.cancelled = False
                 self.questions.held.clear()
             case Choice.CONTINUE:
-                self._continue(asked.cause.kind)
+                self._continue(asked)
             case _:
                 self._take_again(asked, answer)
 
@@ -376,13 +379,17 @@ class Folded(Known):
         elif missed and self.now.unit_owes(place):
             self._give_up(place)
 
-    def _continue(self, kind: CauseKind) -> None:
+    def _continue(self, asked: Asked) -> None:
+        kind = asked.cause.kind
         if kind is CauseKind.CANCELLED:
             self.cancelled = False
         elif kind is CauseKind.HOOK:
             self.errands.go_on()
         elif kind is CauseKind.BUDGET:
             self.failures.tally.begin_anew()
+        elif kind is CauseKind.PAUSE:
+            for unit in asked.units:
+                self.now.grant(self.now.places[unit])
         elif kind is CauseKind.APPROVAL or self.stage < 0:
             self.approved = True
 

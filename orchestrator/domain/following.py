@@ -17,7 +17,7 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.folded import Folded
 from orchestrator.domain.judging import PAUSING, choices
-from orchestrator.domain.plan import Role
+from orchestrator.domain.plan import Node, Role
 from orchestrator.domain.results import Phase, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import way_back
@@ -153,7 +153,10 @@ class Following:
             if self._too_late_to_stop(place):
                 self._ask_window(now.stage.nodes[place].unit.id)
                 return
-            self._follow(StepIntended(now.first(place)))
+            if now.asks(place):
+                self._ask_batch(now.stage.nodes[place])
+            else:
+                self._follow(StepIntended(now.first(place)))
         if now.to_watch and (now.under_way or now.suspended or now.schedule.fresh):
             for place in sorted(now.to_watch):
                 self._follow(StepIntended(now.watch(place)))
@@ -173,6 +176,12 @@ class Following:
         said = f"the window has closed, and {unit} was to be stopped next"
         self._ask(Cause(kind=CauseKind.WINDOW, said=said))
 
+    def _ask_batch(self, node: Node) -> None:
+        if node.batch is not None:
+            batch, service = node.batch, node.unit.service
+            said = f"batch {batch.number} of {batch.of} of {service} is next: {batch.size} of its instances"
+            self._ask(Cause(kind=CauseKind.PAUSE, said=said, service=service, units=(node.unit.id,)))
+
     def _too_late_to_stop(self, place: int) -> bool:
         folded, stage = self._folded, self._folded.now.stage
         stops = stage.goal is State.STOPPED and stage.nodes[place].role is Role.ACT
@@ -189,7 +198,7 @@ class Following:
         if self._folded.leaving:
             self._turn_back()
             return True
-        if folded.paused or (folded.now.suspended and not folded.turned):
+        if folded.paused or ((folded.now.suspended or folded.now.asking) and not folded.turned):
             return False
         if folded.stage < 0 and (step := folded.errands.next_begin()) is not None:
             self._follow(StepIntended(step))

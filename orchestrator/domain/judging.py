@@ -39,7 +39,7 @@ _CHOICES = {
     CauseKind.HOOK: (Choice.RETRY, Choice.CONTINUE, Choice.HOLD, Choice.ABORT),
     CauseKind.PAUSE: _GOING_ON,
 }
-PAUSING = tuple(kind for kind in CauseKind if kind is not CauseKind.FAILURE)
+PAUSING = tuple(kind for kind in CauseKind if kind not in (CauseKind.FAILURE, CauseKind.PAUSE))
 """As long as one of these is open, nothing new begins."""
 _RULE = "rule "
 

@@ -37,6 +37,7 @@ class Part:
 NOTHING: tuple[Part, ...] = ()
 _START, _STOP, _READ, _GATE = Part(Phase.START), Part(Phase.STOP), Part(Phase.READ), Part(Phase.GATE)
 _FIRST = Part(Phase.READ, AT_FIRST)
+_COUNT = (Part(Phase.COUNT),)
 _PLAIN = {
     (State.RUNNING, False): (_START,),
     (State.RUNNING, True): (_START, _GATE),
@@ -60,6 +61,8 @@ def parts(node: Node, goal: State, *, checks: bool = False) -> tuple[Part, ...]:
         return tuple(_whole(node, node.life, goal))
     if node.role is Role.PASS:
         return NOTHING
+    if node.batch is not None:
+        return _COUNT
     if node.life is not None:
         return tuple(_hooks(Phase.BETWEEN, node.life.before))
     read = not checks and node.unit.scm_name is not None and node.unit.host is not None

@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 
 from orchestrator.domain.gates import describe
 from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
-from orchestrator.domain.plan import Action, LeftAlone, Node, Plan, Role, Stage
+from orchestrator.domain.plan import Action, Batch, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.policy import Approval, Window
 from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
@@ -89,6 +89,17 @@ class PathStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchRows:
+    """How many instances of a service go at a time, one batch after the other, and what passes between two: `pause_s`,
+    and the word of a person if it `asks`."""
+
+    service: str
+    sizes: tuple[int, ...]
+    pause_s: float
+    asks: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagePreview:
     """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves.
 
@@ -100,6 +111,7 @@ class StagePreview:
     critical_path: tuple[PathStep, ...]
     expected_s: float
     checks: bool = False
+    batches: tuple[BatchRows, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +204,7 @@ def _starts_at_boot(row: Row) -> bool:
 def waves(stage: Stage) -> list[int]:
     """The wave of each node, from 0: the longest way to it, counted in units that are looked at or acted on.
 
-    A node that only hands the order on takes no wave of its own. Cost: O(nodes + edges).
+    A node that only hands the order on, or stands between batches, takes no wave of its own. Cost: O(nodes + edges).
     """
     count = len(stage.nodes)
     wave, opens = [0] * count, [0] * len(stage.barriers)
@@ -205,9 +217,26 @@ def waves(stage: Stage) -> list[int]:
         if place < count:
             wave[place] = max((opens[barrier] for barrier in stage.nodes[place].waits_for), default=0)
         else:
-            ends = (wave[node] + (stage.nodes[node].role is not Role.PASS) for node in waits[place])
+            ends = (wave[node] + _is_looked_at(stage.nodes[node]) for node in waits[place])
             opens[place - count] = max(ends, default=0)
     return wave
+
+
+def _is_looked_at(node: Node) -> bool:
+    return node.role is not Role.PASS and node.batch is None
+
+
+def _batches(stage: Stage) -> Iterator[BatchRows]:
+    """The first of a service's batches has nothing before it, so it has what the others leave."""
+    between: dict[str, list[Batch]] = {}
+    for node in stage.nodes:
+        if node.batch is not None:
+            between.setdefault(node.unit.service, []).append(node.batch)
+    for service, batches in between.items():
+        acting = {node.unit.instance for node in stage.nodes if node.unit.service == service and node.role is Role.ACT}
+        later = [batch.size for batch in batches]
+        sizes = (len(acting) - sum(later), *later)
+        yield BatchRows(service=service, sizes=sizes, pause_s=batches[0].pause_s, asks=batches[0].asks)
 
 
 def _stage(stage: Stage, *, first: bool) -> StagePreview:
@@ -215,6 +244,8 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
     grouped: list[list[Row]] = [[] for _ in range(max(levels, default=-1) + 1)]
     lives: dict[int, Around] = {}  # by identity: instances that need the same share one
     for level, node in zip(levels, stage.nodes, strict=True):
+        if node.batch is not None:
+            continue
         row = _row(node, stage, first=first)
         if node.life is not None and row.what in (What.STOP, What.START):
             if id(node.life) not in lives:
@@ -228,6 +259,7 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
         critical_path=tuple(PathStep(node.unit.id, node.expected_s, node.guessed) for node in path),
         expected_s=stage.expected_s,
         checks=stage.checks,
+        batches=tuple(_batches(stage)),
     )
 
 

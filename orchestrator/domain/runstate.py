@@ -148,6 +148,11 @@ class RunState:
         return self._folded.now.watching.values()
 
     @property
+    def counting(self) -> Collection[Step]:
+        """The counts before a batch that go on; as with watches, all others are over."""
+        return self._folded.now.counting.values()
+
+    @property
     def owed(self) -> Mapping[str, Collection[str]]:
         """The hooks of each unit that may have run and were not undone, by name; `keep_down` if it is kept down."""
         return {unit: tuple(names) for unit, names in self._folded.findings.owed.items()}
@@ -235,7 +240,7 @@ class RunState:
         over = self._folded.leaving or self._folded.closing or self.ended is not None
         if outcome is not None and (over or place not in now.again or now.schedule.never[place]):
             return Standing(outcome.value)
-        if now.schedule.begun[place]:
+        if now.schedule.begun[place] and place not in now.asking:
             return Standing.UNDER_WAY
         return Standing.UNTOUCHED if over or now.schedule.never[place] else Standing.WAITING
 

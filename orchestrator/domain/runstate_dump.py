@@ -111,6 +111,8 @@ def _run(run: StageRun) -> dict[str, Any]:
         "given_up": [[place, one.outcome, _parts(one.left)] for place, one in sorted(run.given_up.items())],
         "watching": _steps(run.watching[place] for place in sorted(run.watching)),
         "to_watch": sorted(run.to_watch),
+        "asking": sorted(run.asking),
+        "granted": sorted(run.granted),
     }
 
 
@@ -130,6 +132,7 @@ def _restore_run(run: StageRun, dumped: Mapping[str, Any]) -> None:
     run.again = {place: Again(attempt, Outcome(was), delay_s) for place, attempt, was, delay_s in dumped["again"]}
     run.attempts = {place: attempt for place, attempt in dumped["attempts"]}
     run.under_way = {run.places[step.unit]: step for step in _steps_again(dumped["under_way"])}
+    run.counting = {place: step for place, step in run.under_way.items() if step.phase is Phase.COUNT}
     run.due = {run.places[step.unit]: step for step in _steps_again(dumped["due"])}
     run.goes_on_at = {place: _parts_again([part])[0] for place, part in dumped["goes_on_at"]}
     run.at_goal = dict.fromkeys(dumped["at_goal"])
@@ -138,6 +141,9 @@ def _restore_run(run: StageRun, dumped: Mapping[str, Any]) -> None:
         run.given_up[place] = GivenUp(None if outcome is None else Outcome(outcome), _parts_again(left))
     run.watching = {run.places[step.unit]: step for step in _steps_again(dumped["watching"])}
     run.to_watch = dict.fromkeys(dumped["to_watch"])
+    run.granted = dict.fromkeys(dumped["granted"])
+    for place in dumped["asking"]:
+        run.ask(place)
     for place in sorted({*settled, *run.suspended, *run.again, *run.under_way, *run.due, *run.given_up}):
         schedule.begin(place)
     for place in sorted({*settled, *run.suspended, *run.again, *run.given_up}):

@@ -118,6 +118,7 @@ class Schedule:
 
     def _admit(self, stage: Stage) -> None:
         limits, services = stage.limits, dict(stage.limits.services)
+        zones = {} if limits.zone is None else {host: zone for zone, hosts in limits.zones for host in hosts}
         self._room: list[int] = []
         numbers: dict[tuple[str, str], int] = {}
 
@@ -137,7 +138,10 @@ class Schedule:
                 mine.append(number("service", unit.service, services[unit.service]))
             if limits.host is not None and unit.host is not None:
                 mine.append(number("host", unit.host, limits.host))
-            self._limits.append(tuple(mine))
+            if unit.host in zones:
+                mine.append(number("zone", zones[unit.host], limits.zone or 0))
+            pauses = stage.nodes[first].batch is not None  # and keeps nobody from working
+            self._limits.append(() if pauses else tuple(mine))
         self._parked: list[list[tuple[float, int, int]]] = [[] for _ in self._room]
         self._awake = [False] * len(self._room)
 

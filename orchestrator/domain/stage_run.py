@@ -71,6 +71,8 @@ class StageRun:
         self.schedule = Schedule(stage)
         self.places = {node.unit.id: place for place, node in enumerate(stage.nodes)}
         self.under_way: dict[int, Step] = {}
+        self.counting: dict[int, Step] = {}
+        """Those of them that only wait for time to pass, before a batch."""
         self.suspended: dict[int, Outcome] = {}
         """Nodes that did not end ok, and of which nobody has said yet what becomes of them."""
         self.again: dict[int, Again] = {}
@@ -88,6 +90,10 @@ class StageRun:
         self.watching: dict[int, Step] = {}
         self.to_watch: dict[int, None] = {}
         """Nodes that ended ok, and are to be watched from now on."""
+        self.asking: dict[int, None] = {}
+        """Nodes whose turn has come, and that wait for a person to say so."""
+        self.granted: dict[int, None] = {}
+        """Those of which one has."""
         self._owed = owed
         self._back = back
         self._watched = watched
@@ -132,6 +138,8 @@ class StageRun:
         else:
             raise ValueError(f"step {step.id} does not follow from what happened")
         self.under_way[place] = step
+        if step.phase is Phase.COUNT:
+            self.counting[place] = step
 
     def _watch(self, place: int, step: Step) -> None:
         if place not in self.to_watch or step != self.watch(place):
@@ -148,6 +156,8 @@ class StageRun:
         if self.under_way.get(place) != step:
             raise ValueError(f"step {step.id} was answered but is not under way")
         del self.under_way[place]
+        if step.phase is Phase.COUNT:
+            del self.counting[place]
         if place in self.given_up:
             self._undo_next(place)
             return False
@@ -274,7 +284,31 @@ class StageRun:
                 undos.append(Part(Phase.UNDO, part.hook))
         return tuple(undos)
 
+    def asks(self, place: int) -> bool:
+        """Whether the node, whose turn has come, begins only when a person has said so."""
+        batch = self.stage.nodes[place].batch
+        return batch is not None and batch.asks and place not in self.granted
+
     # What becomes of nodes
+
+    def ask(self, place: int) -> None:
+        """The node waits for a person, and holds up nobody but those that wait for it."""
+        self.asking[place] = None
+        self.schedule.begin(place)
+        self.schedule.suspend(place)
+
+    def grant(self, place: int) -> None:
+        """A person has said that the node may begin."""
+        if place in self.asking:
+            del self.asking[place]
+            self.granted[place] = None
+            self.schedule.again(place)
+
+    def break_off(self) -> None:
+        """Whoever only waits for time to pass waits no longer, and begins anew if the run goes on."""
+        for place in list(self.counting):
+            del self.counting[place]
+            self._lost(place, self.under_way.pop(place))
 
     def retry(self, place: int, *, pausing: bool, kill: bool = False) -> None:
         """Let a suspended node go again when its turn comes; *pausing*: after a pause, and behind all others. *kill*:
@@ -347,11 +381,15 @@ class StageRun:
         return sorted({*self.suspended, *self.again, *halted})
 
     def called_off(self, step: Step) -> bool:
-        """Whether *step* is a watch that is over: what it finds is nothing."""
-        return step.phase is Phase.WATCH and self.watching.get(self.places.get(step.unit, -1)) != step
+        """Whether *step* is a watch that is over, or a count that was broken off: what it finds is nothing."""
+        place = self.places.get(step.unit, -1)
+        if step.phase is Phase.COUNT:
+            return self.counting.get(place) != step
+        return step.phase is Phase.WATCH and self.watching.get(place) != step
 
     def unwatch(self) -> None:
-        """Nobody is watched any more."""
+        """Nobody is watched any more, and nobody waits for time to pass."""
+        self.break_off()
         self.to_watch.clear()
         self.watching.clear()
 
@@ -360,6 +398,7 @@ class StageRun:
         out twice: they are suspended. Returns the steps, in plan order; who was watched is watched again."""
         lost = [self.under_way[place] for place in sorted(self.under_way)]
         self.under_way.clear()
+        self.counting.clear()
         for step in lost:
             self._lost(self.places[step.unit], step)
         for place in sorted(self.watching):

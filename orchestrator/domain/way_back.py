@@ -173,7 +173,8 @@ def narrowed(
     nodes = [_narrowed(node, acting, probed, stage.goal, owes) for node in stage.nodes]
     if not any(node.role is Role.ACT for node in nodes):
         return None
-    kept = _between(replace(stage, nodes=tuple(nodes)))
+    kept = [index for index in _between(replace(stage, nodes=tuple(nodes))) if nodes[index].batch is None]
+    batches = {node.unit.id for node in nodes if node.batch is not None}  # what is down comes up at once
     place = {index: number for number, index in enumerate(kept)}
     opened: dict[int, int | None] = {}
     barriers: list[Barrier] = []
@@ -182,7 +183,8 @@ def narrowed(
         node = nodes[index]
         for number in node.waits_for:
             if number not in opened:
-                barrier = _pruned(stage.barriers[number], place)
+                whole = stage.barriers[number]
+                barrier = None if whole.name in batches else _pruned(whole, place)
                 opened[number] = None if barrier is None else len(barriers)
                 barriers += [] if barrier is None else [barrier]
         waits = tuple(now for number in node.waits_for if (now := opened[number]) is not None)

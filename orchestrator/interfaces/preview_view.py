@@ -15,7 +15,7 @@ from rich.text import Text
 from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.plan import Action
-from orchestrator.domain.preview import PathStep, Preview, Row, StagePreview, What
+from orchestrator.domain.preview import BatchRows, PathStep, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.window import closes_at
@@ -87,6 +87,7 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
             parts += [Text(""), *(checked_first(stage) if stage.checks else [_stage(stage)])]
         if stage.critical_path and not stage.checks:
             parts.append(_path(stage, marks_of(console).arrow))
+        parts += map(_batches, stage.batches)
     for lines in (*(around_the_acts(stage) for stage in preview.stages), of_the_run(preview)):
         told = list(lines)
         parts += [Text(""), *told] if told else []
@@ -166,6 +167,20 @@ def _by_service(units: Sequence[str]) -> Text:
 def _path(stage: StagePreview, arrow: str) -> Text:
     text = Text("critical path: ", style="bold")
     return text.append(f" {arrow} ".join(map(_step, stage.critical_path)), style="")
+
+
+def _batches(of: BatchRows) -> Text:
+    """`orders: 3 batches (1, 4, 7), 5 min between them`."""
+    sizes = [f"{count} x {size}" if count > 1 else str(size) for size, count in _runs(of.sizes)]
+    shown = ", ".join(sizes[:LONG]) + (", ..." if len(sizes) > LONG else "")
+    text = Text(f"{clean(of.service)}: ", style="bold").append(f"{len(of.sizes)} batches ({shown})", style="")
+    if of.asks:
+        return text.append("; before each next one somebody is asked", style="")
+    return text.append(f", {spoken(of.pause_s)} between them" if of.pause_s else "", style="")
+
+
+def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    return [(size, len(list(alike))) for size, alike in groupby(sizes)]
 
 
 def _step(step: PathStep) -> str:

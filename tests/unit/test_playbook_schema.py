@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = playbook_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 DOCS = "".join(
-    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "kinds", "policy")
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for page in ("playbook", "lifecycle", "kinds", "batches", "policy")
 )
 WRITING = (ROOT / "docs" / "writing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
@@ -277,6 +278,8 @@ _ENTRIES = st.fixed_dictionaries(
         ),
         "max_parallel": _NUMBER,
         "order": any_of("inventory", "Inventory"),
+        "batch": some(any_of(1, "2", "10%", " 100 % ")),
+        "pause": any_of("5m", 0, "Decision"),
         "start": _MOVES,
         "stop": _MOVES | _STOPS,
         "ready": _GATES,
@@ -322,6 +325,7 @@ _POLICY: dict[str, st.SearchStrategy[Any]] = {
 _FILES = keyed(
     name=_TEXT,
     max_parallel=_NUMBER,
+    max_parallel_per_zone=_NUMBER,
     unreachable=any_of("ask", "Fail"),
     poll=_LASTING,
     vars=keyed(a=_TEXT) | st.none(),

@@ -4,18 +4,21 @@ A dependency of M units on N is one barrier, shared by all that wait for the sam
 graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
 
 A service with `ready_all` has one more node in a start, without a host, behind its instances and before what needs it.
+One with batches has one more between each two of them (`batches`), but on the way back.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
+from typing import Any
 
 from orchestrator.domain import estimate
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Barrier, Limits, Node, Role, Stage, Unit
+from orchestrator.domain.planning.batches import Batched
 from orchestrator.domain.planning.graph import EntryGraph
 from orchestrator.domain.service import State
 
@@ -51,7 +54,7 @@ def stage(
     *bare* one holds no ranks, critical path, duration and sights of units: whoever uses it adds them.
     Cost: O(nodes + edges).
     """
-    build = _Building(graph, goal, first, riders, _STARTS if goal is State.RUNNING else _STOPS)
+    build = _Building(graph, goal, first, riders, _STARTS if goal is State.RUNNING else _STOPS, batched=not bare)
     keys = list(graph.entries)[:: 1 if build.starting else -1]
     for key in keys:
         if key in members:
@@ -64,12 +67,12 @@ def stage(
         for key, entry in graph.entries.items()
         if entry.max_parallel is not None and key in build.acting
     )
-    limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host, services=services)
+    limits = Limits(run=draft.max_parallel, host=draft.max_parallel_per_host, services=services, **_of_zones(draft))
     barriers = tuple(build.barriers)
     if bare:
         return Stage(goal=goal, nodes=_nodes(rows, [0.0] * len(rows), _unseen), barriers=barriers, limits=limits)
     arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], barriers)
-    nodes = _nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows]))
+    nodes = build.marked(_nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows])))
     return estimate.foretold(Stage(goal=goal, nodes=nodes, barriers=barriers, limits=limits), arrows)
 
 
@@ -93,6 +96,12 @@ def checks_before(draft: Draft, stop: Stage) -> Stage | None:
     )
     limits = Limits(host=draft.max_parallel_per_host)  # nothing is under way: looking is no part of the work
     return Stage(goal=stop.goal, nodes=nodes, barriers=(), limits=limits, checks=True) if nodes else None
+
+
+def _of_zones(draft: Draft) -> Mapping[str, Any]:
+    if draft.max_parallel_per_zone is None or draft.terms is None:
+        return {}
+    return {"zone": draft.max_parallel_per_zone, "zones": draft.terms.zones}
 
 
 def _unseen(unit: Unit) -> Unit:
@@ -131,6 +140,7 @@ class _Building:
     first: bool
     riders: Riders
     says: Callable[[Instance], tuple[tuple[Gate, ...], float, float | None, Life | None]]
+    batched: bool
     barriers: list[Barrier] = field(default_factory=list)
     acting: set[str] = field(default_factory=set)
     _parts: dict[str, list[_Part]] = field(default_factory=dict)
@@ -142,6 +152,8 @@ class _Building:
     """The barrier behind that node, by key."""
     _places: dict[str, int] = field(default_factory=dict)
     """Where each unit stands, by id, if there are riders."""
+    _batches: dict[str, Batched] = field(default_factory=dict)
+    """The batches of each entry that has more than one."""
     _count: int = 0
 
     @property
@@ -155,11 +167,15 @@ class _Building:
         if entry.in_order and not self.starting:
             instances = instances[::-1]
         count = self._count
+        batches = self._in_batches(entry, members)
         for instance in instances:
             member = members.get(instance.id)
             if member is None:
                 continue
             role, units = member
+            if role is Role.ACT:
+                self.acting.add(entry.key)
+                count = count if batches is None else batches.make_room(count)
             if len(units) == 1 and not self.riders:
                 parts.append((instance, role, units, (count,)))
             else:
@@ -168,13 +184,37 @@ class _Building:
             if self.riders:
                 self._places |= {unit.id: count + place for place, unit in enumerate(units)}
             count += len(units)
-            if role is Role.ACT:
-                self.acting.add(entry.key)
+        if batches is not None:
+            batches.members = [part[3] for part in parts if part[1] is Role.ACT]
+        self._parts[entry.key] = parts
+        self._count = self._behind_all(entry, count)
+
+    def _behind_all(self, entry: Entry, count: int) -> int:
+        """Where what comes next stands: behind the node for all instances of the entry, if there is one."""
+        parts = self._parts[entry.key]
         if self.starting and entry.ready_all and any(role is not Role.PASS for _, role, _, _ in parts):
             self._together[entry.key] = count
             count += 1
-        self._count = count
-        self._parts[entry.key] = parts
+        return count
+
+    def _in_batches(self, entry: Entry, members: Mapping[str, Member]) -> Batched | None:
+        if entry.batches is None or not self.batched:
+            return None
+        sizes = entry.batches.of(sum(role is Role.ACT for role, _ in members.values()))
+        if len(sizes) < 2:
+            return None
+        self._batches[entry.key] = Batched(entry, sizes)
+        return self._batches[entry.key]
+
+    def marked(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+        """*nodes*, with those marked that stand between batches."""
+        if not self._batches:
+            return nodes
+        every = list(nodes)
+        for batches in self._batches.values():
+            for place, batch in batches.nodes.items():
+                every[place] = replace(every[place], batch=batch)
+        return tuple(every)
 
     def rows(self, entry: Entry) -> Iterator[_Row]:
         """The entry's nodes to be, in the order of their indices."""
@@ -185,6 +225,8 @@ class _Building:
             hard += tuple(self._held_by_all(key for key, edge in edges if not edge.same_host and not edge.soft))
         all_waits = hard + self._opened((key, edge) for key, edge in edges if not edge.same_host and edge.soft)
         previous: int | None = None
+        batches = self._batches.get(entry.key)
+        between = batches.gates(self.barriers) if batches is not None else iter(())
         for instance, role, units, indices in self._parts[entry.key]:
             acting = role is Role.ACT
             waits = all_waits if acting else hard
@@ -192,6 +234,10 @@ class _Building:
                 here = ((key, edge) for key, edge in local if acting or not edge.soft)
                 waits += self._opened(here, instance.host, local=True)
             if acting:
+                gate, behind = next(between, (None, ()))
+                if gate is not None:
+                    yield gate.unit, Role.PROBE, (), gate.pause_s, gate.pause_s, False, hard + gate.opens, None, None
+                waits += behind
                 chain = indices if entry.in_order else ()
                 yield from self._acting(instance, units, len(indices), waits, (previous, *chain))
                 previous = chain[-1] if chain else previous

@@ -36,7 +36,7 @@ _FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.ite
 GATES = ("ready", "stopped", "prechecks", "drained", "ready_all")
 NOT_EXTERNAL = (
     *("service", *KindShape.model_fields, "start", "stop", "max_parallel", "max_failures", "order", "dependents"),
-    *("prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
+    *("batch", "pause", "prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
 )
 """What an external service can't say, for it is never acted on."""
 
@@ -211,6 +211,16 @@ def _head(node: Node, given: Mapping[str, Node], found: Findings) -> Piece[HeadS
         long["hosts"] = longhand.hosts(given["hosts"])
     if "depends_on" in given:
         long["depends_on"] = longhand.dependencies(given["depends_on"], found)
+    if "batch" in long and not isinstance(long["batch"], list):
+        long["batch"] = [long["batch"]]
+    if long.get("batch") == []:
+        found.add(given["batch"].mark, "`batch` holds no size", "write a number of instances such as 3, or 25%")
+    if "pause" in given and "batch" not in given:
+        found.add(
+            node.key_mark("pause"),
+            "`pause` without `batch`: there is nothing to pause between",
+            "write `batch: 25%`, or leave `pause` out",
+        )
     return salvage_piece(HeadShape, node, long, found)
 
 

@@ -86,6 +86,7 @@ def _entry(entry: JsonSchemaValue) -> None:
     keys = entry["properties"]
     _also(keys["service"], keys["service"]["items"])
     _also(keys["hosts"], {"type": "array", "items": {"type": "string"}, "minItems": 1})
+    _also(keys["batch"], keys["batch"]["items"])
     one = {"type": "string", "pattern": f"^{KEY.pattern}$"}
     _also(keys["depends_on"], {"type": "array", "items": one, "uniqueItems": True}, one)
     no = {"anyOf": [{"enum": [False, None]}, any_case("false")]}

@@ -21,6 +21,7 @@ from orchestrator.domain.playbook.life_shapes import (
 from orchestrator.domain.playbook.policy_shapes import PolicyShape
 from orchestrator.domain.playbook.shape import Shape
 from orchestrator.domain.playbook.values import (
+    BatchSize,
     Budget,
     Count,
     DependentsWord,
@@ -28,6 +29,7 @@ from orchestrator.domain.playbook.values import (
     Filled,
     Flag,
     Order,
+    Pause,
     Period,
     ScmName,
     Unreachable,
@@ -88,6 +90,16 @@ class HeadShape(Shape):
     )
     max_parallel: Count | None = Field(
         default=None, description="how many instances of this service may be under way at once"
+    )
+    batch: list[BatchSize] = Field(
+        default=[],
+        description=(
+            "how many of its instances are stopped or started before the next ones are: `3`, `25%`, or a list such as "
+            "`[1, 10%, 50%]`, the last of which repeats"
+        ),
+    )
+    pause: Pause | None = Field(
+        default=None, description="between two batches: a time such as `5m`, or `decision`: then somebody is asked"
     )
     order: Order | None = Field(
         default=None, description="`inventory`: begun in the order of the inventory, reversed on stop"
@@ -151,6 +163,9 @@ class SettingsShape(Shape):
         default=None, description="how many instances may be under way at once, in the whole run"
     )
     max_parallel_per_host: Count = Field(default=DEFAULT_PER_HOST, description="the same, on one host")
+    max_parallel_per_zone: Count | None = Field(
+        default=None, description="the same, on the hosts of one zone (`orch_zone` in the inventory)"
+    )
     unreachable: Unreachable = Field(
         default="ask",
         description=(

@@ -262,6 +262,31 @@ def _budget(value: object) -> budget.Budget:
     return budget.Budget(most)
 
 
+def _size(value: object) -> budget.Budget:
+    right = "a number of instances such as 3, or a share of them such as 25%"
+    percent = re.fullmatch(r"\s*(\d{1,15})\s*%\s*", value) if isinstance(value, str) else None
+    if percent is not None and 1 <= int(percent[1]) <= 100:
+        return budget.Budget(int(percent[1]), percent=True)
+    try:
+        size = 0 if percent is not None else _whole(value)
+    except Wrong:
+        size = 0
+    if size < 1:
+        raise Wrong(f"{_told(value)} is no size of a batch", right)
+    return budget.Budget(size)
+
+
+def _pause(value: object) -> float | str:
+    if str(value).lower() == PAUSE_ASKS:
+        return PAUSE_ASKS
+    try:
+        return _duration(value)
+    except Wrong:
+        raise Wrong(
+            f"{_told(value)} is no pause", "write 5m, 90s or 1h30m, or `decision`: then somebody is asked"
+        ) from None
+
+
 def _time_of_day(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
         raise Wrong("YAML takes this for a number", f'write it in quotes: "{value // 60:02d}:{value % 60:02d}"')
@@ -314,6 +339,7 @@ FAILURES = [str(kind) for kind in ProblemKind if kind is not ProblemKind.INTERNA
 ON_TIMEOUT = ["hold", "rollback", "abort"]
 ACTIONS = ["stop", "start", "restart"]
 EVENTS = ["decision", "end"]
+PAUSE_ASKS = "decision"
 IF_STUCK = [str(word) for word in IfStuck]
 DEPENDENTS = [str(word) for word in OnDependents]
 _JSON_TEMPLATE = {"type": "string", "pattern": r"\{[{%#]"}
@@ -339,6 +365,7 @@ _JSON_TASK = (
     {"type": "integer"},
 )
 _JSON_BUDGET = (*_number(0), {"type": "string", "pattern": r"^\s*0*([1-9]\d?|100)\s*%\s*$"})
+_JSON_SIZE = (*_number(1), {"type": "string", "pattern": r"^\s*0*([1-9]\d?|100)\s*%\s*$"})
 _JSON_TIME = {"type": "string", "pattern": r"^\s*([01]?\d|2[0-3]):[0-5]\d\s*$"}
 _JSON_HOOK = {"type": ["string", "integer"], "pattern": r"^\s*[^\W_][\w .,()+-]{0,59}\s*$"}
 _JSON_NOTICE_URL = {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9+.-]*://\S"}
@@ -372,6 +399,8 @@ Unreachable = Annotated[
     _Checked(_one_of(UNREACHABLE, "answer to unreachable hosts"), {"enum": UNREACHABLE}, any_case(*UNREACHABLE)),
 ]
 Budget = Annotated[budget.Budget, _Checked(_budget, *_JSON_BUDGET)]
+BatchSize = Annotated[budget.Budget, _Checked(_size, *_JSON_SIZE)]
+Pause = Annotated[float | str, _Checked(_pause, *_lasting(0), any_case(PAUSE_ASKS))]
 OnFailureWord = Annotated[str, _Checked(_on_failure, {"enum": ON_FAILURE}, any_case(*ON_FAILURE))]
 RuleWord = Annotated[str, _Checked(_one_of(IN_RULES, "answer to failures"), {"enum": IN_RULES}, any_case(*IN_RULES))]
 FailureKind = Annotated[str, _Checked(_one_of(FAILURES, "kind of failure"), {"enum": FAILURES}, any_case(*FAILURES))]

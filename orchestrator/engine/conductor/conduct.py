@@ -57,6 +57,7 @@ async def _play(state: RunState, ports: ConductorPorts, under_way: UnderWay) -> 
             if isinstance(fact, StepIntended):
                 under_way.issue(fact.step)
         under_way.keep_watching(state.watching)
+        under_way.keep_counting(state.counting)
         if state.finished or not (under_way.steps or (patient and not state.held)):
             return
         if not (under_way.steps or state.asking):

@@ -43,6 +43,7 @@ class UnderWay:
                 self._order.setdefault(node.unit.id, len(self._order))
         self._steps: dict[asyncio.Task[Result], Step] = {}
         self._watches: dict[Step, asyncio.Task[Result]] = {}
+        self._counts: dict[Step, asyncio.Task[Result]] = {}
         self._ended: list[asyncio.Task[Result]] = []
         self._on_end = self._note  # bound once: there are many tasks
         self._asking: dict[int, asyncio.Task[Answer]] = {}
@@ -61,6 +62,8 @@ class UnderWay:
         self._steps[task] = step
         if step.phase is Phase.WATCH:
             self._watches[step] = task
+        elif step.phase is Phase.COUNT:
+            self._counts[step] = task
         task.add_done_callback(self._on_end)
 
     def keep_asking(self, decisions: Collection[int]) -> None:
@@ -81,12 +84,21 @@ class UnderWay:
         if len(self._watches) == len(watches):
             return
         for step in [one for one in self._watches if one not in watches]:
-            task = self._watches.pop(step)
-            del self._steps[task]
-            self._withdrawn.append(task)
-            if task in self._ended:
-                self._ended.remove(task)
-            task.cancel()
+            self._call_off(self._watches.pop(step))
+
+    def keep_counting(self, counts: Collection[Step]) -> None:
+        """Call off all counts before a batch but *counts*: they may be far from over. Cost: as `keep_watching`."""
+        if len(self._counts) == len(counts):
+            return
+        for step in [one for one in self._counts if one not in counts]:
+            self._call_off(self._counts.pop(step))
+
+    def _call_off(self, task: asyncio.Task[Result]) -> None:
+        del self._steps[task]
+        self._withdrawn.append(task)
+        if task in self._ended:
+            self._ended.remove(task)
+        task.cancel()
 
     async def moment(self) -> Moment:
         """Wait for at least one result, answer or order, and return all of that moment.
@@ -100,6 +112,7 @@ class UnderWay:
         self._ended.clear()
         for task in tasks:
             self._watches.pop(self._steps[task], None)
+            self._counts.pop(self._steps[task], None)
         results = tuple(_result(self._steps.pop(task), task) for task in tasks)
         settled = sorted(decision for decision, task in self._asking.items() if task.done())
         answers = tuple((decision, self._asking.pop(decision).result()) for decision in settled)

@@ -131,9 +131,13 @@ class Work:
 
     async def _count(self, step: Step, stage: Stage, node: Node, batch: Batch) -> Result:
         """COUNT: the pause before a batch, and then where the units of the one before are."""
-        before = counting.batch_before(stage, node)
-        looks = [(unit.id, Looks(self._host_of(one), unit.scm_name or "", self._notes_of(step))) for one in before]
-        return await counting.count(step, node.unit.service, batch, stage.goal, looks, self._notes_of(step))
+        note = self._notes_of(step)
+        looks = [
+            (one.unit, Looks(host, one.unit.scm_name, note))
+            for one in counting.batch_before(stage, node)
+            if (host := self._host_of(one)) is not None and one.unit.scm_name is not None
+        ]
+        return await counting.count(step, batch, stage.goal, looks, note)
 
     async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
         """READ, LOOK and WATCH: nothing is done to the service."""

@@ -1,0 +1,282 @@
+"""Batches: how a service's instances are split, what stands between two of them, and how runs go through them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from drafts import draft, entry, node_of, survey, waits
+from scripted_work import FAILED, Answer, Decision, ScriptedWork
+from stages import node, stage
+from virtual_time import run_virtual
+from working import Bench
+from working import node as working_node
+
+from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryService
+from orchestrator.domain import estimate
+from orchestrator.domain.budget import Budget
+from orchestrator.domain.consequences import consequences
+from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.draft import Batches
+from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunEnded, RunResumed, StepIntended
+from orchestrator.domain.plan import Action, Barrier, Batch, Limits, Plan, Role, Stage, Unit
+from orchestrator.domain.planning.build import build
+from orchestrator.domain.planning.choice import Choice as Chosen
+from orchestrator.domain.preview import preview
+from orchestrator.domain.results import Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import RunState, Verdict
+from orchestrator.domain.schedule import Schedule
+from orchestrator.domain.service import State
+from orchestrator.domain.terms import Terms
+from orchestrator.engine.conductor.conduct import conduct
+
+WEB = "w-1 w-2 w-3 w-4 w-5"
+
+
+def batches(*sizes: int | str, pause_s: float = 0.0, asks: bool = False) -> Batches:
+    """`batches(1, "50%")`."""
+    made = (Budget(int(one.rstrip("%")), percent=True) if isinstance(one, str) else Budget(one) for one in sizes)
+    return Batches(sizes=tuple(made), pause_s=pause_s, asks=asks)
+
+
+def planned(
+    of: Batches,
+    action: Action = Action.STOP,
+    *,
+    hosts: str = WEB,
+    of_draft: Mapping[str, Any] | None = None,
+    **web: Any,
+) -> Plan:
+    """The plan for sql on db-1 and web, in batches, on *hosts*."""
+    made = draft(entry("sql", "db-1"), entry("web", hosts, "sql", batches=of, **web), **(of_draft or {}))
+    return build(made, Chosen(), action, survey(made, State.STOPPED if action is Action.START else State.RUNNING))
+
+
+def run(plan: Plan, work: ScriptedWork, before: list[Fact] | None = None) -> RunState:
+    """The run to its end, or on from the facts *before*; what was dumped on the way is taken up again."""
+    state = RunState.begin(plan)
+    for fact in before or []:
+        state.apply(fact)
+    state = RunState.load(plan, json.loads(json.dumps(state.dump())))
+    return run_virtual(conduct(plan, state, work.ports))
+
+
+def begun(work: ScriptedWork) -> list[tuple[float, str]]:
+    """When each first step of an acting unit, and each count, was asked."""
+    wanted = (Phase.START, Phase.STOP, Phase.COUNT)
+    return [(at, f.step.unit) for at, f in work.facts if isinstance(f, StepIntended) and f.step.phase in wanted]
+
+
+def says(*choices: Choice) -> Callable[[DecisionAsked], Decision]:
+    """The n-th decision is answered with the n-th of *choices*, after a second."""
+    return lambda asked: Decision(choices[asked.decision - 1], after_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("of", "count", "sizes"),
+    [
+        (batches("25%"), 10, [2, 2, 2, 2, 2]),
+        (batches(3), 7, [3, 3, 1]),
+        (batches(1, "10%", "50%"), 40, [1, 4, 20, 15]),
+        (batches("1%"), 2, [1, 1]),
+        (batches(9), 5, [5]),
+        (batches(1), 0, []),
+    ],
+)
+def test_sizes_are_as_said_and_the_last_repeats(of: Batches, count: int, sizes: list[int]) -> None:
+    assert of.of(count) == sizes
+
+
+def test_a_stage_in_batches_has_a_node_between_two_and_each_waits_for_the_one_before() -> None:
+    (down,) = planned(batches(1, 2, pause_s=60.0)).stages
+    between = {n.unit.id: n for n in down.nodes if n.batch is not None}
+    assert [(name, n.role, n.expected_s) for name, n in between.items()] == [
+        ("web#2", Role.PROBE, 60.0),
+        ("web#3", Role.PROBE, 60.0),
+    ]
+    assert between["web#3"].batch == Batch(number=3, of=3, size=2, pause_s=60.0)
+    assert waits(down, "web#2") == {"web@w-1"}
+    assert waits(down, "web@w-3") == {"web@w-1", "web#2"}
+    assert waits(down, "web@w-4") == {"web@w-2", "web@w-3", "web#3"}
+    assert waits(down, "sql@db-1") == {f"web@{host}" for host in WEB.split()}
+    assert down.expected_s == pytest.approx(2 * 60.0 + 3 * node_of(down, "web@w-1").expected_s + 22.5)
+    (shown,) = preview(planned(batches(1, 2, pause_s=60.0))).stages
+    assert [(one.service, one.sizes, one.pause_s) for one in shown.batches] == [("web", (1, 2, 2), 60.0)]
+    assert "web#2" not in {row.unit for wave in shown.waves for row in wave}
+    assert not any(n.batch for one in planned(batches(1)).back for n in one.nodes), "the way back has none"
+
+
+def test_one_batch_is_none_and_an_order_goes_through_them() -> None:
+    assert planned(batches("100%")).stages == planned(batches(7)).stages
+    (down,) = planned(batches(2), in_order=True).stages
+    assert [n.unit.id for n in down.nodes] == [
+        "web@w-5", "web@w-4", "web#2", "web@w-3", "web@w-2", "web#3", "web@w-1", "sql@db-1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.START])
+def test_a_run_pauses_between_batches_and_others_go_on(action: Action) -> None:
+    work = ScriptedWork(before="Running" if action is Action.STOP else "Stopped")
+    state = run(planned(batches(2, pause_s=300.0), action), replace_count_time(work, 300.0))
+    assert state.verdict().verdict == Verdict.DONE
+    order = [unit for _, unit in begun(work) if unit != "sql@db-1"]
+    assert order == ["web@w-1", "web@w-2", "web#2", "web@w-3", "web@w-4", "web#3", "web@w-5"]
+    at = {unit: when for when, unit in begun(work)}
+    assert at["web@w-3"] - at["web@w-1"] == pytest.approx(301.0)
+
+
+def replace_count_time(work: ScriptedWork, took_s: float) -> ScriptedWork:
+    """*work*, whose counts take so long."""
+    counts = {Step(0, f"web#{n}", Phase.COUNT).id: Answer(took_s=took_s) for n in range(2, 9)}
+    return replace(work, script={**counts, **work.script})
+
+
+def test_who_failed_holds_the_next_batch_until_it_is_decided_and_who_is_skipped_does_not() -> None:
+    plan = planned(batches(1))
+    held = ScriptedWork({"0/web@w-1/stop/1": FAILED}, before="Running", decide=lambda _: None, patient=False)
+    assert not run(plan, held).finished
+    assert [unit for _, unit in begun(held)] == ["web@w-1"]
+    skipped = ScriptedWork({"0/web@w-1/stop/1": FAILED}, before="Running", decide=says(Choice.SKIP))
+    run(plan, skipped)
+    assert [unit for _, unit in begun(skipped)][1:] == [
+        "web#2", "web@w-2", "web#3", "web@w-3", "web#4", "web@w-4", "web#5", "web@w-5",
+    ]  # fmt: skip
+
+
+def test_a_canary_that_dies_in_the_pause_holds_the_next_batch() -> None:
+    dies = {"0/web@w-1/watch/1": Answer(Outcome.FAILED, 20.0, "Stopped")}
+    work = ScriptedWork(dies, decide=lambda _: None, patient=False)
+    state = run(planned(batches(1, pause_s=60.0), Action.START), replace_count_time(work, 60.0))
+    assert (state.asking, [unit for _, unit in begun(work)]) == ((1,), ["sql@db-1", "web@w-1", "web#2"])
+    assert state.open[1].cause.units == ("web@w-1",)
+
+
+def asked(work: ScriptedWork) -> list[tuple[CauseKind, tuple[str, ...]]]:
+    """What was asked, and about whom."""
+    return [(f.cause.kind, f.cause.units) for f in work.journal if isinstance(f, DecisionAsked)]
+
+
+def test_a_pause_may_be_a_persons() -> None:
+    plan = planned(batches(2, asks=True))
+    waiting = ScriptedWork(before="Running", decide=lambda _: None, patient=False)
+    state = run(plan, waiting)
+    assert [unit for _, unit in begun(waiting)] == ["web@w-1", "web@w-2"]
+    question = state.open[1].cause
+    assert (question.kind, question.said) == (CauseKind.PAUSE, "batch 2 of 3 of web is next: 2 of its instances")
+    means = {one.choice: one for one in consequences(state, 1)}
+    assert list(means) == [Choice.CONTINUE, Choice.ROLLBACK, Choice.HOLD, Choice.ABORT]
+    assert means[Choice.CONTINUE].units == ("web@w-3", "web@w-4")
+    resumed = [*waiting.journal, RunResumed(requester="me", controller="here", epoch=2)]
+    on = ScriptedWork(before="Running", decide=lambda _: Decision(Choice.CONTINUE), states=dict(waiting.states))
+    on.facts.extend((0.0, fact) for fact in resumed)
+    assert run(plan, on, resumed).verdict().verdict == Verdict.DONE
+    again = ScriptedWork(before="Running", decide=lambda _: Decision(Choice.CONTINUE))
+    assert run(plan, again).verdict().verdict == Verdict.DONE
+    assert asked(again) == [(CauseKind.PAUSE, ("web#2",)), (CauseKind.PAUSE, ("web#3",))]
+
+
+def test_who_ends_the_run_at_a_pause_has_called_it_off() -> None:
+    work = ScriptedWork(before="Running", decide=says(Choice.ABORT))
+    ended: RunEnded = run(planned(batches(2, asks=True)), work).verdict()
+    assert (ended.verdict, ended.exit_code) == (Verdict.CANCELLED, 5)
+    assert ended.counts == {"ok": 2, "failed": 0, "unknown": 0, "untouched": 4}
+
+
+def test_the_way_back_from_a_pause_has_neither_batches_nor_pauses() -> None:
+    for action in (Action.STOP, Action.RESTART):
+        work = ScriptedWork(before="Running", decide=says(Choice.ROLLBACK))
+        assert run(planned(batches(2, asks=True), action), work).verdict().verdict == Verdict.ROLLED_BACK
+        (back,) = [fact for fact in work.journal if isinstance(fact, RollbackBegan)]
+        assert [n.unit.id for n in back.stages[0].nodes if n.role is Role.ACT] == ["web@w-1", "web@w-2"]
+        assert not any(n.batch for n in back.stages[0].nodes)
+        starts = [when for when, unit in begun(work)[-2:]]
+        assert starts[0] == starts[1]
+
+
+def test_a_cancel_breaks_a_pause_off_and_it_begins_anew() -> None:
+    plan = planned(batches(3, pause_s=3600.0))
+    counted = {"0/web#2/count/1": Answer(took_s=3600.0), "0/web#2/count/2": Answer(took_s=3600.0)}
+    work = ScriptedWork(counted, before="Running", cancel_at_s=10.0, decide=says(Choice.CONTINUE))
+    assert run(plan, work).verdict().verdict == Verdict.DONE
+    whens = [when for when, unit in begun(work) if unit == "web#2"]
+    assert whens == pytest.approx([1.0, 11.0])
+    work = ScriptedWork(counted, before="Running", cancel_at_s=10.0, decide=says(Choice.ABORT))
+    assert run(plan, work).verdict().verdict == Verdict.CANCELLED
+    assert max(when for when, _ in work.facts) < 60.0
+
+
+def test_a_pause_that_was_lost_with_its_process_begins_anew() -> None:
+    plan = planned(batches(3, pause_s=60.0))
+    first = ScriptedWork(before="Running")
+    run(plan, first)
+    upto = next(n for n, f in enumerate(first.journal) if isinstance(f, StepIntended) and f.step.phase is Phase.COUNT)
+    resumed = [*first.journal[: upto + 1], RunResumed(requester="me", controller="here", epoch=2)]
+    on = ScriptedWork(before="Running", states={f"web@w-{n}": "Stopped" for n in (1, 2, 3)})
+    assert run(plan, on, resumed).verdict().verdict == Verdict.DONE
+    assert "0/web#2/count/2" in on.ids
+
+
+def test_who_pauses_takes_no_place_of_a_limit() -> None:
+    made = planned(batches(1, pause_s=60.0), of_draft={"max_parallel": 1}, max_parallel=1).stages[0]
+    schedule = Schedule(made)
+    first = schedule.next_node()
+    assert first is not None
+    schedule.begin(first)
+    schedule.end(first, Outcome.OK)
+    between = schedule.next_node()
+    assert between is not None
+    schedule.begin(between)
+    other = Schedule(replace(made, nodes=(*made.nodes, node("other@o-1")), limits=Limits(run=1)))
+    for name in ("web@w-1", "web#2"):
+        place = next(n for n, one in enumerate(made.nodes) if one.unit.id == name)
+        other.begin(place)
+        if name == "web@w-1":
+            other.end(place, Outcome.OK)
+    assert other.next_node() == len(made.nodes)
+
+
+def count(states: Mapping[str, State], batch: Batch, *, down: bool = False) -> tuple[Result, float]:
+    """A count after a batch of web on the hosts of *states*, and how long it took."""
+    fleet = MemoryFleet()
+    for host, state in states.items():
+        fleet.add(host, MemoryService(name="web", state=state))
+    name = "web#2"
+    members = [working_node("web", host) for host in states]
+    unit = Unit(id=name, service="web", host=None, scm_name=None, instance=name)
+    between = replace(working_node("web", None, role=Role.PROBE, waits_for=(0,)), unit=unit, batch=batch)
+    over = Barrier(name=name, instances=tuple((n,) for n in range(len(members))), need=len(members), soft=True)
+    bench = Bench(State.RUNNING, [*members, between], fleet, (over,))
+    result = run_virtual(bench.work.run(Step(0, name, Phase.COUNT)))
+    return result, result.took_s
+
+
+def test_a_count_waits_and_says_how_the_batch_before_stands() -> None:
+    batch = Batch(number=2, of=3, size=4, pause_s=300.0)
+    result, took_s = count({"w-1": State.RUNNING, "w-2": State.RUNNING}, batch)
+    assert result.outcome is Outcome.OK
+    assert took_s == pytest.approx(300.0, abs=5.0)
+    assert result.said == "batch 1: 2 of 2 Running; batch 2 of 3 is next, 4 of web"
+    result, _ = count({"w-1": State.RUNNING, "w-2": State.STOPPED}, batch)
+    assert result.outcome is Outcome.OK
+    assert result.said.startswith("batch 1: 1 of 2 Running, but web@w-2 Stopped; batch 2")
+
+
+def test_zones_have_limits_of_their_own() -> None:
+    zones = (("north", ("n-1", "n-2", "n-3")), ("south", ("s-1",)))
+    made = draft(entry("web", "n-1 n-2 n-3 s-1 x-1"), max_parallel_per_zone=2, terms=Terms(zones=zones))
+    (down,) = build(made, Chosen(), Action.STOP, survey(made)).stages
+    assert (down.limits.zone, down.limits.zones) == (2, zones)
+    schedule, begins = Schedule(down), []
+    while (place := schedule.next_node()) is not None:
+        schedule.begin(place)
+        begins.append(down.nodes[place].unit.id)
+    assert begins == ["web@n-1", "web@n-2", "web@s-1", "web@x-1"]
+    schedule.end(0, Outcome.OK)
+    assert schedule.next_node() == 2
+    assert estimate.makespan_s(down) == pytest.approx(2 * down.nodes[0].expected_s)
+
+
+def test_stages_without_batches_are_as_ever() -> None:
+    plain: Stage = stage([node("a@h")])
+    assert (plain.nodes[0].batch, plain.limits.zone) == (None, None)
