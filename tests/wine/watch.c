@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include "failure_actions.h"
 
-#define PERIOD_MS 200
+#define PERIOD_MS 400
 #define SET_STATUS 0x8000
 #define FAILURES_MOST 64
 
@@ -61,7 +61,7 @@ static void revive(SC_HANDLE manager)
 
 int main(void)
 {
-    static BYTE room[262144];
+    static BYTE room[8192];
     ENUM_SERVICE_STATUS_PROCESSA *all = (ENUM_SERVICE_STATUS_PROCESSA *)room;
     SC_HANDLE manager = OpenSCManagerA(NULL, NULL, SC_MANAGER_ALL_ACCESS);
     if (!manager) return (int)GetLastError();
