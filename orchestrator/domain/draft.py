@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.domain.budget import Budget
 from orchestrator.domain.gates import Gate
-from orchestrator.domain.life import Life, RunHooks
+from orchestrator.domain.life import Hook, Life, RunHooks
 from orchestrator.domain.numerous import numerous
 from orchestrator.domain.service import Asked
 
@@ -114,6 +114,7 @@ class Entry:
 class Draft:
     """The whole playbook, resolved but not yet held against live state. Entries stand in playbook order.
 
+    `between`: what a restart does on each host between its stop and its start.
     `terms` None: nothing is said of what a run may decide by itself, and no host has a zone.
     """
 
@@ -126,4 +127,5 @@ class Draft:
     unreachable: OnUnreachable = OnUnreachable.ASK
     poll_s: float = 2.0
     hooks: RunHooks = RunHooks()
+    between: tuple[Hook, ...] = ()
     terms: "Terms | None" = None

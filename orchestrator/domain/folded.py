@@ -29,7 +29,7 @@ from orchestrator.domain.known import ABOUT_FAILURES, Known
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.open_questions import LATE_S, Asked
 from orchestrator.domain.parts import CHANGES, is_last_reading, repeatable
-from orchestrator.domain.plan import Action
+from orchestrator.domain.plan import Action, Role
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
@@ -110,6 +110,7 @@ class Folded(Known):
         if self.back is None:
             self._exclude(self.failures.excluded)
             self._bar_unchecked()
+            self._bar_where_not_down()
 
     def stage_run(self, number: int) -> StageRun:
         """A stage of which nothing has happened yet."""
@@ -127,6 +128,17 @@ class Folded(Known):
             for place, node in enumerate(before.stage.nodes):
                 if node.unit.id in self.now.places and before.outcome(place) is not Outcome.OK:
                     self.now.exclude(self.now.places[node.unit.id], undo=False)
+
+    def _bar_where_not_down(self) -> None:
+        """Do nothing between stop and start on a host where something may still run that was to be stopped."""
+        if not self.now.stage.between:
+            return
+        stop = self.runs[self.stage - 1]
+        ended = zip(stop.stage.nodes, stop.outcomes(), strict=True)
+        up = {node.unit.host for node, outcome in ended if node.role is Role.ACT and outcome is not Outcome.OK}
+        for place, node in enumerate(self.now.stage.nodes):
+            if node.unit.host in up:
+                self.now.exclude(place, undo=False)
 
     def _order_taken(self, order: str) -> None:
         self.orders.append(order)

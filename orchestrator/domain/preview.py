@@ -7,7 +7,7 @@ from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from orchestrator.domain.gates import describe
-from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
+from orchestrator.domain.life import Hook, IfStuck, Life, Reboot, RunHooks
 from orchestrator.domain.plan import Action, Batch, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.policy import Approval, Window
 from orchestrator.domain.results import Phase
@@ -28,6 +28,7 @@ class What(StrEnum):
     PROBE_ONLY = "probe only"
     PASS = "pass"
     PRECHECK = "precheck"
+    BETWEEN = "between"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,8 @@ class BatchRows:
 class StagePreview:
     """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves.
 
-    `checks`: nothing is moved in it, its units are those whose prechecks must hold before anything is.
+    `checks`: nothing is moved in it, its units are those whose prechecks must hold before anything is. `between` is
+    what is done on each of its hosts, which stand for units in it.
     """
 
     goal: State
@@ -111,6 +113,7 @@ class StagePreview:
     critical_path: tuple[PathStep, ...]
     expected_s: float
     checks: bool = False
+    between: tuple[HookRow, ...] = ()
     batches: tuple[BatchRows, ...] = ()
 
 
@@ -183,7 +186,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
             for row in wave
             if row.what is What.PROBE_ONLY and stage.goal is State.RUNNING and row.state not in (None, State.RUNNING)
         ),
-        starts_at_boot=tuple(row.unit for row in rows if _starts_at_boot(row)) if plan.action is Action.STOP else (),
+        starts_at_boot=tuple(row.unit for row in rows if _starts_at_boot(row)) if _may_boot(plan) else (),
         left_alone=plan.left_alone,
         ignored=plan.ignored,
         expected_s=sum(stage.expected_s for stage in stages),
@@ -193,6 +196,13 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         hooks=_run_hooks(plan.hooks),
         taken_in=plan.taken_in,
     )
+
+
+def _may_boot(plan: Plan) -> bool:
+    """Whether hosts may start again, or will, while what *plan* stops is down."""
+    lives = [node.life for stage in plan.stages if stage.between for node in stage.nodes[:1]]
+    boots = any(isinstance(hook.do, Reboot) for life in lives if life is not None for hook in life.before)
+    return boots or plan.action is Action.STOP
 
 
 def _starts_at_boot(row: Row) -> bool:
@@ -259,8 +269,15 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
         critical_path=tuple(PathStep(node.unit.id, node.expected_s, node.guessed) for node in path),
         expected_s=stage.expected_s,
         checks=stage.checks,
+        between=_between(stage),
         batches=tuple(_batches(stage)),
     )
+
+
+def _between(stage: Stage) -> tuple[HookRow, ...]:
+    """All its hosts have the same."""
+    life = stage.nodes[0].life if stage.between else None
+    return tuple(_hook(hook, Phase.BETWEEN) for hook in life.before) if life is not None else ()
 
 
 def _around(life: Life, goal: State) -> Around:
@@ -319,7 +336,7 @@ def _row(node: Node, stage: Stage, *, first: bool) -> Row:
 
 def _what(node: Node, goal: State, *, first: bool) -> What:
     if node.role is Role.PROBE:
-        return What.PROBE_ONLY
+        return What.PROBE_ONLY if node.life is None else What.BETWEEN
     if node.role is Role.PASS:
         return What.PASS
     if first and node.unit.seen is not None and node.unit.seen.state is goal:

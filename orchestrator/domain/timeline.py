@@ -35,7 +35,7 @@ from orchestrator.domain.hooks_of_run import HooksOfRun
 from orchestrator.domain.kept_units import KeptUnits
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import is_last_reading
-from orchestrator.domain.plan import Action, Stage
+from orchestrator.domain.plan import Action, Role, Stage
 from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, RUN, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
@@ -178,6 +178,11 @@ class Timeline:
                 for unit, track in before.tracks.items():
                     if track.standing is not Standing.OK:
                         now.bar(unit, "skipped", "its prechecks did not hold")
+        if now.stage.between:
+            stopped = self.stages[now.number - 1].tracks.values()
+            up = {track.host for track in stopped if track.role is Role.ACT and track.standing is not Standing.OK}
+            for unit in [unit for unit, track in now.tracks.items() if track.host in up]:
+                now.bar(unit, "skipped", "not everything is down there")
 
     def _staged(self, stages: Sequence[Stage], first: int = 0) -> tuple[StageProgress, ...]:
         assert self.began is not None

@@ -95,6 +95,7 @@ def _stage_snapshot(stage: StageProgress) -> dict[str, Any]:
     return {
         "goal": stage.stage.goal,
         "checks": stage.stage.checks,
+        "between": stage.stage.between,
         "services": {
             row.service: {"total": row.total} | {str(standing): row.counts[standing] for standing in Standing}
             for row in stage.rows.values()

@@ -31,6 +31,18 @@ def checked_first(stage: StagePreview) -> Iterator[RenderableType]:
     yield _grid(lines)
 
 
+def done_between(stage: StagePreview) -> Iterator[RenderableType]:
+    """What is done on each host between stop and start."""
+    rows = [row for wave in stage.waves for row in wave]
+    head = Text("between stop and start, on each of ", style="bold").append(plural(len(rows), "host"))
+    longest_s = max(row.expected_s for row in rows)
+    yield head.append(f", {spoken(longest_s)} each (guess)", style="not bold")
+    hosts = [row.host or "" for row in rows]
+    more = f" and {len(hosts) - MOST_PIDS} more" if len(hosts) > MOST_PIDS else ""
+    told = [[safe(hook.words), safe(hook.does + ("" if hook.once else "; may be done twice"))] for hook in stage.between]
+    yield _grid([*told, [Text("hosts"), safe(", ".join(hosts[:MOST_PIDS]) + more)]])
+
+
 def around_the_acts(stage: StagePreview) -> Iterator[RenderableType]:
     """For each service whose units have more to their lives than an act and gates: all of it, in order."""
     rows = [row for wave in stage.waves for row in wave if row.around is not None]

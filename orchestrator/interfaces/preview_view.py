@@ -21,7 +21,7 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.window import closes_at
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import who_may
-from orchestrator.interfaces.life_view import around_the_acts, checked_first, of_the_run
+from orchestrator.interfaces.life_view import around_the_acts, checked_first, done_between, of_the_run
 from orchestrator.interfaces.report import by_detour, by_reason
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
@@ -33,6 +33,7 @@ WORDS = {
     What.PROBE_ONLY: ("probe only", "cyan"),
     What.PASS: ("not looked at", QUIET_STYLE),
     What.PRECHECK: ("precheck", "cyan"),
+    What.BETWEEN: ("between", "cyan"),
 }
 LONG = 12
 """A list of units longer than this is cut in a table; --json has all of it."""
@@ -84,8 +85,8 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
         parts.append(Text(stops_words(preview.stops_running), style="bold red"))
     for stage in preview.stages:
         if stage.waves:
-            parts += [Text(""), *(checked_first(stage) if stage.checks else [_stage(stage)])]
-        if stage.critical_path and not stage.checks:
+            parts += [Text(""), *_told(stage)]
+        if stage.critical_path and not (stage.checks or stage.between):
             parts.append(_path(stage, marks_of(console).arrow))
         parts += map(_batches, stage.batches)
     for lines in (*(around_the_acts(stage) for stage in preview.stages), of_the_run(preview)):
@@ -93,6 +94,15 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
         parts += [Text(""), *told] if told else []
     parts += [Text(""), *_notices(preview, survey), _estimate(preview)]
     return Group(*parts)
+
+
+def _told(stage: StagePreview) -> Iterator[RenderableType]:
+    if stage.checks:
+        yield from checked_first(stage)
+    elif stage.between:
+        yield from done_between(stage)
+    else:
+        yield _stage(stage)
 
 
 def _stage(stage: StagePreview) -> Table:
@@ -258,7 +268,11 @@ def _doubts(preview: Preview) -> Iterator[Text]:
     for doubt in preview.not_verified:
         yield Text("? ", style="bold magenta").append(f"{clean(doubt.why)}: ").append_text(_by_service(doubt.units))
     if preview.starts_at_boot:
-        text = f"a reboot would start {plural(len(preview.starts_at_boot), 'unit')} again (Automatic): "
+        many = plural(len(preview.starts_at_boot), "unit")
+        text = f"a reboot would start {many} again (Automatic): "
+        if preview.action is not Action.STOP:
+            text = f"the reboot starts {many} (Automatic), before what they need and before the run does; "
+            text += "keep_down keeps them down: "
         yield Text("! ", style="bold yellow").append(text).append_text(_by_service(preview.starts_at_boot))
 
 

@@ -103,7 +103,9 @@ ASCII_MARKS = Marks(
 
 
 def stage_name(stage: Stage) -> str:
-    """What a stage does, in a word: `stop`, `start`, `prechecks`."""
+    """What a stage does, in a word: `stop`, `start`, `prechecks`, `between`."""
+    if stage.between:
+        return "between"
     return "prechecks" if stage.checks else GOALS[stage.goal]
 
 

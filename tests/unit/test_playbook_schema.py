@@ -26,7 +26,7 @@ SCHEMA = playbook_schema()
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 DOCS = "".join(
     (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    for page in ("playbook", "lifecycle", "kinds", "batches", "policy")
+    for page in ("playbook", "lifecycle", "kinds", "batches", "policy", "patching")
 )
 WRITING = (ROOT / "docs" / "writing.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)

@@ -85,7 +85,7 @@ class _Drafting:
         entries = tuple(self._entry(one, placed) for one in placed.values())
         self._owners.check_patterns()
         terms = self._terms(_acted_on(entries))
-        hooks = self._hooks()
+        hooks, between = self._hooks(), self._between()
         reached = _reached(entries)
         for host in reached:
             self._address_of(host)
@@ -100,6 +100,7 @@ class _Drafting:
             unreachable=OnUnreachable(settings.unreachable),
             poll_s=settings.poll,
             hooks=hooks,
+            between=between,
             terms=terms,
         )
 
@@ -114,6 +115,14 @@ class _Drafting:
             return Hooks(pieces, self._render, self._address_of, self._resolve, self._found).of_run(context)
 
         return RunHooks(begin=made(ON_BEGIN), end=made(ON_END), failure=made(ON_FAILURE))
+
+    def _between(self) -> tuple[Hook, ...]:
+        """What a restart does on each host between its stop and its start."""
+        if not self._playbook.between:
+            return ()
+        from orchestrator.domain.drafting.between import between  # noqa: PLC0415  few playbooks say any
+
+        return tuple(between(self._playbook.between, self._render, self._names.of_playbook(), self._found))
 
     def _terms(self, acted: Mapping[str, None]) -> "Terms | None":
         if self._playbook.policy is None and not any(ZONE in self._inventory.hosts[host].variables for host in acted):

@@ -10,6 +10,7 @@ from orchestrator.domain.errors import Problem
 from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
 from orchestrator.domain.planning import dependents, refusals, vital
 from orchestrator.domain.planning import members as to_be
+from orchestrator.domain.planning.between import done_between
 from orchestrator.domain.planning.census import DOWN, Census, named, problem_in_words
 from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose, named_units, scm_name_of
 from orchestrator.domain.planning.graph import (
@@ -75,6 +76,8 @@ def build(
         stop = stage(draft, graph, State.STOPPED, members, first=True, riders=work.riders)
         checks = checks_before(draft, stop)
         stages += [stop] if checks is None else [checks, stop]
+        if action is Action.RESTART and draft.between:
+            stages += done_between(draft, stop, controller)
     if work.starts or action in (Action.START, Action.RESTART):
         first = action is not Action.RESTART
         stages.append(stage(draft, graph, State.RUNNING, start, first=first, riders=work.riders))

@@ -1,10 +1,12 @@
 """Reads what a playbook says of lives beyond start and stop: hooks of services and of the run, and patience."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.domain.errors import Mark
 from orchestrator.domain.gates import Origin
 from orchestrator.domain.playbook import longhand
+from orchestrator.domain.playbook.between_shapes import BetweenShape, RestartShape
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.life_shapes import HookShape, LastingShape, RunHooksShape
 from orchestrator.domain.playbook.pieces import Piece, keys_of, read_piece, refuse_unknown
@@ -48,7 +50,31 @@ def read_run_hooks(node: Node, found: Findings) -> Hooks:
     return hooks
 
 
-def check_hook_names(hooks: Hooks, found: Findings) -> None:
+def read_between(node: Node, found: Findings) -> tuple[Piece[BetweenShape], ...]:
+    """What a restart does between its stop and its start: the list `between` of the mapping *node*."""
+    given = longhand.mapping(node, "restart", found)
+    refuse_unknown(node, RestartShape, found)
+    listed = given.get("between")
+    if listed is None:
+        return ()
+    if not isinstance(listed.value, list):
+        right = "write `between: [ { command: { exe: ... } }, { reboot: { timeout: 20m } } ]`"
+        found.add(listed.mark, f"'between' is {listed.kind}, not a list", right)
+        return ()
+    pieces: list[Piece[BetweenShape]] = []
+    for number, item in enumerate(listed.value, start=1):
+        if isinstance(item.value, dict):
+            long = {"name": f"between.{number}", **longhand.plain(item)}
+            longhand.listed(long.get("command"), "exit_code")
+            pieces.append(read_piece(BetweenShape, item, long, found))
+        else:
+            right = "write { command: { exe: ... } } or { reboot: { timeout: 20m } }"
+            found.add(item.mark, f"what is done is a mapping, this is {item.kind}", right)
+    check_hook_names({"between": pieces}, found)
+    return tuple(pieces)
+
+
+def check_hook_names(hooks: Mapping[str, Sequence[Piece[Any]]], found: Findings) -> None:
     """Each name may occur once: it is what the journal knows a hook by."""
     places: dict[str, Mark] = {}
     for pieces in hooks.values():

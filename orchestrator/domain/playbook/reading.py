@@ -10,11 +10,19 @@ from typing import Any
 
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.domain.playbook import including, longhand
+from orchestrator.domain.playbook.between_shapes import BetweenShape
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape, GateTiming
 from orchestrator.domain.playbook.kind_reading import of_no_service, read_kind, refuse_bound
 from orchestrator.domain.playbook.kind_shapes import KindShape
-from orchestrator.domain.playbook.life_reading import Hooks, check_hook_names, read_hooks, read_lasting, read_run_hooks
+from orchestrator.domain.playbook.life_reading import (
+    Hooks,
+    check_hook_names,
+    read_between,
+    read_hooks,
+    read_lasting,
+    read_run_hooks,
+)
 from orchestrator.domain.playbook.life_shapes import HOOKS, LastingShape, MoveTiming, StopTiming
 from orchestrator.domain.playbook.order import check_order
 from orchestrator.domain.playbook.pieces import Piece, read_piece, refuse_empty, refuse_unknown, salvage_piece
@@ -85,6 +93,7 @@ class Playbook:
     settings: Piece[SettingsShape]
     policy: Piece[PolicyShape] | None
     hooks: Hooks
+    between: tuple[Piece[BetweenShape], ...]
     vars: Mapping[str, Node]
     services: tuple[Declared, ...]
     mistakes: tuple[Mistake, ...]
@@ -134,6 +143,7 @@ def read_playbook(node: Node, fragments: Sequence[Node] = (), missing: Sequence[
         settings=_settings(node, top, found),
         policy=_policy(node, top, found),
         hooks=read_run_hooks(top["hooks"], found) if "hooks" in top else {},
+        between=read_between(top["restart"], found) if "restart" in top else (),
         vars=variables,
         services=declared,
         mistakes=found.mistakes,

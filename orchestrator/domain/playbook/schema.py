@@ -124,10 +124,17 @@ def _checks(shapes: JsonSchemaValue) -> None:
             if kind in keys:
                 inner = shapes[keys[kind]["anyOf"][0]["$ref"].rpartition("/")[2]]["properties"]
                 _also(keys[kind], {name: said for name, said in inner[key].items() if name != "description"})
+    shapes["BetweenShape"]["oneOf"] = list(_between())
     shapes["GateShape"]["oneOf"] = list(_gates())
     shapes["CheckShape"]["oneOf"] = [_with(kind) for kind in KINDS]
     shapes["ActShape"]["oneOf"] = [_with(kind) for kind in ACTS]
     shapes["HookShape"]["oneOf"] = [_with(kind) for kind in ("do", *ACTS)]
+
+
+def _between() -> Iterator[JsonSchemaValue]:
+    """What is done between stop and start: a program has more to say than a reboot."""
+    yield _with("command")
+    yield _with("reboot", timeout=_NULL, idempotent={"not": {"anyOf": [{"const": True}, any_case("true")]}})
 
 
 def _gates() -> Iterator[JsonSchemaValue]:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from orchestrator.domain.playbook.between_shapes import RestartsShape
 from orchestrator.domain.playbook.gate_shapes import GateShape, GateTiming
 from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_shapes import (
@@ -192,5 +193,5 @@ class FragmentShape(Shape):
     services: dict[str, EntryShape] = Field(default={}, description="the services, in the order that breaks ties")
 
 
-class PlaybookShape(SettingsShape, PolicyShape, HooksShape, FragmentShape):
+class PlaybookShape(SettingsShape, PolicyShape, HooksShape, RestartsShape, FragmentShape):
     """A playbook of orch, or a fragment of one."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
-from orchestrator.domain.life import Hook
+from orchestrator.domain.life import Hook, Reboot
 from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import Asked, ServiceStatus, State
@@ -23,6 +23,7 @@ from orchestrator.engine.work.kill import Kill
 from orchestrator.engine.work.looks import Host, Looks
 from orchestrator.engine.work.pace import Pace
 from orchestrator.engine.work.reader import Reader
+from orchestrator.engine.work.reboot import Reboots
 from orchestrator.engine.work.record import evidence
 from orchestrator.engine.work.sights import Eyes
 
@@ -71,6 +72,7 @@ class Work:
         self._known: dict[str, Host] = {}
         self._objects: dict[tuple[str, float], Host] = {}
         self._hooks = plan.hooks
+        self._reboots = Reboots()
         self._began_s: dict[str, float] = {}
         self.learn(plan.stages)
 
@@ -114,9 +116,7 @@ class Work:
         node = stage.nodes[index]
         host = self._host_of(node)
         if step.phase in HOOKS or step.phase is Phase.UNDO:
-            hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
-            undoes = step.phase is Phase.UNDO or (hook is not None and hook.undoes)
-            return await self._hook(step, hook, undo=undoes, host=host, scm_name=node.unit.scm_name)
+            return await self._hook_of(step, node, host)
         if node.batch is not None:
             return await self._count(step, stage, node, node.batch)
         if step.phase in GATES:
@@ -183,6 +183,15 @@ class Work:
         beside = steady.while_gates_wait(step, node, host, note, probed_s=self._poll_s) if started else None
         result = await gates.hold(step, node.gates, eyes, note, beside=beside)
         return await self._looked_up(result, host, node) if node.role is Role.ACT else result
+
+    async def _hook_of(self, step: Step, node: Node, host: Host | None) -> Result:
+        """A hook of a node, or its undo; or what is done on a host between stop and start."""
+        hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
+        if hook is not None and isinstance(hook.do, Reboot) and host is not None:
+            return await self._reboots.run(step, node, host, self._notes_of(step))
+        self._reboots.came_by(step)
+        undoes = step.phase is Phase.UNDO or (hook is not None and hook.undoes)
+        return await self._hook(step, hook, undo=undoes, host=host, scm_name=node.unit.scm_name)
 
     async def _hook(
         self, step: Step, hook: Hook | None, *, undo: bool, host: Host | None, scm_name: str | None = None

@@ -1,0 +1,87 @@
+"""The stage between the stop and the start of a restart: each host that acts, once, with what is done there."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from orchestrator.domain import estimate
+from orchestrator.domain.draft import Draft
+from orchestrator.domain.life import Life, Reboot
+from orchestrator.domain.plan import Action, Node, Role, Stage, Unit
+from orchestrator.domain.planning.refusals import PlanRefused, Reason
+from orchestrator.domain.service import State
+
+SERVICE = "#between"
+"""The service that these nodes count as. No key can begin like that, so neither can any unit's name."""
+
+
+def done_between(draft: Draft, stop: Stage, controller: AbstractSet[str]) -> list[Stage]:
+    """The stage behind *stop*; none if that acts on no host. *controller* are the hosts that are the machine that we
+    run on.
+
+    Raises:
+        PlanRefused: a host is to be rebooted, and a run could not go on after that.
+    Cost: O(nodes).
+    """
+    stage = _stage(draft, stop)
+    reasons = _refused(draft, stage, controller)
+    if reasons:
+        raise PlanRefused(Action.RESTART, reasons)
+    return [stage] if stage.nodes else []
+
+
+def _stage(draft: Draft, stop: Stage) -> Stage:
+    """What is done on each host of *stop*: on all at once, but for the run's limits."""
+    hosts: dict[str, Unit] = {}
+    for node in stop.nodes:
+        if node.role is Role.ACT and node.unit.host is not None:
+            hosts.setdefault(node.unit.host, node.unit)
+    life = Life(before=draft.between)
+    longest_s = sum(hook.timeout_s for hook in draft.between)
+    nodes = tuple(
+        Node(
+            unit=Unit(
+                id=f"{SERVICE}@{host}",
+                service=SERVICE,
+                host=host,
+                scm_name=None,
+                instance=f"{SERVICE}@{host}",
+                booted_at=unit.booted_at,
+            ),
+            role=Role.PROBE,
+            timeout_s=longest_s,
+            expected_s=longest_s / 4,
+            guessed=True,
+            life=life,
+        )
+        for host, unit in hosts.items()
+    )
+    limits = replace(stop.limits, host=None, services=())
+    return estimate.complete(Stage(goal=State.STOPPED, nodes=nodes, barriers=(), limits=limits, between=True))
+
+
+def _refused(draft: Draft, stage: Stage, controller: AbstractSet[str]) -> list[Reason]:
+    if not any(isinstance(hook.do, Reboot) for hook in draft.between):
+        return []
+    reasons: list[Reason] = []
+    hosts = [(node.unit.host or "", node.unit.booted_at) for node in stage.nodes]
+    untold = tuple(host for host, booted_at in hosts if booted_at is None)
+    if untold:
+        reasons.append(
+            Reason(
+                untold,
+                "the playbook reboots it between stop and start, and it does not tell when it started: nobody could"
+                " say whether it has rebooted",
+                "reach it by WinRM, or by SSH with PowerShell there (orch_control=powershell); or leave it out:"
+                f" --exclude {untold[0]}",
+            )
+        )
+    here = tuple(host for host, _ in hosts if host in controller)
+    if here:
+        reasons.append(
+            Reason(
+                here,
+                "the playbook reboots it between stop and start, and orch runs on it",
+                f"run orch on another machine, or leave it out: --exclude {here[0]}",
+            )
+        )
+    return reasons
