@@ -83,6 +83,17 @@ async def test_who_shares_the_process_is_never_ended_unless_named(allowed: tuple
 
 
 @in_virtual_time
+async def test_who_runs_in_a_process_that_nobody_tells_may_share_it_so_nothing_is_ended() -> None:
+    one = stuck(replace(ASK, kill_shared=("Themes",)))
+    one.fleet.add("app-01", MemoryService(name="Winmgmt", state=State.RUNNING))
+    one.fleet.service("Winmgmt", "app-01").pid = None
+    result = await killed(one)
+    assert (result.outcome, result.acted) == (Outcome.FAILED, Acted.NO)
+    assert "can't be told: no process of Winmgmt" in result.said
+    assert not [asked for asked in one.fleet.asked if "taskkill" in asked]
+
+
+@in_virtual_time
 async def test_a_pid_that_belongs_to_another_process_now_is_left_alone() -> None:
     service = MemoryService(name="orders", state=State.RUNNING, lingers_s=math.inf)
     one = bench(Phase.STOP, service, timeout_s=20, life=ASK)
@@ -103,6 +114,51 @@ async def test_who_has_forgotten_which_process_it_was_ends_none() -> None:
     result = await other.run(Phase.KILL)
     assert (result.outcome, result.acted) == (Outcome.FAILED, Acted.NO)
     assert "retry the stop" in result.said
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["by its start", "by its PID alone"])
+@in_virtual_time
+async def test_a_pid_from_the_plan_is_no_leave_to_kill_however_often_the_stop_is_tried(told: bool) -> None:
+    """A run that was taken up again finds the PID of hours ago in use: by whom, nobody knows."""
+    fleet = Bench(State.STOPPED, []).fleet
+    fleet.add("app-01", MemoryService(name="orders"))
+    other, host = fleet.spawn("app-01", "backup.exe"), fleet.hosts["app-01"]
+    plan = bench(Phase.STOP, MemoryService(name="orders"), timeout_s=20, life=Life(if_stuck=IfStuck.KILL)).nodes[0]
+    seen = ServiceStatus(name="orders", state=State.RUNNING, pid=other.pid)
+    booted_at = host.booted_at
+    if not told:
+        host.booted_at = None
+    one = Bench(State.STOPPED, [replace(plan, unit=replace(plan.unit, seen=seen, booted_at=booted_at))], fleet)
+    stop = await one.run(Phase.STOP, attempt=2)
+    assert stop.problem is not None
+    assert stop.problem.kind is ProblemKind.ORPHAN
+    result = await one.run(Phase.KILL, attempt=2)
+    assert (result.outcome, result.acted) == (Outcome.FAILED, Acted.NO)
+    assert "is the one that it had is not known" in result.said
+    assert other.pid in host.processes
+
+
+@pytest.mark.parametrize("name", ["orders.exe", "backup.exe"])
+@in_virtual_time
+async def test_where_no_start_is_told_an_orphan_is_known_by_its_program_too(name: str) -> None:
+    service = MemoryService(name="orders", state=State.RUNNING, lingers_s=math.inf)
+    one = bench(Phase.STOP, service, timeout_s=20, life=ASK)
+    host = one.fleet.hosts["app-01"]
+    host.booted_at = None
+    assert (await one.run(Phase.STOP)).outcome is Outcome.FAILED
+    host.processes[1004] = replace(host.processes[1004], name=name)
+    result = await one.run(Phase.KILL)
+    same = name == "orders.exe"
+    assert (result.outcome, 1004 in host.processes) == ((Outcome.OK, False) if same else (Outcome.FAILED, True))
+
+
+@in_virtual_time
+async def test_who_was_on_its_way_down_before_the_run_came_is_known_and_ended() -> None:
+    service = MemoryService(name="orders", state=State.STOP_PENDING, hangs=frozenset({Control.STOP}))
+    one = bench(Phase.STOP, service, timeout_s=20, life=ASK)
+    service.lingers_s = math.inf
+    result = await killed(one)
+    assert (result.outcome, result.acted, result.after) == ("ok", "yes", "Stopped")
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.START_PENDING, State.PAUSED])

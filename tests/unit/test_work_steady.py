@@ -59,6 +59,15 @@ async def test_another_process_is_a_crash_loop_and_fails_at_once() -> None:
 
 
 @in_virtual_time
+async def test_who_is_on_its_way_down_when_the_window_ends_is_not_healthy() -> None:
+    one = starting(life=MINUTE)
+    await one.run(Phase.START)
+    later(59.5, setattr, one.fleet.service("orders", "app-01"), "state", State.STOP_PENDING)
+    result = await one.run(Phase.HEALTHY)
+    assert (result.outcome, kind(result), result.after) == (Outcome.FAILED, ProblemKind.GATE, "StopPending")
+
+
+@in_virtual_time
 async def test_a_crash_before_the_window_is_seen_by_the_process_that_the_start_saw() -> None:
     one = starting(life=MINUTE)
     await one.run(Phase.START)

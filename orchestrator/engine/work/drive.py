@@ -81,6 +81,7 @@ class Drive:
         self._failures = 0
         self._began_s = self._ends_s = 0.0
         self._booted_at: float | None = None
+        self._identified = False
 
     async def run(self) -> Result:
         """Drive until the goal is read back, or it can't be reached, or nobody can tell."""
@@ -128,6 +129,7 @@ class Drive:
             self._sent, self._refusal, self._asked_of = Sent.NO, None, None
             self._moved = self._answered = False
             self._looked = 0
+            self._identified = False
             self._record.rebooted()
             self._note(f"{self._host.name} has restarted")
 
@@ -153,6 +155,8 @@ class Drive:
             return await self._ask(CONTROLS[move], status)
         if self._sent is Sent.TAKEN and not self._moved and await self._hear():
             return None
+        if self._sent is Sent.NO and status.state is State.STOP_PENDING:
+            await self._identify()  # somebody else asked it, or this run before it was resumed
         await self._until_next_look()
         return None
 
@@ -165,9 +169,8 @@ class Drive:
         return self._goal is State.STOPPED and status.state is State.RUNNING and self._moved
 
     async def _ask(self, control: Control, status: ServiceStatus) -> Result | None:
-        if control is Control.STOP and self._node.life and self._node.life.if_stuck is not IfStuck.FAIL:
-            self._looks.exchanges += 1
-            await identify(self._host, self._scm_name)
+        if control is Control.STOP:
+            await self._identify()
         self._note(f"{status.state}; asking it to {control}")
         self._looks.exchanges += 1
         try:
@@ -182,6 +185,14 @@ class Drive:
         self._send(Sent.TAKEN, control, status)
         await self._until_next_look()
         return None
+
+    async def _identify(self) -> None:
+        """Know the process that may have to be ended: once, while it is the service's for certain."""
+        if self._node.life is None or self._node.life.if_stuck is IfStuck.FAIL or self._identified:
+            return
+        self._identified = True
+        self._looks.exchanges += 1
+        await identify(self._host, self._scm_name)
 
     async def _not_taken(self, error: HostError, control: Control, status: ServiceStatus) -> Result | None:
         """The control raised: what that means hangs on whether it may have arrived."""
@@ -308,8 +319,7 @@ class Drive:
         self._looks.exchanges += leaving.exchanges
         self._record.left(had, found)
         if found.fate is Fate.LEFT:
-            started_at = found.process.started_at if found.process else None
-            self._host.had[self._scm_name.lower()] = Had(had.pid, had.booted_at, started_at)
+            self._host.had[self._scm_name.lower()] = had
             text = self._record.orphaned(had, found, self._now_s() - began_s)
             return self._failed(text, Problem(ProblemKind.ORPHAN, text))
         if found.fate is Fate.SILENT:

@@ -97,6 +97,10 @@ class Kill:
             raise self._refusal("the host does not tell which process it runs in")
         if self._host.restarted(had):
             raise _No(self._result(Outcome.OK, "its host has restarted since: its process is gone"))
+        return await self._running(had, status)
+
+    async def _running(self, had: Had, status: ServiceStatus) -> tuple[Had, Process]:
+        """The process, which still runs and is the one. Raises _No if it is not."""
         self._exchanges += 1
         process = await self._host.reader.process(had.pid)
         if process is None or not same(had.started_at, process.started_at):
@@ -104,7 +108,12 @@ class Kill:
                 self._host.had.pop(self._scm_name.lower(), None)
                 raise _No(self._result(Outcome.OK, f"its process {had.pid} is gone"))
             raise self._refusal(f"it is {status.state}, and process {had.pid} is gone or another one: read it again")
-        return Had(had.pid, had.booted_at, process.started_at), process
+        if status.pid != had.pid and not _is_the_one(had, process):
+            raise self._refusal(
+                f"whether process {described(process)} is the one that it had is not known: nobody could tell which it"
+                " was while it ran; look at it, and end it on the host if it is"
+            )
+        return Had(had.pid, had.booted_at, process.started_at, process.name), process
 
     async def _others(self, had: Had, process: Process) -> Sequence[str]:
         """The services that go with it, all of them named by the plan. Raises _No if it must not be ended."""
@@ -114,13 +123,16 @@ class Kill:
         others = await sharing(self._host, had.pid, self._scm_name)
         if others is None:
             raise self._refusal(f"who else runs in process {described(process)} can't be read")
+        if others.untold:
+            told = ", ".join(others.untold[:3]) + (f" and {len(others.untold) - 3} more" * (len(others.untold) > 3))
+            raise self._refusal(f"who else runs in process {described(process)} can't be told: no process of {told}")
         allowed = {name.lower() for name in self._node.life.kill_shared} if self._node.life else set()
-        if forbidden := [name for name in others if name.lower() not in allowed]:
+        if forbidden := [name for name in others.names if name.lower() not in allowed]:
             raise self._refusal(
                 f"process {described(process)} is shared with {', '.join(forbidden)}, which would end with it: name"
                 " them in `kill_shared` if they may"
             )
-        return others
+        return others.names
 
     async def _end(self, had: Had, process: Process) -> None:
         """Hand it to taskkill.exe, and wait until it is gone. Raises _No if it is not."""
@@ -206,3 +218,11 @@ class Kill:
             evidence=dict(self._evidence),
             exchanges=self._exchanges + self._looks.exchanges,
         )
+
+
+def _is_the_one(had: Had, process: Process) -> bool:
+    """Whether *process* is known to be the one that was identified while the service ran. Where a host tells no start,
+    its name has to do beside its PID."""
+    if had.started_at is not None and process.started_at is not None:
+        return same(had.started_at, process.started_at)
+    return had.started_at is None and bool(had.name) and had.name.lower() == process.name.lower()

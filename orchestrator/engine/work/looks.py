@@ -18,11 +18,13 @@ _PASSING = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, Pr
 
 @dataclass(frozen=True, slots=True)
 class Had:
-    """A process that a service has or had: a PID means nothing after another boot. `started_at` None: not known."""
+    """A process that a service has or had: a PID means nothing after another boot. `started_at` None: not known.
+    `name` and `started_at` were told of it while it was the service's: what has its PID later may be another."""
 
     pid: int
     booted_at: float | None = None
     started_at: float | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

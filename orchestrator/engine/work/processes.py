@@ -111,24 +111,36 @@ class Exit:
         self.exchanges += 1
         try:
             async with asyncio.timeout(FINISH_S):
-                return await sharing(self._host, self._had.pid, self._scm_name)
+                found = await sharing(self._host, self._had.pid, self._scm_name)
         except (HostError, TimeoutError):
             return None
+        return None if found is None or (found.untold and not found.names) else found.names
 
 
-async def sharing(host: Host, pid: int, scm_name: str) -> Sequence[str] | None:
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Other services that run in a process; `untold` run too, and nobody says in which."""
+
+    names: tuple[str, ...]
+    untold: tuple[str, ...]
+
+
+async def sharing(host: Host, pid: int, scm_name: str) -> Sharing | None:
     """The other services of the host that run in the process *pid* now; None if the host can't tell. One exchange."""
     reading = await host.reader.everything()
     if reading.problem is not None:
         return None
-    others = [one for one in reading.found if one.name.lower() != scm_name.lower()]
-    return [one.name for one in others if one.pid == pid and one.state is not State.STOPPED]
+    others = [one for one in reading.found if one.name.lower() != scm_name.lower() and one.state is not State.STOPPED]
+    return Sharing(
+        names=tuple(one.name for one in others if one.pid == pid),
+        untold=tuple(one.name for one in others if one.pid is None),
+    )
 
 
 async def identify(host: Host, scm_name: str) -> None:
-    """Learn when the process of a service started, before it is asked to go: best effort, one exchange."""
+    """Learn which process it is that a service runs in now, before it goes: best effort, one exchange."""
     had = host.had.get(scm_name.lower())
-    if had is None or had.started_at is not None:
+    if had is None or had.name or had.started_at is not None:
         return
     try:
         async with asyncio.timeout(FINISH_S):
@@ -136,4 +148,4 @@ async def identify(host: Host, scm_name: str) -> None:
     except (HostError, TimeoutError):
         return
     if process is not None:
-        host.had[scm_name.lower()] = Had(had.pid, had.booted_at, process.started_at)
+        host.had[scm_name.lower()] = Had(had.pid, had.booted_at, process.started_at, process.name)

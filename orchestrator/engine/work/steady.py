@@ -129,12 +129,18 @@ async def _stays(steady: Steady, window_s: float, every_s: float) -> Down | None
             down = await steady.look()
         except HostError:
             down = None  # silence in the middle is made good by the last reading
-        if down is None and steady.last is not None and steady.last.state is not State.RUNNING:
-            down = Down(f"{steady.last.name} is {steady.last.state}, not Running", steady.last)
+        down = down or _not_up(steady.last)
         if down is not None:
             return down
         await asyncio.sleep(min(every_s, max(left_s, 0.0), max(ends_s - loop.time(), 0.0)))
-    return await steady.look(LAST_LOOK_S)
+    return await steady.look(LAST_LOOK_S) or _not_up(steady.last)
+
+
+def _not_up(last: ServiceStatus | None) -> Down | None:
+    """What is wrong with a service that was read a moment ago, or can't be read now, and is neither Stopped nor up."""
+    if last is None or last.state is State.RUNNING:
+        return None
+    return Down(f"{last.name} is {last.state}, not Running", last)
 
 
 async def _goes_on(unit: str, watch: Watch, window_s: float) -> Down | None:
