@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from drafts import draft, entry, node_of, survey, waits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scripted_work import FAILED, Answer, Decision, ScriptedWork
 from stages import node, stage
 from virtual_time import run_virtual
@@ -19,13 +21,13 @@ from orchestrator.domain.budget import Budget
 from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.draft import Batches
-from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunEnded, RunResumed, StepIntended
+from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunEnded, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Barrier, Batch, Limits, Plan, Role, Stage, Unit
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice as Chosen
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Phase, Result, Step
-from orchestrator.domain.runstate import RunState, Verdict
+from orchestrator.domain.runstate import RunState, Standing, Verdict
 from orchestrator.domain.schedule import Schedule
 from orchestrator.domain.service import State
 from orchestrator.domain.terms import Terms
@@ -234,6 +236,87 @@ def test_who_pauses_takes_no_place_of_a_limit() -> None:
         if name == "web@w-1":
             other.end(place, Outcome.OK)
     assert other.next_node() == len(made.nodes)
+
+
+CHOICES = [Choice.CONTINUE, Choice.RETRY, Choice.SKIP, Choice.EXCLUDE, Choice.ROLLBACK]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    of=st.builds(batches, st.integers(1, 3), st.integers(1, 3), asks=st.booleans()),
+    action=st.sampled_from([Action.STOP, Action.START, Action.RESTART]),
+    bad=st.dictionaries(st.tuples(st.integers(1, 5), st.sampled_from(["stop", "start"])), st.integers(1, 2)),
+    says=st.lists(st.sampled_from(CHOICES), min_size=1, max_size=6),
+)
+def test_whatever_fails_and_is_decided_no_batch_overtakes_the_one_before(
+    of: Batches, action: Action, bad: dict[tuple[int, str], int], says: list[Choice]
+) -> None:
+    plan = planned(of, action)
+    script = {
+        f"0/web@w-{n}/{phase}/{tries}": FAILED for (n, phase), most in bad.items() for tries in range(1, most + 1)
+    }
+
+    def decide(asked: DecisionAsked) -> Decision:
+        wanted = says[(asked.decision - 1) % len(says)]
+        return Decision(
+            wanted if wanted in asked.choices else Choice.SKIP if Choice.SKIP in asked.choices else asked.choices[0]
+        )
+
+    work = ScriptedWork(script, before="Stopped" if action is Action.START else "Running", decide=decide)
+    assert run(plan, work).finished
+    state = RunState.begin(plan)
+    for fact in work.journal:
+        if isinstance(fact, StepIntended) and fact.step.phase in (Phase.STOP, Phase.START) and not state.rolling_back:
+            assert_the_batch_before_is_over(state, fact.step)
+        state.apply(fact)
+        dumped = json.loads(json.dumps(state.dump()))
+        assert json.loads(json.dumps(RunState.load(plan, dumped).dump())) == dumped
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    of=st.builds(batches, st.integers(1, 3), st.integers(1, 3), asks=st.booleans(), pause_s=st.just(30.0)),
+    action=st.sampled_from([Action.STOP, Action.START]),
+    bad=st.none() | st.integers(1, 5),
+    cut=st.integers(1, 60),
+    says=st.sampled_from(CHOICES),
+)
+def test_wherever_the_controller_dies_a_run_in_batches_goes_on(
+    of: Batches, action: Action, bad: int | None, cut: int, says: Choice
+) -> None:
+    plan = planned(of, action)
+    script = {} if bad is None else {f"0/web@w-{bad}/{action}/1": FAILED}
+    before = "Stopped" if action is Action.START else "Running"
+
+    def decide(asked: DecisionAsked) -> Decision:
+        return Decision(says if says in asked.choices else asked.choices[0])
+
+    first = ScriptedWork(script, before=before, decide=decide)
+    run(plan, first)
+    left: list[Fact] = [fact for fact in first.journal[:cut] if not isinstance(fact, RunEnded)]
+    resumed = [*left, RunResumed(requester="me", controller="here", epoch=2)]
+    on = ScriptedWork(before=before, decide=decide)
+    on.facts.extend((0.0, fact) for fact in resumed)
+    for fact in left:
+        if isinstance(fact, StepEnded) and fact.result.after:
+            on.states[fact.result.step.unit] = fact.result.after
+    state = run(plan, on, resumed)
+    assert state.finished
+    if says is Choice.CONTINUE and bad is None:
+        assert state.verdict().verdict == Verdict.DONE
+
+
+def assert_the_batch_before_is_over(state: RunState, step: Step) -> None:
+    """Everybody of it is at the goal, or given up."""
+    here = state.stages[step.stage]
+    mine = node_of(here, step.unit)
+    asked_about = {unit for number in state.asking for unit in state.open[number].cause.units}
+    for number in mine.waits_for:
+        if here.barriers[number].soft:
+            for place in (place for group in here.barriers[number].instances for place in group):
+                unit = here.nodes[place].unit.id
+                assert unit not in asked_about
+                assert state.standing(unit) not in (Standing.WAITING, Standing.UNDER_WAY)
 
 
 def count(states: Mapping[str, State], batch: Batch, *, down: bool = False) -> tuple[Result, float]:
