@@ -15,7 +15,7 @@ from orchestrator.domain.folded import Folded
 from orchestrator.domain.following import Following
 from orchestrator.domain.open_questions import OpenQuestion
 from orchestrator.domain.plan import Action, Plan, Role, Stage
-from orchestrator.domain.results import Acted, Outcome, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.way_back import Touch
 
 CANCEL = "cancel"
@@ -248,9 +248,9 @@ class RunState:
         """How the run ended, once nothing is left to do.
 
         `done` only if every node that was needed ended ok and every unit was found at the end where the run left it;
-        `rolled back` only if every unit that the run touched was found as in the snapshot. The counts are of units to
-        be acted on, by the last stage that began with them; units that were only probed count if they failed or are
-        unknown, and were needed. `strayed` is there if any unit was.
+        `rolled back` only if every unit that the run touched was found as in the snapshot, and no undo failed. The
+        counts are of units to be acted on, by the last stage that began with them; units that were only probed count if
+        they failed or are unknown, and were needed. `strayed` is there if any unit was.
         """
         counts = self._counts()
         if self.strayed:
@@ -263,7 +263,9 @@ class RunState:
     def _verdict(self) -> Verdict:
         folded = self._folded
         if folded.back is not None:
-            return Verdict.ROLLED_BACK if folded.findings.all_before() else Verdict.ROLLBACK_INCOMPLETE
+            undone = not folded.findings.not_undone and all(phase is not Phase.UNDO for phase, _ in self.hook_troubles)
+            whole = undone and folded.findings.all_before()
+            return Verdict.ROLLED_BACK if whole else Verdict.ROLLBACK_INCOMPLETE
         if folded.ending and folded.called_off and not (folded.rolling_back and folded.findings.touched):
             return Verdict.CANCELLED
         if folded.as_planned:

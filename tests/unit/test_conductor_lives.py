@@ -191,6 +191,16 @@ def test_a_rollback_undoes_what_may_have_run_and_nothing_else() -> None:
     assert (state.verdict().verdict, state.owed) == ("rolled back", {})
 
 
+@pytest.mark.parametrize("where", ["the run", "a unit"])
+def test_a_way_back_on_which_an_undo_fails_is_not_whole(where: str) -> None:
+    begin = RunHooks(begin=(hook("on_begin.1"),))
+    script = {"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")}
+    fails = {"0/run/undo:on_begin.1/1" if where == "the run" else "1/app@web/post_start:pre_stop.1/1": FAILED}
+    state = run(stop_plan(hooks=begin), running({**script, **fails}, Choice.ROLLBACK))
+    verdict = state.verdict()
+    assert (verdict.verdict, verdict.exit_code) == ("rollback incomplete", 4)
+
+
 def test_the_rollback_of_an_ended_run_undoes_the_same() -> None:
     made = stop_plan()
     ended = run(made, running())

@@ -11,19 +11,21 @@ from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryService
 from orchestrator.adapters.memory.hosts import MemoryHosts
+from orchestrator.adapters.memory.probes import MemoryLocal, MemoryProbe
 from orchestrator.adapters.memory_journal import MemoryJournal
 from orchestrator.domain.errors import BadInput, Locked, OrchError, Refused
 from orchestrator.domain.facts import OrderTaken, RunBegan, StageBegan
+from orchestrator.domain.gates import HttpCheck
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.policy import Approval, Notice, Policy, Window
 from orchestrator.domain.service import Control, State
 from orchestrator.engine.book_ports import LEASE_S, Lease, Owner
-from orchestrator.engine.jobs.guarding import GuardedHosts
+from orchestrator.engine.jobs.guarding import GuardedHosts, GuardedLocal, GuardedProbe
 from orchestrator.engine.jobs.holding import BEAT_S, Held
 from orchestrator.engine.jobs.notifying import LAST_WAIT_S, Notices
 from orchestrator.engine.jobs.orders import Inbox
 from orchestrator.engine.jobs.running import refuse_late, refuse_unanswerable
-from orchestrator.engine.ports import Order
+from orchestrator.engine.ports import CommandOutput, Order, Seen
 
 ANNA = Owner(requester="anna", controller="desk", pid=1, pid_started=1.0)
 BEN = Owner(requester="ben", controller="desk", pid=2, pid_started=2.0)
@@ -79,6 +81,32 @@ async def test_a_process_that_slept_through_a_takeover_writes_nothing_and_touche
         await ours.append([StageBegan(0)])
     assert lost == ["lost"]
     assert [stamped.fact for stamped in await store.read("r1")] == [BEGAN]
+
+
+@in_virtual_time
+async def test_a_process_that_slept_through_a_takeover_carries_out_no_hook_of_the_controller() -> None:
+    """The other process asks the hook's check, and does what is not done: the one that wakes up must not."""
+    store, fleet = MemoryJournal(began_at=BEGAN_AT), MemoryFleet()
+    ours, _ = await held(store)
+    asked: list[str] = []
+
+    def answer(check: HttpCheck) -> Seen:
+        asked.append(check.url)
+        return Seen(True, "status 200")
+
+    probe, local = MemoryProbe(fleet), MemoryLocal({"silence": CommandOutput(0, "")})
+    probe.answers["http://lb/out"] = answer
+    request = HttpCheck(url="http://lb/out", method="POST")
+    sure, runs = GuardedProbe(probe, ours), GuardedLocal(local, ours)
+    assert (await sure.http(request, timeout_s=5.0)).held
+    assert (await runs.run("silence", (), timeout_s=5.0)).exit_code == 0
+    await asyncio.sleep(LEASE_S + 1.0)
+    await store.take_over("r1", BEN)
+    seen = await sure.http(request, timeout_s=5.0)
+    assert (seen.held, seen.lost, seen.answered, asked) == (False, False, False, ["http://lb/out"])
+    assert "taken over" in seen.saw
+    with pytest.raises(OSError, match="taken over"):
+        await runs.run("silence", (), timeout_s=5.0)
 
 
 @in_virtual_time

@@ -1,13 +1,24 @@
-"""The last look before something is sent to a host that changes it: whether this process still holds the run."""
+"""The last look before something is sent that changes the world: whether this process still holds the run."""
 
 from collections.abc import Sequence
 
 from orchestrator.domain.connection import Transport
 from orchestrator.domain.errors import OrchError, Problem, ProblemKind, Refused
+from orchestrator.domain.gates import HttpCheck
 from orchestrator.domain.processes import Process
 from orchestrator.domain.service import Asked, Control, Reading
 from orchestrator.engine.jobs.holding import Held
-from orchestrator.engine.ports import CommandOutput, ControlAnswer, HostCommand, HostFacts, Hosts, HostServices
+from orchestrator.engine.ports import (
+    CommandOutput,
+    ControlAnswer,
+    HostCommand,
+    HostFacts,
+    Hosts,
+    HostServices,
+    LocalCommand,
+    Probe,
+    Seen,
+)
 
 
 class GuardedHosts:
@@ -40,6 +51,43 @@ class GuardedHosts:
     async def aclose(self) -> None:
         """See `Hosts.aclose`."""
         await self._hosts.aclose()
+
+
+class GuardedProbe:
+    """Implements `engine.ports.Probe` over *probe*: no request is made once *held* is lost, for it may be a hook's.
+    Whether a port is open may be looked at."""
+
+    def __init__(self, probe: Probe, held: Held) -> None:
+        self._probe = probe
+        self._held = held
+
+    async def tcp(self, host: str, port: int, *, timeout_s: float) -> Seen:
+        """See `Probe.tcp`."""
+        return await self._probe.tcp(host, port, timeout_s=timeout_s)
+
+    async def http(self, check: HttpCheck, *, timeout_s: float) -> Seen:
+        """See `Probe.http`."""
+        try:
+            await self._held.sure()
+        except OrchError as error:
+            return Seen(False, f"not sent: {error}")
+        return await self._probe.http(check, timeout_s=timeout_s)
+
+
+class GuardedLocal:
+    """Implements `engine.ports.LocalCommand` over *local*: nothing is run once *held* is lost."""
+
+    def __init__(self, local: LocalCommand, held: Held) -> None:
+        self._local = local
+        self._held = held
+
+    async def run(self, exe: str, args: Sequence[str], *, timeout_s: float) -> CommandOutput:
+        """See `LocalCommand.run`."""
+        try:
+            await self._held.sure()
+        except OrchError as error:
+            raise OSError(f"not run: {error}") from error
+        return await self._local.run(exe, args, timeout_s=timeout_s)
 
 
 class _GuardedServices:

@@ -28,7 +28,7 @@ from orchestrator.domain.window import closes_at
 from orchestrator.engine.book_ports import Lease
 from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.jobs.asking import Asking, People
-from orchestrator.engine.jobs.guarding import GuardedHosts
+from orchestrator.engine.jobs.guarding import GuardedHosts, GuardedLocal, GuardedProbe
 from orchestrator.engine.jobs.holding import Held
 from orchestrator.engine.jobs.notifying import Notices, previewed
 from orchestrator.engine.jobs.orders import Inbox
@@ -90,7 +90,8 @@ class Journey:
         self._inbox.fail = self._asking.fail = self._held.fail
         self._notices = Notices(plan.policy.notify, audience.notifier)
         hosts = GuardedHosts(world.hosts, self._held)
-        self._work = Work(plan, hosts, world.probe, world.local, audience.note, run=began.run, clock=books.clock)
+        probe, local = GuardedProbe(world.probe, self._held), GuardedLocal(world.local, self._held)
+        self._work = Work(plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock)
         self._watch = audience.watch
         self._of = OfRun(
             run=began.run,
