@@ -1,6 +1,5 @@
 """The stage between the stop and the start of a restart: each host that acts, once, with what is done there."""
 
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from orchestrator.domain import estimate
@@ -14,16 +13,15 @@ SERVICE = "#between"
 """The service that these nodes count as. No key can begin like that, so neither can any unit's name."""
 
 
-def done_between(draft: Draft, stop: Stage, controller: AbstractSet[str]) -> list[Stage]:
-    """The stage behind *stop*; none if that acts on no host. *controller* are the hosts that are the machine that we
-    run on.
+def done_between(draft: Draft, stop: Stage) -> list[Stage]:
+    """The stage behind *stop*; none if that acts on no host.
 
     Raises:
         PlanRefused: a host is to be rebooted, and a run could not go on after that.
     Cost: O(nodes).
     """
     stage = _stage(draft, stop)
-    reasons = _refused(draft, stage, controller)
+    reasons = _refused(draft, stage)
     if reasons:
         raise PlanRefused(Action.RESTART, reasons)
     return [stage] if stage.nodes else []
@@ -59,29 +57,16 @@ def _stage(draft: Draft, stop: Stage) -> Stage:
     return estimate.complete(Stage(goal=State.STOPPED, nodes=nodes, barriers=(), limits=limits, between=True))
 
 
-def _refused(draft: Draft, stage: Stage, controller: AbstractSet[str]) -> list[Reason]:
-    if not any(isinstance(hook.do, Reboot) for hook in draft.between):
+def _refused(draft: Draft, stage: Stage) -> list[Reason]:
+    untold = tuple(node.unit.host or "" for node in stage.nodes if node.unit.booted_at is None)
+    if not untold or not any(isinstance(hook.do, Reboot) for hook in draft.between):
         return []
-    reasons: list[Reason] = []
-    hosts = [(node.unit.host or "", node.unit.booted_at) for node in stage.nodes]
-    untold = tuple(host for host, booted_at in hosts if booted_at is None)
-    if untold:
-        reasons.append(
-            Reason(
-                untold,
-                "the playbook reboots it between stop and start, and it does not tell when it started: nobody could"
-                " say whether it has rebooted",
-                "reach it by WinRM, or by SSH with PowerShell there (orch_control=powershell); or leave it out:"
-                f" --exclude {untold[0]}",
-            )
-        )
-    here = tuple(host for host, _ in hosts if host in controller)
-    if here:
-        reasons.append(
-            Reason(
-                here,
-                "the playbook reboots it between stop and start, and orch runs on it",
-                f"run orch on another machine, or leave it out: --exclude {here[0]}",
-            )
-        )
-    return reasons
+    wrong = (
+        "the playbook reboots it between stop and start, and it does not tell when it started: nobody could say whether"
+        " it has rebooted"
+    )
+    right = (
+        "reach it by WinRM, or by SSH with PowerShell there (orch_control=powershell); or leave it out:"
+        f" --exclude {untold[0]}"
+    )
+    return [Reason(untold, wrong, right)]

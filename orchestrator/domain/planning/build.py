@@ -77,7 +77,7 @@ def build(
         checks = checks_before(draft, stop)
         stages += [stop] if checks is None else [checks, stop]
         if action is Action.RESTART and draft.between:
-            stages += done_between(draft, stop, controller)
+            stages += done_between(draft, stop)
     if work.starts or action in (Action.START, Action.RESTART):
         first = action is not Action.RESTART
         stages.append(stage(draft, graph, State.RUNNING, start, first=first, riders=work.riders))
