@@ -95,7 +95,7 @@ class ControllerProbe:
                     break
             text = _decoded(bytes(body[:BODY_LIMIT]), response.charset_encoding)
             held, saw = verdict(check, response.status_code, text, reveal=lambda text: plain.get(text, text))
-            return Seen(held, saw, answered=not held)
+            return Seen(held, saw, answered=not held, status=None if held else response.status_code)
 
     async def _revealed(self, texts: list[str]) -> dict[str, str]:
         """Each text with its references resolved."""

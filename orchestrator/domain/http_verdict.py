@@ -26,6 +26,11 @@ def verdict(
     return (False, f"status {status}, but {wrong}") if wrong else (True, f"status {status}")
 
 
+def says_nothing(status: int) -> bool:
+    """Whether an answer with that *status* is about the server or the sign-in, and not about what was asked."""
+    return status >= 500 or status in (401, 403, 407, 408, 429)
+
+
 def _wrong_text(check: HttpCheck, body: str, reveal: Callable[[str], str]) -> str:
     if check.text and reveal(check.text) not in body:
         return f"it does not hold {_short(shown(check.text))}"

@@ -124,13 +124,14 @@ class Seen:
     """One probe's verdict: whether it held, and what it saw, in a few words without secrets.
 
     `lost`: the request may have arrived, and nothing tells what became of it. `answered`: an answer came, and it was
-    not the wanted one. Only where it did not hold, and only HTTP tells them.
+    not the wanted one, with `status`. Only where it did not hold, and only HTTP tells them.
     """
 
     held: bool
     saw: str
     lost: bool = False
     answered: bool = False
+    status: int | None = None
 
 
 class Probe(Protocol):

@@ -278,7 +278,7 @@ async def test_garbage_and_half_answers_are_a_no(answer: bytes) -> None:
 @on_a_loop
 async def test_redirects_are_answers() -> None:
     moved = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
-    assert await asked(moved) == Seen(False, "status 302, wanted 200", answered=True)
+    assert await asked(moved) == Seen(False, "status 302, wanted 200", answered=True, status=302)
     assert await asked(moved, status=(302,)) == Seen(True, "status 302")
 
 
@@ -304,7 +304,7 @@ async def test_secrets_are_used_and_never_seen() -> None:
         url = f"http://{host}:{port}/?key={TOKEN}"
         check = HttpCheck(url=url, method="POST", headers=(("X-Token", TOKEN),), text=TOKEN)
         seen = await probe.http(check, timeout_s=5)
-    assert seen == Seen(False, "status 200, but it does not hold <secret env:TOKEN>", answered=True)
+    assert seen == Seen(False, "status 200, but it does not hold <secret env:TOKEN>", answered=True, status=200)
     assert heard[0].startswith(b"POST /?key=hunter2 HTTP/1.1\r\n")
     assert b"X-Token: hunter2\r\n" in heard[0]
 

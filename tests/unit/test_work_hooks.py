@@ -145,6 +145,30 @@ async def test_a_check_that_is_not_answered_says_neither_done_nor_undone(
     assert balancer.asked == (acts if idempotent else [])
 
 
+@pytest.mark.parametrize("origin", [Origin.CONTROLLER, Origin.HOST])
+@pytest.mark.parametrize("status", [404, 401, 503])
+@in_virtual_time
+async def test_an_undo_is_not_called_done_by_an_error_of_who_was_asked(status: int, origin: Origin) -> None:
+    """A balancer that answers 503, or that does not know us, has said nothing of the pool."""
+    balancer = Balancer(out=True)
+    one = drained(replace(DRAIN, origin=origin), balancer)
+    one.probe.answers[IS_OUT] = lambda _: Seen(False, f"status {status}", answered=True, status=status)
+    one.fleet.hosts["app-01"].commands["curl.exe"] = CommandOutput(0, f"HTTP/1.1 {status} x\r\n\r\n")
+    result = await one.run(Phase.UNDO, hook="pre_stop.1")
+    assert outcome(result) == ((Outcome.OK if status == 404 else Outcome.UNKNOWN), Acted.NO)
+
+
+@pytest.mark.parametrize("phase", [Phase.PRE_STOP, Phase.UNDO])
+@pytest.mark.parametrize("ran", [None, 600.0], ids=["no such program", "does not end"])
+@in_virtual_time
+async def test_a_check_that_does_not_run_says_neither_done_nor_undone(ran: float | None, phase: Phase) -> None:
+    balancer = Balancer(out=True)
+    one = drained(replace(DRAIN, check=CommandCheck(exe="is-out", exit_codes=(0,))), balancer)
+    one.local.commands = {} if ran is None else {"is-out": ran}
+    result = await one.run(phase, hook="pre_stop.1")
+    assert (outcome(result), balancer.asked) == ((Outcome.UNKNOWN, Acted.NO), [])
+
+
 PROGRAMS: Sequence[tuple[Origin, Any, Outcome, Acted]] = [
     (Origin.CONTROLLER, CommandOutput(0, ""), Outcome.OK, Acted.YES),
     (Origin.CONTROLLER, CommandOutput(3, ""), Outcome.FAILED, Acted.MAYBE),

@@ -36,9 +36,11 @@ class MemoryProbe:
         if port is None:
             return Seen(False, "connection refused")
         if port.status not in check.status:
-            return Seen(False, f"status {port.status}", answered=True)
+            return Seen(False, f"status {port.status}", answered=True, status=port.status)
         held = check.text in port.body and re.search(check.regex, port.body) is not None
-        return Seen(held, f"status {port.status}" + ("" if held else ", body not as wanted"), answered=not held)
+        if held:
+            return Seen(True, f"status {port.status}")
+        return Seen(False, f"status {port.status}, body not as wanted", answered=True, status=port.status)
 
     def _port(self, address: str, number: int) -> MemoryPort | None:
         host = self._fleet.at(address)

@@ -11,7 +11,7 @@ from enum import Enum
 
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin, describe
-from orchestrator.domain.http_verdict import verdict
+from orchestrator.domain.http_verdict import says_nothing, verdict
 from orchestrator.domain.life import Hook, Reboot
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.secrets import shown
@@ -81,12 +81,14 @@ class Errand:
         return f"{'the undo of ' if self.undo else ''}{self.hook.name}"
 
     async def _checked(self) -> Sight | None:
-        """What the hook's check tells now; None if it has none. Silence does not say that it is not done."""
+        """What the hook's check tells now; None if it has none. Silence does not say that it is not done; nor does an
+        error of who is asked say that it is undone."""
         check = self.hook.check
         if check is None:
             return None
         sight = await self.eyes.look(Gate(check=check, origin=self.hook.origin, timeout_s=self.hook.timeout_s))
-        return replace(sight, held=None) if sight.silent else sight
+        mute = self.undo and sight.status is not None and says_nothing(sight.status)
+        return replace(sight, held=None) if sight.silent or mute else sight
 
     async def _judged(self, deed: HttpCheck | CommandCheck, done: Deed) -> Result:
         said = f"{describe(deed)}: {done.saw}"

@@ -35,12 +35,14 @@ ANSWER_S = 10.0
 @dataclass(frozen=True, slots=True)
 class Sight:
     """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret. `silent`: an
-    HTTP request got no answer. A gate takes that for a no; of what was done or not it says nothing."""
+    HTTP request got no answer, or a program did not end. A gate takes that for a no; of what was done or not it says
+    nothing. `status`: that of an HTTP answer that was not the wanted one."""
 
     held: bool | None
     saw: str
     problem: Problem | None = None
     silent: bool = False
+    status: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,14 +106,14 @@ class Eyes:
                 seen = await self.probe.tcp(host, port, timeout_s=timeout_s)
             case HttpCheck():
                 seen = await self.probe.http(check, timeout_s=timeout_s)
-                return Sight(seen.held, seen.saw, silent=not (seen.held or seen.answered))
+                return Sight(seen.held, seen.saw, silent=not (seen.held or seen.answered), status=seen.status)
             case CommandCheck(exe=exe, args=args):
                 try:
                     return of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
                 except TimeoutError:
-                    return Sight(False, f"did not end within {timeout_s:g} s, and was ended")
+                    return Sight(False, f"did not end within {timeout_s:g} s, and was ended", silent=True)
                 except OSError as error:
-                    return Sight(False, f"can't be run: {error}")
+                    return Sight(False, f"can't be run: {error}", silent=True)
         return Sight(seen.held, seen.saw)
 
     async def _from_host(self, check: Check, timeout_s: float) -> Sight:
@@ -169,7 +171,8 @@ def _of_http(check: HttpCheck, ran: CommandOutput) -> Sight:
     if answer is None:
         ended = "" if ran.exit_code is None else f" (exit code {ran.exit_code})"
         return _untold(ProblemKind.REMOTE, f"curl.exe gave no HTTP answer{ended}: {_first_line(ran.output)}")
-    return Sight(*verdict(check, *answer))
+    held, saw = verdict(check, *answer)
+    return Sight(held, saw, status=None if held else answer[0])
 
 
 def _of_listeners(port: int, ran: CommandOutput) -> Sight:
