@@ -240,7 +240,8 @@ WRAPPED = {
     "gates": "services:\n  x:\n    hosts: db\n    ready:\n      {}",
 }
 DOCS = "".join(
-    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8") for page in ("playbook", "lifecycle", "kinds", "policy")
+    (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    for page in ("playbook", "lifecycle", "kinds", "batches", "policy")
 )
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 

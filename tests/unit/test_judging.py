@@ -57,8 +57,9 @@ def test_hold_and_abort_can_always_be_answered_and_a_way_back_only_where_there_i
     every = choices(kind, way_back=True)
     assert {Choice.HOLD, Choice.ABORT} <= set(every)
     assert Choice.ROLLBACK not in choices(kind, way_back=False)
-    assert Choice.RETRY not in choices(kind, way_back=True, begun=False)
-    assert (kind in PAUSING) == (kind is not CauseKind.FAILURE)
+    before = choices(kind, way_back=True, begun=False)
+    assert (Choice.RETRY in before) == (kind is CauseKind.HOOK), "a hook of the run is before anything else"
+    assert (kind in PAUSING) == (kind not in (CauseKind.FAILURE, CauseKind.PAUSE))
 
 
 def test_pauses_double_up_to_a_minute_and_are_spread_by_the_step() -> None:
