@@ -241,7 +241,7 @@ WRAPPED = {
 }
 DOCS = "".join(
     (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    for page in ("playbook", "lifecycle", "kinds", "batches", "policy")
+    for page in ("playbook", "lifecycle", "kinds", "batches", "patching", "policy")
 )
 BLOCKS = re.findall(r"```yaml (\w+)\n(.*?)```", DOCS, re.DOTALL)
 
