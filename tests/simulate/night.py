@@ -49,7 +49,7 @@ class Night:
         self.fleet, self.beside = world.fleet, world.beside
         self.store = NightStore(script, self.log, self._hear)
         self._loop = asyncio.get_running_loop()
-        self._began = self._ended = False
+        self._began = self._ended = self._undoing = False
         self._beside: set[asyncio.Future[Any]] = set()
         self._rivals = 0
         self._closed: set[tuple[str, int]] = set()
@@ -72,11 +72,21 @@ class Night:
             gives_up = self.script.close_after_lives == life
             await self._watched(process, self._close(process) if gives_up else self._resume(process))
         if self._ended and self.script.undo_after_s is not None:
-            await asyncio.sleep(self.script.undo_after_s)
-            process = self._process(UNDO)
-            await self._live(process, self._undo(process))
+            await self._undone(self.script.undo_after_s)
         for task in [*self._beside]:
             await task
+
+    async def _undone(self, after_s: float) -> None:
+        """Until a rollback of the run, days later, has ended."""
+        await asyncio.sleep(after_s)
+        process = self._process(UNDO)
+        await self._live(process, self._undo(process))
+        for _ in range(LIVES):
+            if not self._undoing:
+                break
+            await asyncio.sleep(self.script.resume_after_s)
+            process = self._process(UNDO)
+            await self._live(process, self._resume(process, UNDO))
 
     # --- processes
 
@@ -137,13 +147,13 @@ class Night:
             notifier=_SILENT,
         )
 
-    async def _resume(self, process: Process) -> Ending:
+    async def _resume(self, process: Process, run_id: str = RUN) -> Ending:
         return await resume(
-            RUN,
+            run_id,
             self._world(process),
             Door(self.store, process).books(),
-            header=self._header(process, RUN, RIVAL),
-            people=People(orders=self._signals, patient=self.script.patient),
+            header=self._header(process, run_id, RIVAL),
+            people=People(orders=self._signals, patient=self.script.patient or run_id == UNDO),
             watch=_nothing,
             note=_nothing,
             notifier=_SILENT,
@@ -197,8 +207,8 @@ class Night:
                 self._loop.call_later(reply.after_s, self._answer, (run_id, fact.decision), reply)
         elif isinstance(fact, DecisionAnswered | DecisionWithdrawn):
             self._closed.add((run_id, fact.decision))
-        elif run_id != RUN:
-            return
+        elif run_id == UNDO:
+            self._undoing = not isinstance(fact, RunEnded)
         elif isinstance(fact, RunEnded):
             self._ended = True
         elif isinstance(fact, RunParked) and self.script.rivals_at_s:

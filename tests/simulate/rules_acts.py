@@ -142,10 +142,15 @@ class Acts(Rule):
         stage, place = course.node(step)
         asked = self.sent.get(f"{course.run} {step_id(step)}")
         since = asked[-1]["n"] if asked else known["intended"]
-        read = self._read_between(entry["by"], unit["host"], since, entry["n"], unit["scm_name"])
-        found = read["states"][unit["scm_name"]] if read else "nothing"
+        name = unit["scm_name"]
+        read = self._read_between(entry["by"], unit["host"], since, entry["n"], name)
+        found = read["states"][name] if read else "nothing"
         ends = step["phase"] in BRINGS or stage.nodes[place]["role"] == "probe"
-        backed = found == (stage.goal if ends else result["after"])
+        wanted = stage.goal if ends else result["after"]
+        backed = found == wanted
+        if ends and stage.goal == "Stopped":  # it may be up again while its process is waited for
+            reads = self.reads[entry["by"], unit["host"]]
+            backed = any(one["states"].get(name) == wanted for one in reads if one["n"] > since and one["told"] == "ok")
         self.test("observed", backed, entry["n"], f"{step['unit']} is told ok; the last read after it found {found}")
 
 

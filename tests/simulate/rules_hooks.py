@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from course import RUN, Course, repeatable, step_id
 from rule import Rule, Test
-from staging import HOOKS, KEPT_DOWN, Json
+from staging import HOOKS, KEPT_DOWN, Json, Stage
 
 OF_RUN = ("on_begin", "on_end", "on_failure")
 DEEDS = ("do", "undo")
@@ -61,14 +61,16 @@ class Hooks(Rule):
         if known is not None and known["step"]["hook"] == name:
             self.done_in[course.run, step_id(known["step"])].append(entry)
         hook = _declared(course, unit, name)
-        key = (course.run, unit, name, word)
+        # An undo is part of a plan's next stage too, whatever became of it when its unit was given up before.
+        key = (course.run, unit, name, word if word == "do" else f"undo {course.stage}")
         if hook is not None and not hook["idempotent"]:
             there = before is (word == "do")
             again = self.deeds[key] > 0 and (hook["check"] is None or there)
             said = f"{name} of {unit} is carried out again ({word}), and nobody said retry"
             self.test("hook once", not again, entry["n"], said)
         self.deeds[key] += 1
-        self.deeds[course.run, unit, name, DEEDS[word == "do"]] = 0
+        for other in [one for one in self.deeds if one[:3] == key[:3] and one[3].partition(" ")[0] != word]:
+            self.deeds[other] = 0
 
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
@@ -181,7 +183,9 @@ class Hooks(Rule):
         goal = self.stays.get((course.run, unit, name))
         for stage in later:
             place = stage.places.get(unit)
-            if place is not None and stage.goal != goal and stage.nodes[place]["role"] == "act" and not stage.ok(place):
+            if place is None or stage.goal == goal or stage.nodes[place]["role"] != "act":
+                continue
+            if not stage.ok(place) and not _passed(course, stage, place, name):
                 return True
         return False
 
@@ -212,6 +216,16 @@ class Hooks(Rule):
         given_up = bool(tries) and not repeatable(hook) and tries[-1]["lost"]
         said = f"{hook['name']} of the run was carried out {len(ended)} times at its end"
         self.test("run hooks", len(ended) == 1 or (given_up and not ended), entry["n"], said)
+
+
+def _passed(course: Course, stage: Stage, place: int, name: str) -> bool:
+    """Whether the node went past the undo of that name."""
+    if not stage.lives[place].begun:
+        return False
+    undo = ("release", "") if name == KEPT_DOWN else (None, name)
+    parts = enumerate(stage.parts[place])
+    at = next((n for n, part in parts if part[1] == undo[1] and undo[0] in (None, part[0])), -1)
+    return stage.at(place, course.steps[stage.lives[place].step]["step"]) > at
 
 
 def _may_have_run(known: Json) -> bool:

@@ -25,8 +25,10 @@ class Lives(Rule):
         self.run_of: dict[int, str] = {}
         self.had: dict[tuple[str, str], list[int]] = defaultdict(list)
         """By host and service, the processes that it has or had since its host started."""
-        self.left: dict[str, set[int]] = defaultdict(set)
-        """By host, processes that outlived their service."""
+        self.left: dict[str, dict[int, int]] = defaultdict(dict)
+        """By host, processes that outlived their service, and since which entry."""
+        self.began: dict[int, int] = {}
+        """The entry at which each process of orch began."""
         self.inside: dict[str, dict[str, int]] = defaultdict(dict)
         """By host, the services that have a process."""
         self.down_since: dict[tuple[str, str], Json] = {}
@@ -41,6 +43,7 @@ class Lives(Rule):
         what = entry["what"]
         if what == "process" and entry["did"] == "started":
             self.run_of[entry["by"]] = entry["run"]
+            self.began[entry["by"]] = entry["n"]
         elif what == "state":
             self._state(entry)
         elif what in ("gone", "down"):
@@ -57,7 +60,8 @@ class Lives(Rule):
         """Processes are gone, or all of a host that goes down."""
         host = entry["host"]
         if entry["what"] == "gone":
-            self.left[host] -= set(entry["pids"])
+            for pid in entry["pids"]:
+                self.left[host].pop(pid, None)
             return
         self.left[host].clear()
         for key in [key for key in self.had if key[0] == host]:
@@ -72,7 +76,7 @@ class Lives(Rule):
         else:
             self.inside[host].pop(service, None)
         if entry["left"] is not None:
-            self.left[host].add(entry["left"])
+            self.left[host][entry["left"]] = entry["n"]
         if entry["state"] == "Stopped":
             self.down_since[host, service] = entry
         else:
@@ -195,7 +199,12 @@ class Lives(Rule):
             return
         host, name = unit["host"], unit["scm_name"]
         if step["phase"] in ("stop", "kill"):
-            alive = [pid for pid in self._pids(course, step["unit"]) if pid in self.left[host]]
+            seen = unit["seen"]["pid"] if unit["seen"] is not None else None
+            alive = [
+                pid
+                for pid, since in self.left[host].items()
+                if pid == seen or (pid in self.had[host, name] and since > self.began[entry["by"]])
+            ]  # of what another process of orch started and was about to stop, this one knows no PID
             self.test("gone", not alive, entry["n"], f"{step['unit']} is told Stopped, and its process {alive} lives")
         elif step["phase"] == "healthy":
             read = self.read.get((entry["by"], host, name))

@@ -124,6 +124,8 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
     many = len({node.unit.host for node in acting})
     events = tuple(_events(draft, profile, dice))
     blows = tuple(_blows(profile, dice))
+    if own is not None and profile in ("takeover", "mixed"):  # hooks are lost more often than acts
+        blows += tuple(Blow(at=own.randint(2, 24), kind="kill before") for _ in range(2))
     people = profile in ("people", "mixed")
     window_s = dice.uniform(1.0, 20.0) if people and action is not Action.START and dice.random() < 0.2 else None
     made = Script(

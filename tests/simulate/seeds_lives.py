@@ -12,6 +12,8 @@ from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
 from orchestrator.domain.service import Control, StartType, State
 
 NEVER_S = 1e6
+BYSTANDER = "bystander"
+"""A service that no playbook knows."""
 _SIDES = ("pre_stop", "post_stop", "pre_start", "post_start")
 _DOWN_SIDES = _SIDES[:2]
 _WELL_BEHAVED = ("calm", "killed")
@@ -48,14 +50,14 @@ def lives(draft: Draft, profile: str, dice: Random) -> Thrown:
 def _lived(entry: Entry, profile: str, dice: Random, thrown: Thrown) -> Entry:
     if dice.random() < 0.25:
         return entry
-    sides = {side: dice.random() < 0.35 and len(entry.instances[0].asked) == 1 for side in _SIDES}
+    sides = {side: dice.random() < 0.45 and len(entry.instances[0].asked) == 1 for side in _SIDES}
     traits = {side: (dice.random() < 0.5, dice.random() < 0.5, dice.random() < 0.8, dice.random()) for side in _SIDES}
     origin = dice.choice((Origin.HOST, Origin.CONTROLLER))
     prechecks, drained = dice.random() < 0.3, dice.random() < 0.2
     healthy_s, keep_down = dice.choice((0.0, 0.0, 5.0, 12.0)), dice.random() < 0.3
     if_stuck = dice.choice(tuple(IfStuck))
     max_timeout_s = dice.choice((None, 60.0))
-    shared = tuple(other.key for other in thrown.draft.entries if dice.random() < 0.5)
+    shared = tuple(key for key in (BYSTANDER, *(other.key for other in thrown.draft.entries)) if dice.random() < 0.4)
     made = []
     for instance in entry.instances:
         of = {
@@ -170,8 +172,8 @@ def in_effect(thrown: Thrown, services: Sequence[tuple[str, MemoryService]]) -> 
     return tuple(found)
 
 
-def processes(services: Sequence[tuple[str, MemoryService]], profile: str, dice: Random) -> None:
-    """Give services processes of their own kind: shared, slow to go, revived."""
+def processes(services: list[tuple[str, MemoryService]], profile: str, dice: Random) -> None:
+    """Give services processes of their own kind: shared, slow to go, revived. A bystander shares what is shared."""
     wild = profile not in _WELL_BEHAVED
     shared: dict[tuple[str, str], int] = {}
     for number, (host, service) in enumerate(services):
@@ -182,10 +184,14 @@ def processes(services: Sequence[tuple[str, MemoryService]], profile: str, dice:
             service.lingers_s = dice.choice((3.0, 15.0, NEVER_S))
         if wild and dice.random() < 0.2:
             service.revives_s = dice.choice((1.0, 4.0))
-        if wild and dice.random() < 0.12:
+        if wild and dice.random() < (0.4 if service.shares else 0.12):
             service.hangs |= {Control.STOP}
         if service.start_type is StartType.AUTOMATIC and dice.random() < 0.3:
             service.start_type = StartType.AUTOMATIC_DELAYED
         if service.state is not State.STOPPED:
             own = 704 + 4 * number
             service.pid = shared.setdefault((host, service.shares), own) if service.shares else own
+    services += [
+        (host, MemoryService(name=BYSTANDER, state=State.RUNNING, shares=group, pid=pid))
+        for (host, group), pid in shared.items()
+    ]
