@@ -58,10 +58,15 @@ class Config:
     starters: int = 0
 
     @property
+    def program(self) -> str:
+        """What the recovery command runs, without its arguments: a password may stand there."""
+        named = _PROGRAM.match(self.command)
+        return named[1] if named else ""
+
+    @property
     def words(self) -> str:
         """What is kept, for people: `Automatic (delayed); on failure: restart it after 60 s; 1 start trigger`."""
-        named = _PROGRAM.match(self.command)
-        actions = failure_words(self.failure, program=named[1] if named else "")
+        actions = failure_words(self.failure, program=self.program)
         non_crash = ", failed exits too" if self.non_crash and actions else ""
         parts = [start_words(self.start, self.delayed)]
         parts += [f"on failure: {actions}{non_crash}"] if actions else []
@@ -101,8 +106,9 @@ def record_of(service: str, config: Config, *, run: str, at: float) -> Record:
 
 
 def journalled(record: Record, config: Config | None) -> str:
-    """*record* as a journal keeps it, with all that was read and is not touched, as JSON of ASCII."""
-    untouched = {} if config is None else {"command": config.command, "reboot": config.reboot}
+    """*record* as a journal keeps it, with what was read and is not touched, as JSON of ASCII: of the recovery command
+    the program alone."""
+    untouched = {} if config is None else {"command": config.program, "reboot": config.reboot}
     flag = None if config is None else config.non_crash
     rows = [] if config is None else list(config.triggers)
     return json.dumps({**asdict(record), **untouched, "non_crash": flag, "trigger_rows": rows})

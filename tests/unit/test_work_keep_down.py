@@ -39,7 +39,7 @@ def _bench(start_type: StartType = StartType.AUTOMATIC, failure: str | None = No
     host = fleet.add("app-01", MemoryService(name="Orders Api$1", state=State.RUNNING, start_type=start_type))
     if failure is not None:
         configure(host, "Orders Api$1", FailureActions=("REG_BINARY", failure))
-    configure(host, "Orders Api$1", FailureCommand=("REG_SZ", "C:\\tools\\page me.exe"))
+    configure(host, "Orders Api$1", FailureCommand=("REG_SZ", "C:\\tools\\page me.exe /p hunter2"))
     for number in range(triggers):
         trigger(host, "Orders Api$1", number)
     kept = replace(node("Orders Api$1"), life=Life(keep_down=True))
@@ -62,6 +62,8 @@ async def test_what_was_read_is_what_is_there_after_to_the_byte(start_type: Star
     assert keep_down.neutral(_config(_host(bench)))
     record = json.loads(kept.evidence[RECORD])
     assert (record["failure"], len(record["trigger_rows"])) == (FAILURES[failure], 6)
+    assert record["command"] == "C:\\tools\\page me.exe"
+    assert not [value for value in kept.evidence.values() if "hunter2" in value], "its arguments are nobody's business"
     back = await bench.run(Phase.RELEASE)
     assert (back.outcome, back.acted, back.evidence[KEPT_DOWN]) == (Outcome.OK, Acted.YES, kept.evidence[KEPT_DOWN])
     assert (tree(_host(bench)), service.start_type) == (before, start_type)
