@@ -25,6 +25,7 @@ from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunEnd
 from orchestrator.domain.plan import Action, Barrier, Batch, Limits, Plan, Role, Stage, Unit
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice as Chosen
+from orchestrator.domain.planning.picture import picture
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState, Standing, Verdict
@@ -107,6 +108,13 @@ def test_a_stage_in_batches_has_a_node_between_two_and_each_waits_for_the_one_be
     assert [(one.service, one.sizes, one.pause_s) for one in shown.batches] == [("web", (1, 2, 2), 60.0)]
     assert "web#2" not in {row.unit for wave in shown.waves for row in wave}
     assert not any(n.batch for one in planned(batches(1)).back for n in one.nodes), "the way back has none"
+
+
+def test_a_picture_has_the_pauses_in_its_whole_and_in_no_service() -> None:
+    made = draft(entry("sql", "db-1"), entry("web", WEB, "sql", batches=batches(1, pause_s=60.0)))
+    drawn = picture(made, Chosen(), Action.START)
+    assert {one.key: one.expected_s for one in drawn.services} == {"sql": 22.5, "web": 22.5}
+    assert (drawn.expected_s, drawn.critical_path) == (22.5 + 5 * 22.5 + 4 * 60.0, ("sql", "web"))
 
 
 def test_one_batch_is_none_and_an_order_goes_through_them() -> None:

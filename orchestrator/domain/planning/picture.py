@@ -107,7 +107,8 @@ def picture(draft: Draft, choice: Choice, action: Action, survey: Survey | None 
     nodes: dict[str, list[Node]] = {key: [] for key in shown}
     rows: dict[str, list[StatusRow]] = {key: [] for key in shown}
     for node in made.nodes:
-        nodes[node.unit.service].append(node)
+        if node.batch is None:
+            nodes[node.unit.service].append(node)
     for row in status.rows if status else ():
         rows[row.service].append(row)
     services = [
