@@ -293,9 +293,10 @@ class StageRun:
 
     def ask(self, place: int) -> None:
         """The node waits for a person, and holds up nobody but those that wait for it."""
-        self.asking[place] = None
-        self.schedule.begin(place)
-        self.schedule.suspend(place)
+        if place not in self.asking:  # what was held is asked again
+            self.asking[place] = None
+            self.schedule.begin(place)
+            self.schedule.suspend(place)
 
     def grant(self, place: int) -> None:
         """A person has said that the node may begin."""

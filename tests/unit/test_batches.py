@@ -1,7 +1,8 @@
 """Batches: how a service's instances are split, what stands between two of them, and how runs go through them."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from orchestrator.domain.budget import Budget
 from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.draft import Batches
+from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import DecisionAsked, Fact, RollbackBegan, RunEnded, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Barrier, Batch, Limits, Plan, Role, Stage, Unit
 from orchestrator.domain.planning.build import build
@@ -184,6 +186,18 @@ def test_a_pause_may_be_a_persons() -> None:
     again = ScriptedWork(before="Running", decide=lambda _: Decision(Choice.CONTINUE))
     assert run(plan, again).verdict().verdict == Verdict.DONE
     assert asked(again) == [(CauseKind.PAUSE, ("web#2",)), (CauseKind.PAUSE, ("web#3",))]
+
+
+def test_what_is_held_at_a_pause_goes_on_days_later() -> None:
+    plan = planned(batches(3, asks=True))
+    held = ScriptedWork(before="Running", decide=says(Choice.HOLD, Choice.HOLD))
+    state = run(plan, held)
+    assert (state.held, state.asking) == (True, (2,))
+    resumed = [*held.journal, RunResumed(requester="me", controller="here", epoch=2)]
+    on = ScriptedWork(before="Running", decide=lambda _: Decision(Choice.CONTINUE), states=dict(held.states))
+    on.facts.extend((0.0, fact) for fact in resumed)
+    assert run(plan, on, resumed).verdict().verdict == Verdict.DONE
+    assert on.decided == [(2, Choice.CONTINUE)]
 
 
 def test_who_ends_the_run_at_a_pause_has_called_it_off() -> None:
@@ -371,3 +385,24 @@ def test_zones_have_limits_of_their_own() -> None:
 def test_stages_without_batches_are_as_ever() -> None:
     plain: Stage = stage([node("a@h")])
     assert (plain.nodes[0].batch, plain.limits.zone) == (None, None)
+
+
+class FullDisk(ScriptedWork):
+    """Nothing can be written any more after a minute."""
+
+    async def append(self, facts: Sequence[Fact]) -> None:
+        if asyncio.get_running_loop().time() > 60:
+            raise OrchError("the disk is full")
+        await super().append(facts)
+
+
+def test_a_run_that_can_go_on_no_more_does_not_wait_for_the_pause_between_two_batches() -> None:
+    plan = planned(batches(2, pause_s=3600.0))
+    work = FullDisk({"0/web#2/count/1": Answer(took_s=3600)}, before="Running", cancel_at_s=120)
+
+    async def broken() -> float:
+        with pytest.raises(OrchError, match="the disk is full"):
+            await conduct(plan, RunState.begin(plan), work.ports)
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(broken()) < 130
