@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_lab import IMPATIENT, PAIR, Site, site
+from cli_lab import IMPATIENT, PAIR, Site, finish, site
 
 PATCH = """
 restart:
@@ -64,3 +64,17 @@ def test_a_program_that_fails_asks_and_a_rollback_starts_what_ran(pair: Site) ->
     assert ended.code != 0, ended.said
     assert "exit code 3010" in ended.said
     assert (boots(pair), pair.states()) == ([], pair.first)
+
+
+def test_a_host_that_reboots_by_itself_in_a_run_is_read_anew_and_the_run_goes_on(pair: Site) -> None:
+    for unit in (SQL, ONE, TWO):
+        pair.put(unit, "Stopped")
+    pair.fault(TWO, "hangs-on-start")
+    process = pair.begin("start", "--yes")
+    pair.until(TWO, "StartPending")
+    pair.lab.order(op="reboot", host="app-02")
+    pair.until(TWO, "Stopped")
+    pair.lab.order(op="clear")
+    ended = finish(process)
+    assert ended.code == 0, ended.said
+    assert (boots(pair), pair.states()) == (["app-02"], pair.first)
