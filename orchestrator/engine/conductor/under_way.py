@@ -123,8 +123,9 @@ class UnderWay:
         return Moment(results=results, answers=answers, orders=orders)
 
     async def settled(self) -> None:
-        """Wait until no step is under way; what comes in is lost."""
+        """Wait until no step is under way, watches and pauses aside; what comes in is lost."""
         self.keep_watching(())
+        self.keep_counting(())
         while len(self._ended) < len(self._steps):
             await self._turn()
 
