@@ -48,11 +48,12 @@ class Decisions(Rule):
         """Whether the way back leaves alone what others moved."""
         if any(one["accept_drift"] for one in course.resumed):
             return
-        acting = [node["unit"]["id"] for stage in fact["stages"] for node in stage["nodes"] if node["role"] == "act"]
-        for unit in acting:
+        nodes = [(stage["goal"], node) for stage in fact["stages"] for node in stage["nodes"]]
+        for goal, unit in [(goal, node["unit"]["id"]) for goal, node in nodes if node["role"] == "act"]:
             left, found = course.left.get(unit, ""), _found_last(course, unit)
             late = found in TOWARDS.get(course.coming.get(unit, ""), ())
             moved = left and found and found != left and not left.endswith("Pending") and not late
+            moved = moved and found != goal  # of what is there already, hooks alone are undone
             self.test("drift", not moved, entry["n"], f"{unit} was left {left}, is {found}, and would be acted on")
 
     def _asked(self, course: Course, fact: Json, entry: Json) -> None:

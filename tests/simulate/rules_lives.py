@@ -150,7 +150,9 @@ class Lives(Rule):
         pausing = [one["number"] for one in course.open_decisions() if one["pauses"]]
         if forward and course.goes_on(step) and phase in BEFORE_ITS_ACT:
             self.test("halts", not pausing, entry["n"], f"{unit} goes on with {phase}; {pausing} pauses the run")
-        if forward and stage.goal == "Running" and not course.goes_on(step):
+        told = [one["answer"] for one in course.decisions.values() if one["cause"]["kind"] == "changed"]
+        accepted = any(one["accept_drift"] for one in course.resumed) or "continue" in told
+        if forward and stage.goal == "Running" and not course.goes_on(step) and not accepted:
             self._on_the_living(course, stage, place, entry)
 
     def _checked(self, checks: Stage, step: Json, entry: Json) -> None:
