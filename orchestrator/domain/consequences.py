@@ -136,6 +136,9 @@ class _Twin:
         """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
         if step.phase is Phase.COUNT:
             return self._node(step).expected_s
+        if step.phase is Phase.BETWEEN:
+            life = self._node(step).life
+            return self._node(step).expected_s / max(len(life.before) if life else 0, 1)
         moves = step.unit != RUN and step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
         return self._node(step).expected_s if moves else 0.0
 

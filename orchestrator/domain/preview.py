@@ -144,6 +144,7 @@ class Preview:
     start needs and does not start, and that do not run. `guessed_share` is how much of the expected work (0 to 1) rests
     on guesses. `window` is the one that it is refused past; `approval` who approves before anything is touched (None:
     nobody). `hooks` are those of the run itself; `taken_in` units that stand in no entry, and need what is stopped.
+    `reboots`: hosts are started again between stop and start.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Preview:
     approval: Approval | None = None
     hooks: RunHookRows = RunHookRows()
     taken_in: tuple[str, ...] = ()
+    reboots: bool = False
 
 
 def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
@@ -195,14 +197,18 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         approval=plan.policy.approval if plan.policy.approve_before else None,
         hooks=_run_hooks(plan.hooks),
         taken_in=plan.taken_in,
+        reboots=_reboots(plan),
     )
+
+
+def _reboots(plan: Plan) -> bool:
+    lives = [node.life for stage in plan.stages if stage.between for node in stage.nodes[:1]]
+    return any(isinstance(hook.do, Reboot) for life in lives if life is not None for hook in life.before)
 
 
 def _may_boot(plan: Plan) -> bool:
     """Whether hosts may start again, or will, while what *plan* stops is down."""
-    lives = [node.life for stage in plan.stages if stage.between for node in stage.nodes[:1]]
-    boots = any(isinstance(hook.do, Reboot) for life in lives if life is not None for hook in life.before)
-    return boots or plan.action is Action.STOP
+    return plan.action is Action.STOP or _reboots(plan)
 
 
 def _starts_at_boot(row: Row) -> bool:

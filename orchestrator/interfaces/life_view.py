@@ -39,7 +39,9 @@ def done_between(stage: StagePreview) -> Iterator[RenderableType]:
     yield head.append(f", {spoken(longest_s)} each (guess)", style="not bold")
     hosts = [row.host or "" for row in rows]
     more = f" and {len(hosts) - MOST_PIDS} more" if len(hosts) > MOST_PIDS else ""
-    told = [[safe(hook.words), safe(hook.does + ("" if hook.once else "; may be done twice"))] for hook in stage.between]
+    told = [
+        [safe(hook.words), safe(hook.does + ("" if hook.once else "; may be done twice"))] for hook in stage.between
+    ]
     yield _grid([*told, [Text("hosts"), safe(", ".join(hosts[:MOST_PIDS]) + more)]])
 
 

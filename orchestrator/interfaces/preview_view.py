@@ -69,7 +69,8 @@ def question(preview: Preview) -> str:
     if not acting:
         return "Nothing has to be moved; probe the gates all the same?"
     asked = "Put back" if preview.action is Action.ROLLBACK else preview.action.capitalize()
-    return f"{asked} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}?"
+    boots = f", and reboot the host{'s' * (hosts != 1)}" if preview.reboots else ""
+    return f"{asked} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}{boots}?"
 
 
 def stops_words(count: int) -> str:

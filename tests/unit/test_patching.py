@@ -28,6 +28,7 @@ from orchestrator.domain.results import Acted, Outcome, Phase, Result
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.engine.ports import CommandOutput
+from orchestrator.interfaces.preview_view import question
 
 PATCH = Hook(name="between.1", do=CommandCheck(exe="patch"), origin=Origin.HOST, timeout_s=1800.0)
 BOOT = Hook(name="between.2", do=Reboot(timeout_s=1200.0), origin=Origin.HOST, timeout_s=1200.0)
@@ -95,6 +96,7 @@ def test_the_preview_names_what_comes_up_with_the_host() -> None:
     seen = preview(replace(made, stages=(replace(made.stages[0], nodes=nodes), *made.stages[1:])))
     assert [row.does for row in seen.stages[1].between] == ["patch", "reboot, back within 20 min 00 s"]
     assert (seen.totals["between"], len(seen.starts_at_boot)) == (2, 3)
+    assert question(seen) == "Restart 3 units on 2 hosts, and reboot the hosts?"
 
 
 def patched(name: str, *hooks: Hook) -> Node:
