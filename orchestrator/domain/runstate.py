@@ -237,7 +237,7 @@ class RunState:
         now = self._folded.now
         place = now.places[unit]
         outcome = now.outcome(place)
-        over = self._folded.leaving or self._folded.closing or self.ended is not None
+        over = self._folded.leaving or self._folded.turned or self._folded.closing or self.ended is not None
         if outcome is not None and (over or place not in now.again or now.schedule.never[place]):
             return Standing(outcome.value)
         if now.schedule.begun[place] and place not in now.asking:

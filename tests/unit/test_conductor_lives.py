@@ -375,3 +375,12 @@ def test_a_late_death_is_nothing_once_the_stage_is_over() -> None:
     slow = replace(late, script={**late.script, "0/mq@q/read/1": Answer(took_s=9.0)})
     assert run(start_plan(), slow).verdict().verdict == "done"
     assert not [fact for fact in slow.journal if isinstance(fact, StepEnded) and fact.result.step.phase is Phase.WATCH]
+
+
+def test_who_waits_when_a_run_goes_back_that_touched_nothing_is_untouched() -> None:
+    probe = replace(node("mq@q", gated=True), role=Role.PROBE)
+    made = plan(stage([probe, node("app@web", waits_for=(0,))], [barrier(0)]), back=stage([node("app@web")]))
+    work = ScriptedWork({"0/mq@q/gate/1": FAILED}, decide=says(Choice.ROLLBACK))
+    state = run(made, work)
+    assert [one for one in work.ids if "app@web" in one] == []
+    assert (state.finished, state.standing("app@web"), state.verdict().verdict) == (True, "untouched", "rolled back")
