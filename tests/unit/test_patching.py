@@ -25,7 +25,7 @@ from orchestrator.domain.planning.choice import Choice as Chosen
 from orchestrator.domain.planning.refusals import PlanRefused
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Acted, Outcome, Phase, Result
-from orchestrator.domain.service import StartType, State
+from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.engine.ports import CommandOutput
 from orchestrator.interfaces.preview_view import question
@@ -82,6 +82,8 @@ def test_a_host_that_does_not_tell_its_start_is_not_rebooted() -> None:
         build(SHOP, Chosen(), Action.RESTART, told(survey(SHOP), "app-01"))
     (reason,) = untold.value.reasons
     assert (reason.about, "orch_control=powershell" in reason.right) == (("app-01",), True)
+    pool = draft(entry("pool", "web-01", asked=[Asked("app_pool/Shop")]), between=(BOOT,))
+    assert len(build(pool, Chosen(), Action.RESTART, survey(pool)).stages) == 3, "nobody has asked it"
     without = replace(SHOP, between=(PATCH,))
     assert len(build(without, Chosen(), Action.RESTART, survey(SHOP)).stages) == 3
 
@@ -232,10 +234,14 @@ async def test_a_host_that_stays_up_or_stays_away_is_told() -> None:
 @in_virtual_time
 async def test_another_process_counts_a_later_start_than_the_plans_as_done_but_not_of_a_second_reboot() -> None:
     again = replace(BOOT, name="between.3")
-    for hook, outcome, times in (("between.2", Outcome.OK, 0), ("between.3", Outcome.UNKNOWN, 0)):
-        one = rebooting(goes_down, hooks=(BOOT, again), booted_at=1.0)
+    for hook, then, outcome in (
+        ("between.2", 1.0, Outcome.OK),
+        ("between.2", 0.0, Outcome.UNKNOWN),
+        ("between.3", 1.0, Outcome.UNKNOWN),
+    ):
+        one = rebooting(goes_down, hooks=(BOOT, again), booted_at=then)
         assert (await reboot(one, hook, attempt=2)).outcome is outcome
-        assert asked(one) == times
+        assert asked(one) == 0
     assert (await reboot(one, "between.3", attempt=3)).outcome is Outcome.OK
     assert asked(one) == 1, "who says retry means it"
     fresh = rebooting(goes_down, hooks=(BOOT,), booted_at=1.0)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from orchestrator.domain import estimate
 from orchestrator.domain.draft import Draft
+from orchestrator.domain.kinds import is_service
 from orchestrator.domain.life import Life, Reboot
 from orchestrator.domain.plan import Action, Node, Role, Stage, Unit
 from orchestrator.domain.planning.refusals import PlanRefused, Reason
@@ -21,7 +22,7 @@ def done_between(draft: Draft, stop: Stage) -> list[Stage]:
     Cost: O(nodes).
     """
     stage = _stage(draft, stop)
-    reasons = _refused(draft, stage)
+    reasons = _refused(draft, stop, stage)
     if reasons:
         raise PlanRefused(Action.RESTART, reasons)
     return [stage] if stage.nodes else []
@@ -57,8 +58,11 @@ def _stage(draft: Draft, stop: Stage) -> Stage:
     return estimate.complete(Stage(goal=State.STOPPED, nodes=nodes, barriers=(), limits=limits, between=True))
 
 
-def _refused(draft: Draft, stage: Stage) -> list[Reason]:
-    untold = tuple(node.unit.host or "" for node in stage.nodes if node.unit.booted_at is None)
+def _refused(draft: Draft, stop: Stage, stage: Stage) -> list[Reason]:
+    """Only who was asked about a service could tell its start; of others the reboot itself asks, before it acts."""
+    asked = {node.unit.host for node in stop.nodes if is_service(node.unit.scm_name or "")}
+    hosts = [node.unit.host or "" for node in stage.nodes if node.unit.booted_at is None]
+    untold = tuple(host for host in hosts if host in asked)
     if not untold or not any(isinstance(hook.do, Reboot) for hook in draft.between):
         return []
     wrong = (

@@ -52,9 +52,9 @@ class Reboots:
         asked_before = step.attempt > 1 and key not in self._before and step.unit not in self._came_by
         self.came_by(step)
         before = self._before.setdefault(key, node.unit.booted_at if asked_before else None)
-        if asked_before and step.hook != next(iter(reboots)):
+        if asked_before and (before is None or step.hook != next(iter(reboots))):
             self._before[key] = None
-            text = "whether it was asked to restart is not known, for the reboot before it is later than the plan"
+            text = "whether it was asked to restart is not known: the plan does not tell the start before it"
             problem = Problem(ProblemKind.REMOTE, text)
             said = f"{host.name}: {text}; `retry` reboots it"
             return Result(step=step, outcome=Outcome.UNKNOWN, acted=Acted.MAYBE, said=said, problem=problem)
