@@ -106,6 +106,24 @@ async def test_a_pid_that_belongs_to_another_process_now_is_left_alone() -> None
 
 
 @in_virtual_time
+async def test_a_process_that_goes_while_the_host_lists_its_services_is_not_ended_under_another_name() -> None:
+    one = stuck()
+    await one.run(Phase.STOP)
+    host = one.fleet.hosts["app-01"]
+    host.latency_s = 2.0
+
+    def goes() -> None:
+        one.fleet.end("app-01", 1004)
+        host.processes[1004] = MemoryProcess(pid=1004, name="backup.exe", parent=4, started_at=9e9)
+
+    asyncio.get_running_loop().call_later(5.0, goes)
+    result = await one.run(Phase.KILL)
+    assert (result.outcome, result.acted, result.after) == (Outcome.OK, Acted.NO, "Stopped"), result.said
+    assert 1004 in host.processes
+    assert not [asked for asked in one.fleet.asked if "taskkill" in asked]
+
+
+@in_virtual_time
 async def test_who_has_forgotten_which_process_it_was_ends_none() -> None:
     one = bench(Phase.STOP, MemoryService(name="orders"), life=ASK)
     unit = one.nodes[0].unit

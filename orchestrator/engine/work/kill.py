@@ -65,6 +65,9 @@ class Kill:
             async with asyncio.timeout(SURE_S):
                 had, process = await self._target()
                 others = await self._others(had, process)
+                still = await self._still(had)
+            if not still:
+                return await self._read_back(f"process {described(process)} was gone by itself")
             await self._end(had, process)
         except _No as no:
             return no.result
@@ -134,6 +137,14 @@ class Kill:
             )
         return others.names
 
+    async def _still(self, had: Had) -> bool:
+        """Whether it still runs: a list of all services takes its time, and its PID may be another's since."""
+        self._exchanges += 1
+        process = await self._host.reader.process(had.pid)
+        if process is not None and same(had.started_at, process.started_at):
+            return had.name.lower() == process.name.lower()
+        return False
+
     async def _end(self, had: Had, process: Process) -> None:
         """Hand it to taskkill.exe, and wait until it is gone. Raises _No if it is not."""
         self._note(f"ending process {described(process)} and what descends from it")
@@ -177,7 +188,7 @@ class Kill:
         again = f"; it was revived {times} time{'s' * (times != 1)}, and stopped again" if times else ""
         return replace(
             result,
-            acted=Acted.YES,
+            acted=Acted.YES if self._acted is Acted.YES or times else result.acted,
             before=str(self._before.state) if self._before else "",
             said=f"{ended}{again}; {result.said}",
             evidence=result.evidence | self._evidence,
