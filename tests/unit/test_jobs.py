@@ -200,14 +200,14 @@ HKEY_LOCAL_MACHINE\\Cluster\\Resources\\1\\Parameters
 
 
 @in_virtual_time
-async def test_a_node_is_asked_once_what_its_cluster_owns() -> None:
+async def test_a_node_is_asked_what_its_cluster_owns_and_in_which_role() -> None:
     fleet = shop_fleet()
     fleet.add("app-01", MemoryService(name="orders"), MemoryService(name="clussvc", state=State.RUNNING))
     fleet.add("app-02", MemoryService(name="orders"), MemoryService(name="ClusSvc", state=State.STOPPED))
     fleet.hosts["app-01"].commands["reg.exe"] = CommandOutput(0, NODE)
     found = await survey(questions(SHOP, EVERYWHERE, Action.STOP), world(fleet).hosts)
     assert [dict(one.clustered) for one in found.hosts.values()] == [{}, {"orders": "The orders"}, {}]
-    assert [line for line in fleet.asked if "reg" in line] == ["run reg.exe@app-01"]
+    assert [line for line in fleet.asked if "reg" in line] == ["run reg.exe@app-01"] * 2
     assert not found.clusters_unread
 
 
