@@ -119,6 +119,17 @@ class Lives(Rule):
         seen = of["seen"]["pid"] if of["seen"] is not None else None
         return [*self.had.get((of["host"], of["scm_name"]), ()), *([] if seen is None else [seen])]
 
+    @staticmethod
+    def _asked(course: Course, stop: Json) -> list[int]:
+        """The process that the unit had when an earlier stop of it was asked for, as far as the journal tells."""
+        mine = [one for one in course.steps.values() if one["step"]["unit"] == stop["step"]["unit"] and one is not stop]
+        told = [one for one in mine if one["result"] is not None and "pid_after" in one["result"]["evidence"]]
+        if not told or course.units[stop["step"]["unit"]]["booted_at"] is None:
+            return []
+        last = max(told, key=lambda one: one["ended"])
+        since = [one for one in mine if one["intended"] > last["intended"] and one["step"]["phase"] in ("stop", "kill")]
+        return [int(last["result"]["evidence"]["pid_after"])] if since else []
+
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
         if fact["kind"] == "decision_answered" and fact["answer"]["choice"] == "kill":
@@ -205,8 +216,12 @@ class Lives(Rule):
             alive = [
                 pid
                 for pid, since in self.left[host].items()
-                if pid == seen or (pid in self.had[host, name] and since > self.began[entry["by"]])
-            ]  # of what another process of orch started and was about to stop, this one knows no PID
+                if pid == seen
+                or (
+                    pid in self.had[host, name]
+                    and (since > self.began[entry["by"]] or pid in self._asked(course, known))
+                )
+            ]
             self.test("gone", not alive, entry["n"], f"{step['unit']} is told Stopped, and its process {alive} lives")
         elif step["phase"] == "healthy":
             read = self.read.get((entry["by"], host, name))

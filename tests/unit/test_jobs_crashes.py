@@ -1,10 +1,11 @@
 """Processes that die, freeze, or find the disk full, through the use cases: nothing is lost, nothing happens twice."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 import pytest
-from bookkeeping import ALL_DOWN, BEGAN_AT, Shop, books
+from bookkeeping import ALL_DOWN, BEGAN_AT, REFUSED, UNITS, Shop, books
 from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory_journal import MemoryJournal
@@ -18,9 +19,13 @@ from orchestrator.domain.facts import (
     RunResumed,
     StageBegan,
     Stamped,
+    StepEnded,
     StepIntended,
 )
-from orchestrator.domain.policy import Notice, Policy
+from orchestrator.domain.plan import Action
+from orchestrator.domain.policy import Do, Notice, Policy
+from orchestrator.domain.results import Phase
+from orchestrator.domain.service import Control, State
 from orchestrator.engine.book_ports import LEASE_S, Lease, Owner
 from orchestrator.engine.jobs.resuming import close
 from orchestrator.engine.jobs.world import Books
@@ -293,3 +298,26 @@ async def test_a_run_does_not_wait_on_without_its_heart_or_its_ears(where: str) 
         with pytest.raises(KeyError, match="a bug"):
             await shop.run(await shop.plan(), patient=True)
     assert not isinstance(await shop.last(), RunEnded)
+
+
+@in_virtual_time
+async def test_who_goes_on_knows_the_process_that_the_run_had_started_and_was_about_to_stop() -> None:
+    shop = Shop(policy=Policy(on_failure=Do.ROLLBACK))
+    sql = shop.fleet.service("sql", "db-01")
+    for unit in UNITS:
+        shop.fleet.enter(unit.split("@")[1], shop.fleet.service(*unit.split("@")), State.STOPPED)
+        shop.fleet.service(*unit.split("@")).refuses[Control.START] = REFUSED
+    sql.refuses.clear()
+    sql.lingers_s = math.inf
+    going = asyncio.create_task(shop.run(await shop.plan(Action.START)))
+    for wanted in (State.RUNNING, State.STOPPED):
+        while sql.state is not wanted:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(0.5)
+    [left] = shop.fleet.hosts["db-01"].processes
+    going.cancel()
+    await asyncio.gather(going, return_exceptions=True)
+    await asyncio.sleep(LEASE_S + 1.0)
+    await shop.resume()
+    results = [stamped.fact.result for stamped in await shop.facts() if isinstance(stamped.fact, StepEnded)]
+    stops = [one.evidence.get("orphan") for one in results if one.step.phase is Phase.STOP]
+    assert stops == [str(left)]

@@ -21,6 +21,7 @@ from orchestrator.domain.facts import (
     Stamped,
     StepEnded,
 )
+from orchestrator.domain.leaving import leaving
 from orchestrator.domain.notices import OfRun, decision_event, end_event
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
@@ -119,6 +120,7 @@ class Journey:
             self._fail(stamped.fact)
             if isinstance(stamped.fact, RollbackBegan):
                 self._work.learn(stamped.fact.stages)
+        self._work.recall(leaving(self._began.plan, (stamped.fact for stamped in facts)))
         self._told = _told(facts)
         self._asking.recall(facts, now)
         self._inbox.recall(facts)

@@ -3,12 +3,13 @@
 import asyncio
 import math
 import traceback
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.leaving import Leaving
 from orchestrator.domain.life import Hook, Reboot
 from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
@@ -20,7 +21,7 @@ from orchestrator.engine.work.drive import Drive
 from orchestrator.engine.work.hooks import Errand
 from orchestrator.engine.work.keep_down import Keeper
 from orchestrator.engine.work.kill import Kill
-from orchestrator.engine.work.looks import Host, Looks
+from orchestrator.engine.work.looks import Had, Host, Looks
 from orchestrator.engine.work.pace import Pace
 from orchestrator.engine.work.reader import Reader
 from orchestrator.engine.work.reboot import Reboots
@@ -70,6 +71,7 @@ class Work:
         self._stages: list[Stage] = []
         self._nodes: list[dict[str, int]] = []
         self._known: dict[str, Host] = {}
+        self._leaving: dict[str, dict[str, Had]] = {}
         self._objects: dict[tuple[str, float], Host] = {}
         self._hooks = plan.hooks
         self._reboots = Reboots()
@@ -80,6 +82,11 @@ class Work:
         """Take further stages in, numbered on from those that are known: those of a way back."""
         self._stages += stages
         self._nodes += [{node.unit.id: index for index, node in enumerate(stage.nodes)} for stage in stages]
+
+    def recall(self, left: Iterable[Leaving]) -> None:
+        """Know the processes that the run's process before had asked to go. To be called before the first step."""
+        for one in left:
+            self._leaving.setdefault(one.host, {})[one.scm_name.lower()] = Had(one.pid, one.booted_at)
 
     async def run(self, step: Step) -> Result:
         """Wait the step's delay, then carry it out. Never raises but for cancellation; bounded by the delay and the
@@ -263,6 +270,7 @@ class Work:
                 command=self._hosts.command(name),
                 reader=Reader(services),
                 pace=Pace(name, self._poll_s),
+                had=self._leaving.pop(name, {}),
             )
         return self._known[name]
 
