@@ -5,6 +5,7 @@ rules what is really done next.
 """
 
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from orchestrator.domain.parts import KEPT_DOWN, Part, act_of, parts, place_of
 from orchestrator.domain.plan import Stage
@@ -15,14 +16,22 @@ _LEFT_OUT = (Phase.PRECHECK, Phase.DRAINED, Phase.KEEP_DOWN, Phase.START, Phase.
 
 
 class Courses:
-    """The lives of a stage. *owed* are the hooks of each unit that may have run and were not undone, by name: it is the
-    caller's, and changes while the stage goes on. *back*: on a way back undos are carried out only of what is owed.
-    *all_owed*: it is a rollback of its own, and its plan has only the undos that are owed. Cost: O(parts) a step."""
+    """The lives of a stage. *owed* are the hooks of each unit that may have run and were not undone, by name, *spent*
+    those whose undo is not carried out once more by itself: they are the caller's, and change while the stage goes on.
+    *back*: on a way back undos are carried out only of what is owed. *all_owed*: it is a rollback of its own, and its
+    plan has only the undos that are owed. Cost: O(parts) a step."""
 
     def __init__(
-        self, stage: Stage, owed: Mapping[str, Collection[str]], *, back: bool = False, all_owed: bool = False
+        self,
+        stage: Stage,
+        owed: Mapping[str, Collection[str]],
+        spent: Mapping[str, Collection[str]] = MappingProxyType({}),
+        *,
+        back: bool = False,
+        all_owed: bool = False,
     ) -> None:
         self._goal = stage.goal
+        self._spent = spent
         self._owed = owed
         self._back = back
         self._all_owed = all_owed
@@ -72,6 +81,8 @@ class Courses:
             return True
         owed = self._owed.get(unit, ())
         there = unit in self._there
+        if part.undoes and part.hook in self._spent.get(unit, ()):
+            return True
         if part.undoes:
             return (self._back or there) and not self._all_owed and part.hook not in owed
         if part.phase is Phase.RELEASE:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.facts import Strayed
 from orchestrator.domain.life import Hook
-from orchestrator.domain.parts import CHANGES, KEPT_DOWN
+from orchestrator.domain.parts import CHANGES, KEPT_DOWN, spends
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -49,6 +49,8 @@ class Findings:
         if it is kept down."""
         self.not_undone: dict[tuple[str, str], str] = {}
         """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
+        self.spent: dict[str, dict[str, None]] = {}
+        """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
         self.stepped: dict[str, None] = {}
         """Units whose state a step of this run has read, or should have."""
         self.live: dict[str, str] = {}
@@ -217,12 +219,16 @@ class Findings:
                 self._undone(step.unit, name)
             else:
                 self.not_undone[step.unit, name] = _why(result)
+                if spends(hook, result):
+                    self.spent.setdefault(step.unit, {})[name] = None
         elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
             self.owed.setdefault(step.unit, {})[name] = goal
             self.not_undone.pop((step.unit, name), None)
+            self.spent.get(step.unit, {}).pop(name, None)
 
     def _undone(self, unit: str, name: str) -> None:
         self.not_undone.pop((unit, name), None)
+        self.spent.get(unit, {}).pop(name, None)
         owed = self.owed.get(unit, {})
         owed.pop(name, None)
         if not owed:

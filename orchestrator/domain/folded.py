@@ -28,9 +28,9 @@ from orchestrator.domain.judging import TRANSIENT, Failure
 from orchestrator.domain.known import ABOUT_FAILURES, Known
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.open_questions import LATE_S, Asked
-from orchestrator.domain.parts import CHANGES, is_last_reading, repeatable
+from orchestrator.domain.parts import CHANGES, is_last_reading, spends
 from orchestrator.domain.plan import Action, Role
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
 
@@ -117,7 +117,7 @@ class Folded(Known):
         stage = self.stages[number]
         back = number >= len(self.plan.stages) or self.plan.action is Action.ROLLBACK
         watched = stage.goal is State.RUNNING and not back
-        return StageRun(number, stage, self.findings.owed, back=back, watched=watched)
+        return StageRun(number, stage, self.findings.owed, self.findings.spent, back=back, watched=watched)
 
     def _bar_unchecked(self) -> None:
         """Leave the units alone whose checks, in a stage before, did not hold for what is done to them now."""
@@ -207,8 +207,7 @@ class Folded(Known):
 
     def _was_once(self, result: Result) -> bool:
         """Whether a hook that must not be carried out twice may have run."""
-        step = result.step
-        return step.hook != "" and result.acted is not Acted.NO and not repeatable(self.now.hook(step))
+        return result.step.hook != "" and spends(self.now.hook(result.step), result)
 
     def _is_suspended(self, place: int, failure: Failure) -> None:
         unit = self.now.stage.nodes[place].unit

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orchestrator.domain.life import Hook
-from orchestrator.domain.parts import KEPT_DOWN
+from orchestrator.domain.parts import KEPT_DOWN, spends
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 
 _UNDOES = (Phase.UNDO, Phase.RELEASE)
@@ -43,6 +43,8 @@ class HooksDone:
     def __init__(self) -> None:
         self.of: dict[str, dict[str, Done]] = {}
         """By unit and name, what has an undo and may need it."""
+        self.spent: dict[str, set[str]] = {}
+        """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
         self._under_way: dict[str, tuple[Step, Hook | None]] = {}
 
     def intended(self, step: Step, hook: Hook | None) -> None:
@@ -67,10 +69,14 @@ class HooksDone:
         before = self.of.get(step.unit, {}).pop(name, None)
         if step.phase in _UNDOES or (hook is not None and hook.undoes):
             if result is not None and result.outcome is Outcome.OK:
+                self.spent.get(step.unit, set()).discard(name)
                 return
+            if spends(hook, result):
+                self.spent.setdefault(step.unit, set()).add(name)
             acted = before.acted if before else Acted.MAYBE
             self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None))
         elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
+            self.spent.get(step.unit, set()).discard(name)
             self._keep(Done(step.unit, hook, result.acted if result else Acted.MAYBE))
         elif before is not None:
             self._keep(before)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.plan import Node, Role
-from orchestrator.domain.results import AT_FIRST, HOOKS, Phase, Step
+from orchestrator.domain.results import AT_FIRST, HOOKS, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 
 ACTS = (Phase.START, Phase.STOP)
@@ -115,6 +115,13 @@ def hook_of(node: Node, name: str) -> Hook | None:
 def repeatable(hook: Hook | None) -> bool:
     """Whether it may be carried out again by itself after its answer was lost: it does no harm, or can be checked."""
     return hook is None or hook.idempotent or hook.check is not None or isinstance(hook.do, Reboot)
+
+
+def spends(hook: Hook | None, result: Result | None) -> bool:
+    """Whether a step that did not end well may have carried *hook*, or its undo, out, which must not be repeated by
+    itself then; *result* None: it was lost with its process."""
+    well = result is not None and (result.outcome is Outcome.OK or result.acted is Acted.NO)
+    return not (well or repeatable(hook))
 
 
 def is_last_reading(step: Step, role: Role) -> bool:

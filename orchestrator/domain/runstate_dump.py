@@ -174,6 +174,7 @@ def _findings(found: Findings) -> dict[str, Any]:
         "coming": dict(found.coming),
         "owed": [[unit, dict(owed)] for unit, owed in found.owed.items()],
         "not_undone": [[*key, said] for key, said in found.not_undone.items()],
+        "spent": [[unit, list(names)] for unit, names in found.spent.items()],
         "stepped": list(found.stepped),
         "live": dict(found.live),
         "todo": list(found.todo),
@@ -197,6 +198,9 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
     for unit, owed in dumped["owed"]:
         found.owed[unit] = {name: State(goal) for name, goal in owed.items()}
     found.not_undone = {(unit, hook): said for unit, hook, said in dumped["not_undone"]}
+    found.spent.clear()  # as they do to this
+    for unit, names in dumped["spent"]:
+        found.spent[unit] = dict.fromkeys(names)
     found.stepped = dict.fromkeys(dumped["stepped"])
     found.live = dict(dumped["live"])
     found.todo = dict.fromkeys(dumped["todo"])

@@ -52,9 +52,9 @@ def stuck(result: Result) -> bool:
 class StageRun:
     """The steps of stage *number*, folded. Cost: building O(nodes + edges); everything else O(neighbours).
 
-    *owed* are the hooks of each unit that may have run and were not undone, by name: it is the caller's, and changes
-    while the stage goes on. *back*: it is a way back, where undos are carried out only of what is owed. *watched*: who
-    ended ok and is counted on is watched.
+    *owed* are the hooks of each unit that may have run and were not undone, by name, *spent* those whose undo may have
+    run and is not repeated by itself: they are the caller's, and change while the stage goes on. *back*: it is a way
+    back, where undos are carried out only of what is owed. *watched*: who ended ok and is counted on is watched.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class StageRun:
         number: int,
         stage: Stage,
         owed: Mapping[str, Collection[str]] = _OWES_NOTHING,
+        spent: Mapping[str, Collection[str]] = _OWES_NOTHING,
         *,
         back: bool = False,
         watched: bool = False,
@@ -95,6 +96,7 @@ class StageRun:
         self.granted: dict[int, None] = {}
         """Those of which one has."""
         self._owed = owed
+        self._spent = spent
         self._back = back
         self._watched = watched
 
@@ -214,9 +216,11 @@ class StageRun:
         """Whether *part* needs not be done for its node."""
         if part.of_hook and part.hook in self.carried.get(place, ()):
             return True
-        owed = self._owed.get(self.stage.nodes[place].unit.id, ())
+        unit = self.stage.nodes[place].unit.id
+        owed = self._owed.get(unit, ())
         if part.undoes:
-            return (self._back or place in self.at_goal) and part.hook not in owed
+            spent = part.hook in self._spent.get(unit, ())
+            return spent or ((self._back or place in self.at_goal) and part.hook not in owed)
         if part.phase is Phase.RELEASE:
             return self._back and KEPT_DOWN not in owed
         return place in self.at_goal and part.phase in _LEFT_OUT
@@ -273,14 +277,14 @@ class StageRun:
     def unit_owes(self, place: int) -> tuple[Part, ...]:
         """What has to be undone if the node is given up now, last done first. Cost: O(hooks of the node)."""
         node = self.stage.nodes[place]
-        owed = self._owed.get(node.unit.id, ())
+        owed, spent = self._owed.get(node.unit.id, ()), self._spent.get(node.unit.id, ())
         if node.life is None or not owed:
             return ()
         undos: list[Part] = []
         for part in reversed(self.schedule.lives[place]):
             if part.phase is Phase.KEEP_DOWN and KEPT_DOWN in owed:
                 undos.append(Part(Phase.RELEASE))
-            elif part.of_hook and not part.undoes and part.hook in owed:
+            elif part.of_hook and not part.undoes and part.hook in owed and part.hook not in spent:
                 undos.append(Part(Phase.UNDO, part.hook))
         return tuple(undos)
 

@@ -188,7 +188,8 @@ class Timeline:
         assert self.began is not None
         alone = self.began.plan.action is Action.ROLLBACK
         back = alone or first > 0
-        courses = (Courses(stage, self.hooks_done.of, back=back, all_owed=alone) for stage in stages)
+        done = self.hooks_done
+        courses = (Courses(stage, done.of, done.spent, back=back, all_owed=alone) for stage in stages)
         return tuple(map(StageProgress, range(first, first + len(stages)), stages, courses))
 
     def _finish(self) -> None:

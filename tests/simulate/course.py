@@ -40,6 +40,8 @@ class Course:
         """Those that watch a unit that came to its goal, by unit."""
         self.owed: dict[str, dict[str, None]] = defaultdict(dict)
         """Unit -> hooks of it that may be in effect and can be undone, and KEPT_DOWN."""
+        self.spent: dict[str, set[str]] = defaultdict(set)
+        """Unit -> hooks whose undo may have been carried out, and is not by itself once more."""
         self.touched: dict[str, str] = {}
         """Unit -> where this run left it, for those that it changed or may have changed."""
         self.left: dict[str, str] = {}
@@ -183,8 +185,12 @@ class Course:
         if step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"]):
             if result is not None and result["outcome"] == "ok":
                 self.owed[step["unit"]].pop(name, None)
+                self.spent[step["unit"]].discard(name)
+            elif hook is not None and not repeatable(hook) and (result is None or result["acted"] != "no"):
+                self.spent[step["unit"]].add(name)
         elif (hook is None or hook["undo"] is not None) and (result is None or result["acted"] != "no"):
             self.owed[step["unit"]][name] = None
+            self.spent[step["unit"]].discard(name)
 
     def _died(self, step: Json, result: Json, number: int) -> None:
         """A unit that others count on went away."""
@@ -219,7 +225,8 @@ class Course:
             life.carried.add(step["hook"])
         elif step["hook"] == "first":
             life.at_goal = result["after"] == stage.goal
-        if stage.following(place, step, self.owed[step["unit"]], back=self.back(stage)) is None:
+        owed, spent = self.owed[step["unit"]], self.spent[step["unit"]]
+        if stage.following(place, step, owed, spent, back=self.back(stage)) is None:
             life.standing, life.since = "ok", number
             self.failed.pop(step["unit"], None)
 

@@ -61,16 +61,14 @@ class Hooks(Rule):
         if known is not None and known["step"]["hook"] == name:
             self.done_in[course.run, step_id(known["step"])].append(entry)
         hook = _declared(course, unit, name)
-        # An undo is part of a plan's next stage too, whatever became of it when its unit was given up before.
-        key = (course.run, unit, name, word if word == "do" else f"undo {course.stage}")
+        key = (course.run, unit, name, word)
         if hook is not None and not hook["idempotent"]:
             there = before is (word == "do")
             again = self.deeds[key] > 0 and (hook["check"] is None or there)
             said = f"{name} of {unit} is carried out again ({word}), and nobody said retry"
             self.test("hook once", not again, entry["n"], said)
         self.deeds[key] += 1
-        for other in [one for one in self.deeds if one[:3] == key[:3] and one[3].partition(" ")[0] != word]:
-            self.deeds[other] = 0
+        self.deeds[course.run, unit, name, "undo" if word == "do" else "do"] = 0
 
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""

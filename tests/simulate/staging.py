@@ -87,9 +87,12 @@ class Stage:
         acts = (n for n, part in enumerate(self.parts[place]) if part[0] in ("start", "stop"))
         return next(acts, -1)
 
-    def following(self, place: int, step: Json, owed: Collection[str], *, back: bool) -> Part | None:
-        """What the node does after a step that ended ok; None if that was all. *owed*: what may have to be undone."""
-        left = self.parts[place][self.at(place, step) + 1 :]
+    def following(
+        self, place: int, step: Json, owed: Collection[str], spent: Collection[str], *, back: bool
+    ) -> Part | None:
+        """What the node does after a step that ended ok; None if that was all. *owed*: what may have to be undone.
+        *spent*: what may have been undone, and must not be twice."""
+        left = [part for part in self.parts[place][self.at(place, step) + 1 :] if not (part[2] and part[1] in spent)]
         return next((part for part in left if not self._left_out(place, part, owed, back=back)), None)
 
     def _left_out(self, place: int, part: Part, owed: Collection[str], *, back: bool) -> bool:

@@ -280,6 +280,41 @@ def test_no_policy_carries_a_hook_out_twice_that_may_run_once_alone() -> None:
         assert sum(isinstance(fact, DecisionAsked) and fact.waits for fact in work.journal) == asked
 
 
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("goes_back", [True, False])
+def test_an_undo_that_may_have_been_carried_out_is_named_and_not_repeated_by_a_later_stage(
+    once: bool, goes_back: bool
+) -> None:
+    down = Life(before=(hook("pre_stop.1", idempotent=not once),))
+    up = Life(after=(hook("pre_stop.1", undoes=True, idempotent=not once),))
+    stop = stage([lively("app@web", down), lively("sql@db", None)], goal=State.STOPPED)
+    start = stage([lively("app@web", up), lively("sql@db", None)])
+    made = replace(plan(stop, start), action=Action.RESTART)
+    script = {"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), "0/app@web/undo:pre_stop.1/1": UNKNOWN}
+    if goes_back:
+        script["0/sql@db/stop/1"] = Answer(Outcome.FAILED, 90.0, "Running")
+    work = running(script, Choice.SKIP, Choice.ROLLBACK)
+    state = run(made, work)
+    later = f"{2 if goes_back else 1}/app@web/post_start:pre_stop.1/1"
+    assert ("0/app@web/undo:pre_stop.1/1" in work.ids, later in work.ids) == (True, not once)
+    assert set(state.not_undone) == ({("app@web", "pre_stop.1")} if once else set())
+    whole = "rolled back" if goes_back and not once else "rollback incomplete" if goes_back else "failed"
+    assert state.verdict().verdict == whole
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_the_way_back_tries_no_hook_again_that_may_run_once_alone(once: bool) -> None:
+    down = replace(DOWN, before=(hook("pre_stop.1", idempotent=not once),))
+    up = replace(UP, after=(hook("pre_stop.1", undoes=True, idempotent=not once),))
+    passes = {"1/app@web/post_start:pre_stop.1/1": Answer(Outcome.UNKNOWN, 1.0, "", ProblemKind.UNREACHABLE)}
+    script = {"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), **passes}
+    work = running(script, Choice.ROLLBACK)
+    state = run(stop_plan(down, up), work)
+    undone = [one for one in of("app@web", work) if one.startswith("post_start")]
+    assert undone == ["post_start:pre_stop.1/1"] + ["post_start:pre_stop.1/2"] * (not once)
+    assert set(state.not_undone) == ({("app@web", "pre_stop.1")} if once else set())
+
+
 def test_if_stuck_kill_ends_the_process_and_life_goes_on_after_the_stop() -> None:
     work = running({"0/app@web/stop/1": STUCK})
     assert run(stop_plan(replace(DOWN, if_stuck=IfStuck.KILL)), work).verdict().verdict == "done"
