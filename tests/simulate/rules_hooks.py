@@ -62,6 +62,8 @@ class Hooks(Rule):
             self.done_in[course.run, step_id(known["step"])].append(entry)
         hook = _declared(course, unit, name)
         key = (course.run, unit, name, word)
+        if entry["way"] == "nowhere":
+            return  # nothing was sent: that may be tried again
         if hook is not None and not hook["idempotent"]:
             there = before is (word == "do")
             again = self.deeds[key] > 0 and (hook["check"] is None or there)
