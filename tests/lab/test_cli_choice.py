@@ -163,6 +163,7 @@ def test_a_dry_run_reads_and_nothing_else(three: Site) -> None:
     assert {line["name"].lower() for line in three.log("command")} <= {
         "get-service",
         "get-ciminstance",
+        "reg.exe",
         "sc.exe",
         "get-variable",
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domain.errors import HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.plan import Node
 from orchestrator.domain.results import Outcome, Result, Step
@@ -83,6 +83,8 @@ class Steady:
             await asyncio.sleep(every_s)
             try:
                 down = await self.look()
+            except AuthRejected as error:
+                return Down(f"whether {self._unit} stays up can't be read any more: {error.text}")
             except HostError:
                 continue
             if down is not None:
@@ -127,6 +129,8 @@ async def _stays(steady: Steady, window_s: float, every_s: float) -> Down | None
     while (left_s := ends_s - loop.time()) > TICK_S:
         try:
             down = await steady.look()
+        except AuthRejected:
+            raise
         except HostError:
             down = None  # silence in the middle is made good by the last reading
         down = down or _not_up(steady.last)
@@ -183,7 +187,7 @@ async def watch(step: Step, goal: State, host: Host, scm_name: str, note: Callab
         await asyncio.sleep(grid.next_look_s(loop.time(), 32) - loop.time())
         try:
             status = await looks.status(loop.time())
-        except Refused as error:
+        except (AuthRejected, Refused) as error:  # neither will be otherwise by asking again
             said = f"{step.unit}, which others count on, can't be read any more: {error.text}"
             return Result(
                 step=step, outcome=Outcome.FAILED, said=said, problem=error.problem, exchanges=looks.exchanges
