@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
+# Where it is set, each of the hundreds of processes that the tests start would compile all of orch anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test bench simulate setup
 
 demo: setup
