@@ -12,7 +12,7 @@ PATCH = """
 restart:
   between:
     - { command: { exe: lab-exit.exe, args: ["3010"], exit_code: [0, 3010] }, name: patch }
-    - { reboot: { timeout: 40s } }
+    - { reboot: { timeout: 3m } }
 on_failure: continue
 """
 BOOT_S = 1.0
