@@ -28,10 +28,10 @@ def listed(choices: Sequence[Choice]) -> str:
     return " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
-def command(timeline: Timeline) -> str:
-    """What to type, in any terminal that shares the state folder, to answer the oldest decision that waits."""
+def command(timeline: Timeline, decision: int | None = None) -> str:
+    """What to type, in any terminal that shares the state folder, to answer *decision*, or the oldest that waits."""
     waiting = timeline.decisions.open
-    which = f" --decision {waiting[0].number}" if len(waiting) > 1 else ""
+    which = f" --decision {decision or waiting[0].number}" if len(waiting) > 1 else ""
     return f"orch decide {timeline.run} CHOICE{which}" + (" --resume" if timeline.parked else "")
 
 

@@ -124,7 +124,7 @@ def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
     late = f"; {words}" if (words := in_time(question, approval)) else ""
     yield (
         f"decision {fact.decision}: {goes_on}; {who_may(approval, began.requester)}{late}; "
-        f"{command(timeline)}, where CHOICE is {listed(fact.choices)}"
+        f"{command(timeline, fact.decision)}, where CHOICE is {listed(fact.choices)}"
     )
 
 

@@ -14,6 +14,7 @@ from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin
 from orchestrator.domain.life import Hook, Life, RunHooks
 from orchestrator.domain.results import RUN, Acted, Outcome, Phase, Result
+from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import State
 from orchestrator.engine.ports import CommandOutput, Seen
 
@@ -269,6 +270,23 @@ async def test_hooks_of_the_run_are_carried_out_here_and_undone_by_name() -> Non
     assert outcome(result) == (Outcome.FAILED, Acted.MAYBE)
     assert result.said == "run: on_end.1: command ticket: exit code 1, wanted 0"
     assert (one.local.asked, one.fleet.exchanges.total()) == (["silence", "speak", "ticket"], 0)
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("KB500",), "exit code 5, wanted 0; it printed: 3 of 4 done / Update KB500 failed: 0x80070005"),
+        ((embed(SecretRef("env", "PW")),), "exit code 5, wanted 0"),
+    ],
+    ids=["the last lines", "nothing where it was handed a secret"],
+)
+@in_virtual_time
+async def test_what_a_program_printed_of_its_failure_is_told(args: tuple[str, ...], said: str) -> None:
+    ticket = Hook(name="on_end.1", do=CommandCheck(exe="patch", args=args), origin=Origin.CONTROLLER)
+    one = drained(DRAIN, Balancer(), hooks=RunHooks(end=(ticket,)))
+    one.local.commands = {"patch": CommandOutput(5, "\r\n3 of 4 done\r\n\r\nUpdate KB500 failed: 0x80070005\r\n")}
+    result = await one.run(Phase.ON_END, RUN, hook="on_end.1")
+    assert result.said.endswith(said), result.said
 
 
 @in_virtual_time

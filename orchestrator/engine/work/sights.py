@@ -20,7 +20,7 @@ from orchestrator.domain.gates import (
     TcpCheck,
 )
 from orchestrator.domain.http_verdict import verdict, wrong_match
-from orchestrator.domain.secrets import shown
+from orchestrator.domain.secrets import shown, split
 from orchestrator.engine.ports import CommandOutput, HostCommand, LocalCommand, Probe, Seen
 from orchestrator.engine.work import curl, listeners
 from orchestrator.engine.work.bound import Owner, port_of
@@ -28,6 +28,9 @@ from orchestrator.engine.work.reader import Reader
 
 NOT_FOUND = 9009
 """What cmd.exe ends with when there is no such program."""
+LAST_LINES = 3
+PRINTED_MOST = 300
+"""Lines, and characters of them, of what a program printed that are told of its failure."""
 ANSWER_S = 10.0
 """How much longer than the probe itself the exchange around it may take: a slow sign-in is not a bad probe."""
 
@@ -186,12 +189,23 @@ def of_command(check: CommandCheck, ran: CommandOutput) -> Sight:
     if check.exit_codes and ran.exit_code is None:
         return _untold(ProblemKind.REMOTE, "how it ended is not known over this connection; ask for its output instead")
     if check.exit_codes and ran.exit_code not in check.exit_codes:
-        return Sight(False, f"exit code {ran.exit_code}, wanted {' or '.join(map(str, check.exit_codes))}")
+        wanted = " or ".join(map(str, check.exit_codes))
+        return Sight(False, f"exit code {ran.exit_code}, wanted {wanted}{_printed(check, ran.output)}")
     if check.text and check.text not in ran.output:
         return Sight(False, f"its output does not hold {shown(check.text)[:80]}")
     if wrong := wrong_match(check.regex, ran.output):
         return Sight(False, f"its output is not the wanted one: {wrong}")
     return Sight(True, "ended" if ran.exit_code is None else f"exit code {ran.exit_code}")
+
+
+def _printed(check: CommandCheck, output: str) -> str:
+    """What a program said of its failure: its last lines; nothing of one that was handed a secret: it may echo it."""
+    secret = any(not isinstance(part, str) for text in (check.exe, *check.args) for part in split(text))
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    if secret or not lines:
+        return ""
+    said = " / ".join(lines[-LAST_LINES:])
+    return f"; it printed: {said if len(said) <= PRINTED_MOST else '...' + said[-PRINTED_MOST:]}"
 
 
 def _first_line(output: str) -> str:
