@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import pty
-import random
 import select
 import signal
 import subprocess
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import loopback
 
 from orchestrator import wiring
 from orchestrator.domain.lab_fleet import lab_fleet
@@ -240,9 +241,8 @@ def site(
     adjust: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> Iterator[Site]:
     """A lab of *groups*, quick services, and the files that lead orch to it; *adjust* changes the lab's description."""
-    net = f"127.{random.randint(16, 250)}.{random.randint(0, 255)}"
     hosts = [host for here in groups.values() for host in here]
-    addresses = {host: f"{net}.{number}" for number, host in enumerate(hosts, 1)}
+    addresses = dict(zip(hosts, loopback.addresses(len(hosts)), strict=True))
     (folder / "password").write_text(PASSWORD + "\n", encoding="utf-8")
     given = {"ansible_password": f"{{{{ secret('file:{folder / 'password'}') }}}}", **variables}
     (folder / "hosts.yaml").write_text(inventory_text(groups, addresses, given, own), encoding="utf-8")

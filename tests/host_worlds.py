@@ -6,11 +6,12 @@ Every test of the contract suite takes a host of its own from a world, so that f
 import asyncio
 import contextlib
 import math
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+import loopback
 
 from orchestrator.adapters.credentials import SharedCredentials
 from orchestrator.adapters.either import EitherHosts
@@ -415,9 +416,8 @@ class LabSource:
 @contextlib.contextmanager
 def running_lab(folder: Path, *, wires: int = 1, **given: object) -> Iterator[LabSource]:
     """A lab on addresses of its own, with hosts enough for so many wires; *given* are more fields of each host."""
-    net, first = secrets.randbelow(200) + 20, secrets.randbelow(240) + 1
     names = [f"{word}-{number:02}" for word, count in HOSTS_PER_LANGUAGE.items() for number in range(count * wires)]
-    addresses = {name: f"127.{net}.{first + number // 250}.{number % 250 + 1}" for number, name in enumerate(names)}
+    addresses = dict(zip(names, loopback.addresses(len(names)), strict=True))
     fleet = {
         "name": "contract",
         "dir": str(folder),

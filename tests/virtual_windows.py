@@ -1,22 +1,17 @@
 """A lab for tests, and unmodified pypsrp as its client."""
 
 import contextlib
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from loopback import fresh_address
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
 
 from orchestrator.lab.client import LabProcess, start
 
 USER, PASSWORD = "admin", "Pa55-wörd :x"
-
-
-def fresh_address() -> str:
-    """A loopback address that no other test uses, near enough."""
-    return f"127.{random.randint(16, 250)}.{random.randint(0, 255)}.{random.randint(1, 254)}"
 
 
 def host(name: str, *services: dict[str, Any], **given: Any) -> dict[str, Any]:

@@ -5,6 +5,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1]))  # loopback.py stands with the tests
 
 import machine
 from cpu import cpu, memory, requests

@@ -2,13 +2,14 @@
 
 import contextlib
 import json
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import loopback
 
 from orchestrator.lab import client
 
@@ -55,9 +56,8 @@ class Fleet:
 def fleet(wire: str, hosts: int, *, stop_s: float = 0.0, key: Path | None = None) -> Iterator[Fleet]:
     """*hosts* hosts whose service takes *stop_s* to stop, for the length of a `with`. Who has *key* is let in."""
     folder = Path(tempfile.mkdtemp(prefix="orch-bench-"))
-    net = f"127.{secrets.randbelow(150) + 80}"
     names = [f"h{number:04}" for number in range(hosts)]
-    addresses = {name: f"{net}.{number // 250}.{number % 250 + 1}" for number, name in enumerate(names)}
+    addresses = dict(zip(names, loopback.addresses(hosts), strict=True))
     service = {"name": SERVICE, "display_name": SERVICE, "state": "Running", "stop_s": stop_s}
     described: dict[str, Any] = {
         "name": "bench",

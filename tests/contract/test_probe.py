@@ -5,7 +5,6 @@ import datetime
 import functools
 import gzip
 import ipaddress
-import random
 import socket
 import ssl
 import sys
@@ -19,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from loopback import fresh_address
 
 from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryPort, MemoryService
 from orchestrator.adapters.memory.probes import MemoryProbe
@@ -50,12 +50,6 @@ def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]
     return run
 
 
-def address() -> str:
-    """A loopback address that no other test uses."""
-    one, two, three = (random.randint(1, 254) for _ in range(3))  # noqa: S311 - no secret
-    return f"127.{one}.{two}.{three}"
-
-
 Speaker = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -75,7 +69,7 @@ async def serving(speak: Speaker, tls: ssl.SSLContext | None = None) -> AsyncIte
                 writer.close()
                 await writer.wait_closed()
 
-    host = address()
+    host = fresh_address()
     server = await asyncio.start_server(one, host, 0, ssl=tls)
     try:
         yield host, server.sockets[0].getsockname()[1]
@@ -116,7 +110,7 @@ class RealWorld:
         self.probe: Probe = ControllerProbe(reveal)
         self.up = up
         with socket.socket() as taken:
-            taken.bind((address(), 0))
+            taken.bind((fresh_address(), 0))
             self.down: tuple[str, int] = taken.getsockname()
 
 
@@ -203,7 +197,7 @@ async def asked(answer: bytes, timeout_s: float = 5.0, **wanted: Any) -> Seen:
 async def test_a_filtered_port_is_told_from_a_closed_one() -> None:
     # A listener whose queue is full drops what comes, as a firewall does.
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
-        full.bind((address(), 0))
+        full.bind((fresh_address(), 0))
         full.listen(0)
         for client in (first, second):
             client.setblocking(False)

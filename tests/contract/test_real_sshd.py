@@ -11,9 +11,10 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from loopback import fresh_address
 from openssh_daemon import Daemon
 from virtual_ssh import ssh_lab
-from virtual_windows import USER, fresh_address, host
+from virtual_windows import USER, host
 
 from orchestrator.lab.client import LabProcess
 

@@ -1,9 +1,9 @@
 """What orch tells curl.exe to post, the lab's curl.exe posts."""
 
 import asyncio
-import random
 
 import pytest
+from loopback import fresh_address
 
 from orchestrator.domain.gates import HttpCheck
 from orchestrator.engine.work.curl import http_args
@@ -21,8 +21,7 @@ async def _posted(check: HttpCheck) -> tuple[bytes, bytes]:
         await writer.drain()
         writer.close()
 
-    one, two, three = (random.randint(1, 254) for _ in range(3))  # noqa: S311 - no secret
-    address = f"127.{one}.{two}.{three}"
+    address = fresh_address()
     server = await asyncio.start_server(serve, address, 0)
     async with server:
         port = server.sockets[0].getsockname()[1]

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import loopback
 import pytest
-from virtual_windows import fresh_address, host, lab, run, session, states
+from loopback import fresh_address
+from virtual_windows import host, lab, run, session, states
 
 from orchestrator.lab.client import LabError, order, start
 
@@ -144,11 +146,10 @@ def memory_mib(pid: int) -> float:
 
 
 def test_a_thousand_hosts_come_up_in_seconds_and_in_little_memory(tmp_path: Path) -> None:
-    base = fresh_address().split(".")[1]
     services = [{"name": f"S{n}", "ports": [{"port": 7000 + n}]} for n in range(5)]
     hosts = [
-        {"name": f"h-{n:04}", "address": f"127.{base}.{n // 250}.{n % 250 + 1}", "services": services}
-        for n in range(1000)
+        {"name": f"h-{n:04}", "address": address, "services": services}
+        for n, address in enumerate(loopback.addresses(1000))
     ]
     began = time.monotonic()
     with lab(tmp_path, *hosts, transports=("http", "https")) as process:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import loopback
 import pytest
 from virtual_ssh import World, said, signed_in, ssh_lab
-from virtual_windows import fresh_address, host, program, session
+from virtual_windows import host, program, session
 
 SERVICES: list[dict[str, Any]] = [
     {"name": "Web", "display_name": "Web site", "start_s": 0.05, "stop_s": 0.05, "can_pause": True},
@@ -125,11 +126,10 @@ def memory_mib(pid: int) -> float:
 
 
 def test_a_thousand_hosts_speak_both_in_seconds_and_in_little_memory(tmp_path: Path) -> None:
-    base = fresh_address().split(".")[1]
     services = [{"name": f"S{n}"} for n in range(5)]
     hosts = [
-        {"name": f"h-{n:04}", "address": f"127.{base}.{n // 250}.{n % 250 + 1}", "services": services}
-        for n in range(1000)
+        {"name": f"h-{n:04}", "address": address, "services": services}
+        for n, address in enumerate(loopback.addresses(1000))
     ]
     began = time.monotonic()
     with ssh_lab(tmp_path, *hosts, transports=("http", "https", "ssh")) as process:

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import json
 import os
-import random
 import re
 import select
 import shlex
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import loopback
 from openssh_daemon import Daemon
 
 LIMIT_S = 300.0
@@ -192,10 +192,9 @@ class Fleet:
 @contextlib.contextmanager
 def fleet(folder: Path, template: Path, described: Mapping[str, Mapping[str, Mapping[str, int]]]) -> Iterator[Fleet]:
     """Hosts that have booted: name, SCM names of its services, how each behaves. `start` is its start type (2)."""
-    net = f"127.{random.randint(16, 250)}.{random.randint(0, 255)}"
     hosts = {
-        name: Host(name, folder / name, f"{net}.{number}", services)
-        for number, (name, services) in enumerate(described.items(), 1)
+        name: Host(name, folder / name, address, services)
+        for address, (name, services) in zip(loopback.addresses(len(described)), described.items(), strict=True)
     }
     with ThreadPoolExecutor(BESIDE) as pool:
         try:
