@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from orchestrator.domain.commands import Commands
 from orchestrator.domain.gates import Gate
-from orchestrator.domain.life import Life, RunHooks
+from orchestrator.domain.life import Hook, Life, RunHooks
 from orchestrator.domain.numerous import numerous
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.service import ServiceStatus, State
@@ -67,7 +67,8 @@ class Batch:
     """What stands before a batch of a service's instances: nobody of it begins before this is over.
 
     It is the `number`-th of `of`, counted from 1, and has `size` instances. `pause_s` is waited first; `asks`: not
-    before a person has said so.
+    before a person has said so. `at_least`: as many instances of the service have to be up without those of the batch,
+    by a live count of all of them (None: the count decides nothing). Only then there is one before the first batch too.
     """
 
     number: int
@@ -75,6 +76,20 @@ class Batch:
     size: int
     pause_s: float = 0.0
     asks: bool = False
+    at_least: int | None = None
+
+
+@numerous(frozen=True, slots=True, kw_only=True)
+class Down:
+    """The way down of a node that lives both ways, in a rolling restart: its stop, and what is done while it is down.
+
+    `gates` are the stopped gates, `between` is done on its host after them, before the node's own way up begins.
+    """
+
+    gates: tuple[Gate, ...] = ()
+    timeout_s: float = 90.0
+    life: Life | None = None
+    between: tuple[Hook, ...] = ()
 
 
 @numerous(frozen=True, slots=True, kw_only=True)
@@ -97,6 +112,8 @@ class Node:
     """What it does around its act; None: the act and its gates are all."""
     batch: Batch | None = None
     """It is no unit, but stands between two batches; its barrier of the unit's own name is over the one before."""
+    down: Down | None = None
+    """It goes down before it comes up to the stage's goal, all in one life: see `Down`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +162,8 @@ class Stage:
     """The estimated duration of the stage, limits included."""
     checks: bool = False
     between: bool = False
+    others: tuple[Unit, ...] = ()
+    """Units of services with a count before their batches that are no nodes here, and are counted nevertheless."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +180,8 @@ class Plan:
 
     `back` is the whole way back: the stages that would put every ACT unit that may have to move where it was seen,
     without ranks, durations and what was seen (that is in `stages`). A rollback is that, narrowed to what the run
-    changed and completed (`way_back`). It is empty for a restart, whose second stage is its way back (it acts on what
-    ran, and on nothing else), and for a plan that is a way back itself.
+    changed and completed (`way_back`). It is empty for a restart that is not rolling, whose last stage is its way back
+    (it acts on what ran, and on nothing else), and for a plan that is a way back itself.
     """
 
     name: str
