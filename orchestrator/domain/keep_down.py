@@ -191,11 +191,6 @@ def forgetting(name: str) -> Command:
     return "reg.exe", ("delete", kept_key(name), "/f", WIDE)
 
 
-def neutral(config: Config) -> bool:
-    """Whether nothing can bring the service up by itself."""
-    return config.start == DISABLED and not _acts(config.failure)
-
-
 def neutralising(name: str, config: Config) -> list[Command]:
     """What takes away what *config* has and could bring the service up, or reboot its host when it is killed.
 

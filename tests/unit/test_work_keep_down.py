@@ -59,7 +59,7 @@ async def test_what_was_read_is_what_is_there_after_to_the_byte(start_type: Star
     kept = await bench.run(Phase.KEEP_DOWN)
     service = bench.fleet.service("Orders Api$1", "app-01")
     assert (kept.outcome, kept.acted, service.start_type) == (Outcome.OK, Acted.YES, StartType.DISABLED)
-    assert keep_down.neutral(_config(_host(bench)))
+    assert not keep_down.rewritten(_config(_host(bench)))
     record = json.loads(kept.evidence[RECORD])
     assert (record["failure"], len(record["trigger_rows"])) == (FAILURES[failure], 6)
     assert record["command"] == "C:\\tools\\page me.exe"
@@ -104,7 +104,7 @@ async def test_killed_at_any_instant_it_goes_on_from_what_the_host_says(phase: P
     await _killed(bench, phase, cut + 0.5)
     another = Bench(State.STOPPED, bench.nodes, fleet=bench.fleet)
     kept = await another.run(Phase.KEEP_DOWN)
-    assert (kept.outcome, keep_down.neutral(_config(_host(bench)))) == (Outcome.OK, True)
+    assert (kept.outcome, keep_down.rewritten(_config(_host(bench)))) == (Outcome.OK, [])
     assert (await another.run(Phase.RELEASE)).outcome is Outcome.OK
     assert tree(_host(bench)) == before
 

@@ -9,6 +9,7 @@ from orchestrator.domain.drafting.hooks import Hooks
 from orchestrator.domain.drafting.instances import Instances
 from orchestrator.domain.drafting.names import Names
 from orchestrator.domain.drafting.objects import is_of_cluster
+from orchestrator.domain.drafting.surroundings import Surroundings
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.gates import Origin
@@ -70,14 +71,14 @@ class _Drafting:
     ) -> None:
         self._playbook = playbook
         self._inventory = inventory
-        self._render = render
         self._address_of = address_of
         self._notifies_by = notifies_by
         self._names = Names(render, playbook.vars, inventory, address_of)
         self._found = Findings()
         self._found.extend(playbook.mistakes)
         self._owners = Owners(self._found)
-        self._instances = Instances(render, self._names, address_of, self._resolve, self._found, self._owners)
+        self._around = Surroundings(render, address_of, self._resolve, self._found)
+        self._instances = Instances(self._around, self._names, self._owners)
 
     def draft(self) -> Draft:
         settings = self._settings()
@@ -112,7 +113,7 @@ class _Drafting:
 
         def made(name: str) -> tuple[Hook, ...]:
             pieces = self._playbook.hooks.get(name, ())
-            return Hooks(pieces, self._render, self._address_of, self._resolve, self._found).of_run(context)
+            return Hooks(pieces, self._around).of_run(context)
 
         return RunHooks(begin=made(ON_BEGIN), end=made(ON_END), failure=made(ON_FAILURE))
 
@@ -122,14 +123,14 @@ class _Drafting:
             return ()
         from orchestrator.domain.drafting.between import between  # noqa: PLC0415  few playbooks say any
 
-        return tuple(between(self._playbook.between, self._render, self._names.of_playbook(), self._found))
+        return tuple(between(self._playbook.between, self._around.render, self._names.of_playbook(), self._found))
 
     def _terms(self, acted: Mapping[str, None]) -> "Terms | None":
         if self._playbook.policy is None and not any(ZONE in self._inventory.hosts[host].variables for host in acted):
             return None
         from orchestrator.domain.drafting.terms import TermsReader  # noqa: PLC0415  few playbooks say any
 
-        reader = TermsReader(self._playbook, self._inventory, self._render, self._found, self._notifies_by)
+        reader = TermsReader(self._playbook, self._inventory, self._around.render, self._found, self._notifies_by)
         return reader.terms(self._names.of_playbook(), acted)
 
     def _resolve(self, host: str) -> str:
@@ -138,12 +139,12 @@ class _Drafting:
 
     def _settings(self) -> SettingsShape:
         names = self._names.of_playbook()
-        return self._playbook.settings.filled(self._render, names, self._found, None) or SettingsShape()
+        return self._playbook.settings.filled(self._around.render, names, self._found, None) or SettingsShape()
 
     def _placed(self) -> Iterator[_Placed]:
         for declared in self._playbook.services:
-            names = self._names.of(declared.key)
-            shape = declared.head.filled(self._render, names, self._found, None) or declared.head.without_templates()
+            head, names = declared.head, self._names.of(declared.key)
+            shape = head.filled(self._around.render, names, self._found, None) or head.without_templates()
             if shape is not None:
                 hosts = self._hosts(declared, shape)
                 if is_of_cluster(declared):

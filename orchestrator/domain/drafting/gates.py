@@ -1,15 +1,14 @@
 """Gates of the playbook, rendered and typed for one instance. A gate that is the same for every host is made once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from orchestrator.domain.drafting.checks import at_own_address, typed
+from orchestrator.domain.drafting.surroundings import Surroundings
 from orchestrator.domain.gates import Gate, Origin, TcpCheck
-from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import CheckShape, GateShape
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.values import Wrong
-from orchestrator.domain.templates import Render
 
 
 class _OwnAddress(NamedTuple):
@@ -23,27 +22,11 @@ class _OwnAddress(NamedTuple):
 
 
 class Gates:
-    """One list of gates of one service.
+    """One list of gates of one service. *acted_on* False: it is external, and no SCM service is its own."""
 
-    *address_of* gives a host's address; *resolve* turns what the playbook names into an address, be it a host of the
-    inventory or not. *acted_on* False: the service is external, and no SCM service is its own.
-    """
-
-    def __init__(
-        self,
-        pieces: Sequence[Piece[GateShape]],
-        render: Render,
-        address_of: Callable[[str], str],
-        resolve: Callable[[str], str],
-        found: Findings,
-        *,
-        acted_on: bool,
-    ) -> None:
+    def __init__(self, pieces: Sequence[Piece[GateShape]], around: Surroundings, *, acted_on: bool) -> None:
         self._pieces = pieces
-        self._render = render
-        self._address_of = address_of
-        self._resolve = resolve
-        self._found = found
+        self._around = around
         self._acted_on = acted_on
         self._made: dict[tuple[int, str], Gate | _OwnAddress] = {}
         self.same_everywhere = not any(piece.sites or _at_own_address(piece.fixed) for piece in pieces)
@@ -57,7 +40,7 @@ class Gates:
         for piece in self._pieces:
             made = self._made_of(piece, host, context)
             if isinstance(made, _OwnAddress):
-                made = made.at(self._address_of(host or ""))
+                made = made.at(self._around.address_of(host or ""))
             if made is not None:
                 gates.append(made)
         if self.same_everywhere:
@@ -68,12 +51,12 @@ class Gates:
         self, piece: Piece[GateShape], host: str | None, context: Mapping[str, object]
     ) -> Gate | _OwnAddress | None:
         """Made once for all hosts on which the templates, if there are any, give the same."""
-        values = piece.rendered(self._render, context, self._found, host) if piece.sites else ()
+        values = piece.rendered(self._around.render, context, self._around.found, host) if piece.sites else ()
         if values is None:
             return None
         known = id(piece), repr(values)
         if known not in self._made:
-            shape = piece.shaped(values, self._found, host) if piece.sites else piece.fixed
+            shape = piece.shaped(values, self._around.found, host) if piece.sites else piece.fixed
             made = None if shape is None else self._typed(shape, piece, host)
             if made is None:
                 return None
@@ -83,10 +66,10 @@ class Gates:
     def _typed(self, shape: GateShape, piece: Piece[GateShape], host: str | None) -> Gate | _OwnAddress | None:
         timing = {**shape.timing, "bound": True} if shape.bound else shape.timing
         try:
-            check = typed(shape, shape.origin, piece.node.file, self._resolve)
+            check = typed(shape, shape.origin, piece.node.file, self._around.resolve)
             check_place(shape, shape.origin, host, acted_on=self._acted_on)
         except Wrong as error:
-            self._found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
+            self._around.found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
             return None
         if shape.tcp and _at_own_address(shape):
             return _OwnAddress(shape.tcp.port, timing)
@@ -112,4 +95,4 @@ def check_place(shape: CheckShape, origin: Origin, host: str | None, *, acted_on
 
 
 def _at_own_address(shape: GateShape | None) -> bool:
-    return shape is not None and shape.tcp is not None and shape.tcp.host is None and shape.origin is Origin.CONTROLLER
+    return shape is not None and at_own_address(shape, shape.origin)

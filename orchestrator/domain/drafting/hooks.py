@@ -1,34 +1,23 @@
 """Hooks of the playbook, rendered and typed, for one instance or for the whole run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.drafting.checks import ITSELF, at_own_address, program, request, typed
+from orchestrator.domain.drafting.surroundings import Surroundings
 from orchestrator.domain.gates import CommandCheck, HttpCheck, Origin
 from orchestrator.domain.life import Hook
-from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.life_shapes import DEFAULT_HOOK_TIMEOUT_S, Acts, HookShape
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.values import Wrong
-from orchestrator.domain.templates import Render
 
 
 class Hooks:
-    """One list of hooks. *address_of* and *resolve* as of Gates."""
+    """One list of hooks."""
 
-    def __init__(
-        self,
-        pieces: Sequence[Piece[HookShape]],
-        render: Render,
-        address_of: Callable[[str], str],
-        resolve: Callable[[str], str],
-        found: Findings,
-    ) -> None:
+    def __init__(self, pieces: Sequence[Piece[HookShape]], around: Surroundings) -> None:
         self._pieces = pieces
-        self._render = render
-        self._address_of = address_of
-        self._resolve = resolve
-        self._found = found
+        self._around = around
         self.same_everywhere = not any(piece.sites or _at_own_address(piece.fixed) for piece in pieces)
 
     def on(self, host: str, context: Mapping[str, object]) -> tuple[Hook, ...]:
@@ -41,13 +30,13 @@ class Hooks:
 
     def _made(self, host: str | None, context: Mapping[str, object]) -> Iterator[Hook]:
         for piece in self._pieces:
-            shape = piece.filled(self._render, context, self._found, host)
+            shape = piece.filled(self._around.render, context, self._around.found, host)
             if shape is None:
                 continue
             try:
                 yield self._typed(shape, piece, host)
             except Wrong as error:
-                self._found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
+                self._around.found.add(piece.node.mark, error.wrong, error.right, host=host if piece.sites else None)
 
     def _typed(self, shape: HookShape, piece: Piece[HookShape], host: str | None) -> Hook:
         origin, file, own = shape.origin, piece.node.file, ITSELF
@@ -58,14 +47,14 @@ class Hooks:
                 raise Wrong(
                     "this tcp check has no host, and neither has a run", "write `tcp: { host: ..., port: ... }`"
                 )
-            own = self._address_of(host)
+            own = self._around.address_of(host)
         assert shape.name is not None, "whoever reads a hook names it"
         return Hook(
             name=shape.name,
             do=_act(shape.act, origin, file),
             origin=origin,
             undo=_act(shape.undo, origin, file) if shape.undo else None,
-            check=typed(shape.check, origin, file, self._resolve, own) if shape.check else None,
+            check=typed(shape.check, origin, file, self._around.resolve, own) if shape.check else None,
             idempotent=shape.idempotent,
             timeout_s=shape.timeout or DEFAULT_HOOK_TIMEOUT_S,
         )

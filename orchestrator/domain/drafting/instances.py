@@ -1,6 +1,6 @@
 """One service of the playbook on each of its hosts, rendered."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestrator.domain.draft import Instance
@@ -8,10 +8,10 @@ from orchestrator.domain.drafting.gates import Gates
 from orchestrator.domain.drafting.lives import Lives, has_life
 from orchestrator.domain.drafting.names import Names
 from orchestrator.domain.drafting.objects import asked_about
+from orchestrator.domain.drafting.surroundings import Surroundings
 from orchestrator.domain.drafting.uniqueness import Owners
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.kinds import bare
-from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape
 from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.life_shapes import MoveTiming
@@ -19,7 +19,6 @@ from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.reading import Declared
 from orchestrator.domain.playbook.shapes import HeadShape, NamesShape
 from orchestrator.domain.service import Asked
-from orchestrator.domain.templates import Render
 
 _NO_TIMING = MoveTiming(timeout=1.0)
 """Stands where the timing was wrong, in a draft that will not be handed out."""
@@ -28,20 +27,9 @@ _NO_TIMING = MoveTiming(timeout=1.0)
 class Instances:
     """Makes the instances of one service after the other, and notes who owns which SCM service."""
 
-    def __init__(
-        self,
-        render: Render,
-        names: Names,
-        address_of: Callable[[str], str],
-        resolve: Callable[[str], str],
-        found: Findings,
-        owners: Owners,
-    ) -> None:
-        self._render = render
+    def __init__(self, around: Surroundings, names: Names, owners: Owners) -> None:
+        self._around = around
         self._names = names
-        self._address_of = address_of
-        self._resolve = resolve
-        self._found = found
         self._owners = owners
 
     def of(
@@ -98,21 +86,21 @@ class Instances:
         return self._gates(pieces, acted_on=True).on(None, context)
 
     def _lives(self, declared: Declared) -> Lives:
-        return Lives(declared, self._render, self._address_of, self._resolve, self._found, self._gates)
+        return Lives(declared, self._around, self._gates)
 
     def _gates(self, pieces: Sequence[Piece[GateShape]], *, acted_on: bool = True) -> Gates:
-        return Gates(pieces, self._render, self._address_of, self._resolve, self._found, acted_on=acted_on)
+        return Gates(pieces, self._around, acted_on=acted_on)
 
     def _asked(self, declared: Declared, host: str | None) -> tuple[Asked, ...]:
         context = self._names.of(declared.key, (), host) if _named_by(declared).sites else {}
         if declared.kind is not None:
-            thing = declared.kind.filled(self._render, context, self._found, host)
+            thing = declared.kind.filled(self._around.render, context, self._around.found, host)
             return (asked_about(declared.key, thing),) if thing else ()
-        shape = declared.names.filled(self._render, context, self._found, host)
+        shape = declared.names.filled(self._around.render, context, self._around.found, host)
         return tuple(Asked(name, pattern="*" in name or "?" in name) for name in shape.service) if shape else ()
 
     def _timing(self, piece: Piece[MoveTiming], host: str | None, context: Mapping[str, object]) -> MoveTiming:
-        return piece.filled(self._render, context, self._found, host) or _NO_TIMING
+        return piece.filled(self._around.render, context, self._around.found, host) or _NO_TIMING
 
     def _own(self, declared: Declared, instances: Sequence[Instance], shared: tuple[Asked, ...] | None) -> None:
         node = declared.node.at(["service"] if declared.kind is None else [*declared.kind.plain])

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from orchestrator.domain.drafting.gates import Gates
 from orchestrator.domain.drafting.hooks import Hooks, undone
+from orchestrator.domain.drafting.surroundings import Surroundings
 from orchestrator.domain.life import IfStuck, Life
-from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape
 from orchestrator.domain.playbook.life_shapes import (
     AFTER_START,
@@ -20,7 +20,6 @@ from orchestrator.domain.playbook.life_shapes import (
 )
 from orchestrator.domain.playbook.pieces import Piece
 from orchestrator.domain.playbook.reading import Declared
-from orchestrator.domain.templates import Render
 
 _NOTHING = Life()
 _SAYS_NOTHING = LastingShape()
@@ -38,17 +37,13 @@ class Lives:
     def __init__(
         self,
         declared: Declared,
-        render: Render,
-        address_of: Callable[[str], str],
-        resolve: Callable[[str], str],
-        found: Findings,
+        around: Surroundings,
         gates: Callable[[Sequence[Piece[GateShape]]], Gates],
     ) -> None:
-        self._render = render
-        self._found = found
+        self._around = around
         self._lasting = declared.lasting
         self._gates = {name: gates(declared.gates.get(name, ())) for name in ("prechecks", "drained")}
-        self._hooks = {name: Hooks(declared.hooks.get(name, ()), render, address_of, resolve, found) for name in HOOKS}
+        self._hooks = {name: Hooks(declared.hooks.get(name, ()), around) for name in HOOKS}
         self._shared: dict[Life, Life] = {}
         self.same_everywhere = (
             all(one.same_everywhere for one in self._gates.values())
@@ -64,7 +59,8 @@ class Lives:
         if self._of_all is not None:
             return self._of_all
         hooks = {name: of_list.on(host, context) for name, of_list in self._hooks.items()}
-        lasting = (self._lasting and self._lasting.filled(self._render, context, self._found, host)) or _SAYS_NOTHING
+        around = self._around
+        lasting = (self._lasting and self._lasting.filled(around.render, context, around.found, host)) or _SAYS_NOTHING
         starting = Life(
             before=(*undone(hooks[AFTER_STOP]), *hooks[BEFORE_START]),
             after=(*hooks[AFTER_START], *undone(hooks[BEFORE_STOP])),
