@@ -86,10 +86,11 @@ class Failures:
         self.known.pop(unit, None)
         self.unjudged.pop(unit, None)
 
-    def went_well(self, unit: str) -> None:
-        """*unit* ended ok, so its host is there."""
-        self.tally.drop(unit)
+    def answered(self, unit: str, *, whole: bool) -> None:
+        """A step of *unit* ended ok, so its host is there; *whole*: its last one, so that it did not fail after all."""
         self.reach.met(self._units[unit].host)
+        if whole:
+            self.tally.drop(unit)
 
     def exclude(self, host: str) -> None:
         """The run does without *host*."""

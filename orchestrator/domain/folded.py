@@ -188,14 +188,20 @@ class Folded(Known):
         self.findings.stepped_on(result)
         if step.phase in CHANGES:
             self.findings.did(step, self.now.stage.goal, self.now.hook(step), result)
-        if undoes:
-            return
+        if not undoes:
+            self._comes_of(result, failed=failed)
+
+    def _comes_of(self, result: Result, *, failed: bool) -> None:
+        """What follows for the run from a step of a unit's life."""
+        place = self.now.place(result.step)
         if result.outcome is Outcome.OK:
-            self.failures.went_well(step.unit)
+            self.failures.answered(result.step.unit, whole=self.now.outcome(place) is Outcome.OK)
         if self.rolling_back:
             self._went_on_back(result, failed=failed)
         elif failed:
             self._failed(result)
+        elif self.ending and place in self.now.unsettled():
+            self._leave(place)  # it was under way when the run came to end, and has not acted
 
     def _failed(self, result: Result) -> None:
         place = self.now.place(result.step)
@@ -252,7 +258,10 @@ class Folded(Known):
         self.looked_back = self.looked_back and self.back is not None
         if fact.accept_drift:
             self.findings.tell_of(list(self.findings.changed))
-        if not (self.closing or self.ending):
+        if self.ending:
+            for place in self.now.unsettled():
+                self._leave(place)
+        elif not self.closing:
             self.findings.begin_round(self.findings.known(self.failures.known))
 
     def _lose(self) -> None:

@@ -27,6 +27,8 @@ class Acts(Rule):
         self.reads: dict[tuple[int, str], list[Json]] = defaultdict(list)
         self.rejected: dict[tuple[int, str], int] = {}
         self.tries: Counter[tuple[int, str]] = Counter()
+        """By process and host that rejected it, how often one and the same thing may still be asked."""
+        self.tried: Counter[tuple[int, str, str, str]] = Counter()
         self.last_call: dict[tuple[int, str, str], Json] = {}
         self.refused: dict[int, int] = {}
         """By the call's entry: the number with which Windows said no."""
@@ -49,10 +51,10 @@ class Acts(Rule):
     def _call(self, entry: Json) -> None:
         key = (entry["by"], entry["host"])
         if key in self.rejected:
-            left = self.tries[key] = self.tries[key] - 1
-            self.test(
-                "auth", left >= 0, entry["n"], f"{entry['host']} is tried again after it rejected the credentials"
-            )
+            same = (*key, entry["verb"], entry["of"])
+            self.tried[same] += 1
+            said = f"{entry['host']} is tried again after it rejected the credentials"
+            self.test("auth", self.tried[same] <= self.tries[key], entry["n"], said)
         if entry["verb"] == "read":
             self.reads[key].append(entry)
         elif entry["verb"] in CONTROLS:
@@ -62,7 +64,8 @@ class Acts(Rule):
             if course is not None and key not in self.rejected:
                 busy = (*course.under_way, *course.watches)
                 on_host = [unit for unit in busy if unit.rpartition("@")[2] == entry["host"]]
-                # Each step under way hears of it once by its own try: two if an exchange of it was on its way.
+                # Each step under way hears of it once by its own try: two if an exchange of it was on its way. What a
+                # step asks for beside the state is one try more, and nothing of it is sent.
                 self.tries[key] = 2 * len(on_host)
                 self.rejected[key] = entry["n"]
 

@@ -175,6 +175,21 @@ def test_a_cancel_stops_who_has_not_acted_and_an_abort_undoes_it() -> None:
     assert of("app@web", gone_on) == WHOLE
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_who_was_under_way_when_the_run_was_aborted_goes_no_further_and_is_undone(killed: bool) -> None:
+    two = plan(stage([lively("app@web", DOWN), lively("sql@db", DOWN)], goal=State.STOPPED))
+    script = {"0/sql@db/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), "0/app@web/keep_down/1": Answer(took_s=60)}
+    work = running(script, Choice.ABORT)
+    state = run(two, work)
+    if killed:
+        ended = [isinstance(one, StepEnded) and one.result.step.phase is Phase.KEEP_DOWN for one in work.journal]
+        before: list[Fact] = [*work.journal[: len(ended) - 1 - ended[::-1].index(True)], RESUMED]
+        work = replace(running(), facts=[(0.0, fact) for fact in before])
+        state = run(two, work, before)
+    assert of("app@web", work)[-3:] == ["release/1", "undo:pre_stop.2/1", "undo:pre_stop.1/1"]
+    assert (state.verdict().verdict, state.owed, state.not_undone) == ("failed", {}, {})
+
+
 def test_a_rollback_undoes_what_may_have_run_and_nothing_else() -> None:
     script = {"0/app@web/pre_stop:pre_stop.2/1": UNKNOWN}
     work = running(script, Choice.ROLLBACK)

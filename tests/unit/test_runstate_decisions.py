@@ -1,6 +1,7 @@
 """What a failure, a cancel or a closed window leads to, one situation at a time, on virtual time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from scripted_work import FAILED, UNKNOWN, Answer, Decision, ScriptedWork
@@ -188,6 +189,23 @@ def test_past_max_failures_nothing_new_begins_and_what_is_under_way_settles() ->
     assert [question.cause.kind for question in state.open.values()] == ["failure", "max_failures"]
     assert state.open[2].cause.service == "sql"
     assert not state.finished
+
+
+def test_a_unit_that_a_person_sent_again_counts_as_failed_until_all_of_it_went_well() -> None:
+    nodes = [node("app@1", gated=True), node("sql@2"), node("mq@3"), node("mq@4")]
+    three = stage(nodes, limits=Limits(services=(("mq", 1),)))
+    script = {
+        "0/app@1/gate/1": FAILED,
+        "0/app@1/gate/2": Answer(took_s=60.0),
+        "0/sql@2/start/1": replace(FAILED, took_s=9.0),
+        "0/mq@3/start/1": Answer(took_s=30.0),
+    }
+    work = ScriptedWork(script, decide=lambda asked: Decision(Choice.RETRY) if asked.decision == 1 else None)
+    state = _run(_plan(three, max_failures=1), replace(work, patient=False))
+    assert {question.cause.kind: question.cause.units for question in state.open.values()} == {
+        CauseKind.FAILURE: ("sql@2",),
+        CauseKind.BUDGET: ("app@1", "sql@2"),
+    }
 
 
 def test_when_most_hosts_vanish_it_pauses_and_asks_whatever_the_policy_says() -> None:
