@@ -23,21 +23,25 @@ _UNREAD = "not known"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByHand:
-    """One unit that is not where it was. `command` reaches its host from elsewhere, `local` is typed on the host."""
+    """One unit that is not where it was. `command` reaches its host from elsewhere, `local` is typed on the host.
+    `note` is what to know before typing it; "" if there is nothing."""
 
     unit: str
     was: str
     now: str
     command: str
     local: str
+    note: str = ""
 
 
-def by_hand(plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str]) -> tuple[ByHand, ...]:
+def by_hand(
+    plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str], processes: Mapping[str, str]
+) -> tuple[ByHand, ...]:
     """What to type for each unit of *now* that is not where *plan* had it, in the order of the way back.
 
     *now* has the units that were touched (by id) and their states, "" where that is not known; *addresses* the name or
-    address of each host, where it is not the host's own name. For the run of a rollback: where it was to bring them.
-    Cost: O(nodes + edges).
+    address of each host, where it is not the host's own name; *processes* the PIDs that units had last, where they were
+    told. For the run of a rollback: where it was to bring them. Cost: O(nodes + edges).
     """
     found: list[ByHand] = []
     for unit, goal, was in _in_order(plan):
@@ -46,7 +50,9 @@ def by_hand(plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str]) ->
             continue
         if state == goal if plan.action is Action.ROLLBACK else as_before(unit, state):
             continue
-        local = _typed_for(unit, was, state)
+        seen = str(unit.seen.pid) if unit.seen and unit.seen.pid else ""
+        pid = processes.get(unit.id, seen) if _hangs(unit, state) else ""
+        local = _ended_first(unit, was, pid) if pid else _typed_for(unit, was, state)
         host = literal(addresses.get(unit.host, unit.host))
         found.append(
             ByHand(
@@ -55,6 +61,7 @@ def by_hand(plan: Plan, now: Mapping[str, str], addresses: Mapping[str, str]) ->
                 now=state or _UNREAD,
                 command=f"Invoke-Command -ComputerName {host} -ScriptBlock {{ {local} }}",
                 local=local,
+                note=_of_hanging(pid) if _hangs(unit, state) else "",
             )
         )
     return tuple(found)
@@ -107,7 +114,8 @@ def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) 
     none = (f"# Nothing here acts: run {_comment(run)} has put back every unit.",)
     lines = [*(acts if hands else none), "$ErrorActionPreference = 'Stop'"]
     for hand in hands:
-        lines += ["", f"# {_comment(hand.unit)}: was {_comment(hand.was)}, is {_comment(hand.now)}", hand.command]
+        lines += ["", f"# {_comment(hand.unit)}: was {_comment(hand.was)}, is {_comment(hand.now)}"]
+        lines += [f"#     {_comment(hand.note)}"] * bool(hand.note) + [hand.command]
     if hooks:
         lines += ["", "# Not done here, for it needs credentials that the playbook names: it may have to be undone."]
     for hook in hooks:
@@ -138,6 +146,38 @@ def _acting(stage: Stage, and_too: AbstractSet[str] = frozenset()) -> list[Unit]
     places = sorted(range(len(stage.nodes)), key=lambda place: (wave[place], place))
     nodes = (stage.nodes[place] for place in places)
     return [node.unit for node in nodes if node.role is Role.ACT or node.unit.id in and_too]
+
+
+def _hangs(unit: Unit, now: str) -> bool:
+    """Whether Windows takes no start and no stop of it, for it is on its way down and does not get there."""
+    return now == State.STOP_PENDING and unit.scm_name is not None and is_service(unit.scm_name)
+
+
+def _of_hanging(pid: str) -> str:
+    if not pid:
+        return (
+            "it hangs on its way down, and takes no start and no stop as long as its process lives, whose PID is not"
+            " known: `sc.exe queryex` with its name tells it, and `taskkill.exe /PID n /T /F` ends it"
+        )
+    return (
+        f"it hangs on its way down in process {pid}, which is ended first, with all that descends from it; not if"
+        f' another service lives in it, which would end too: `tasklist.exe /svc /fi "PID eq {pid}"` names them'
+    )
+
+
+def _ended_first(unit: Unit, was: str, pid: str) -> str:
+    """A PID may be another's by the time that somebody types it, and a process may have several services."""
+    name = unit.scm_name or ""
+    escaped = literal(wildcard(Asked(name)))
+    wrong = f"process {int(pid)} is gone, or has other services: look first"
+    mine = f"(Get-CimInstance Win32_Service -Filter 'ProcessId={pid}').Name"
+    end = (
+        f"if ({mine} -ne {literal(name)}) {{ throw '{wrong}' }}",
+        f"taskkill.exe /PID {pid} /T /F",
+        f"(Get-Service -Name {escaped}).WaitForStatus('Stopped', '00:01:00')",
+    )
+    down = was in (State.STOPPED, State.STOP_PENDING)
+    return "; ".join(end if down else (*end, _typed(escaped, was, State.STOPPED)))
 
 
 def _typed_for(unit: Unit, was: str, now: str) -> str:

@@ -45,7 +45,8 @@ def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
     gone_back = began.plan.action in (Action.ROLLBACK, Action.RESTORE)
     units = states if gone_back else timeline.touched()
     now = {unit: "" if states[unit] == UNREAD else states[unit] for unit in units}
-    hands, hooks = by_hand(began.plan, now, addresses), need_hands(timeline)
+    pids = {track.unit: track.process for track in timeline.tracks() if track.process}
+    hands, hooks = by_hand(began.plan, now, addresses, pids), need_hands(timeline)
     return Undo(hands=hands, hooks=hooks) if hands or hooks else None
 
 
@@ -105,6 +106,8 @@ def _typed_by_hand(undo: Undo) -> Iterator[RenderableType]:
         yield Text("by hand, in this order:", style="bold")
     for hand in undo.hands[:MOST_UNITS]:
         yield below(safe(hand.command))
+        if hand.note:
+            yield below(safe(f"{hand.unit}: {hand.note}", QUIET_STYLE))
     if len(undo.hands) > MOST_UNITS:
         yield below(Text(f"and {len(undo.hands) - MOST_UNITS} more", style=QUIET_STYLE))
     if undo.path:

@@ -271,7 +271,7 @@ def test_what_is_typed_by_hand_is_the_programs_themselves() -> None:
 async def test_what_is_not_back_is_typed_as_its_kind_wants_it() -> None:
     plan = await planned(drafted(), Action.STOP, fleet())
     now = {unit.id: "Stopped" for unit in acting(plan)}
-    hands = {hand.unit: hand for hand in by_hand(plan, now, {"app-01": "10.0.0.7"})}
+    hands = {hand.unit: hand for hand in by_hand(plan, now, {"app-01": "10.0.0.7"}, {})}
     assert hands["pool@app-01"].local.endswith("appcmd.exe' 'start' 'apppool' '/apppool.name:Shop'")
     assert hands["nightly@app-01"].local == "& 'schtasks.exe' '/change' '/tn' '\\Nightly' '/enable'"
     assert hands["role@db-01"].local == (

@@ -71,7 +71,7 @@ def test_a_value_is_one_value_and_comes_back(text: str) -> None:
 @settings(deadline=None)
 @given(TEXTS.filter(lambda name: name != "" and is_service(name)), TEXTS.filter(bool), TEXTS)
 def test_no_name_becomes_code_anywhere_in_the_script(scm_name: str, address: str, run: str) -> None:
-    hands = by_hand(planned(Action.STOP, RUNNING, scm_name), {"orders@app-01": "Stopped"}, {"app-01": address})
+    hands = by_hand(planned(Action.STOP, RUNNING, scm_name), {"orders@app-01": "Stopped"}, {"app-01": address}, {})
     (hand,) = hands
     assert hand.local == f"Start-Service -Name {literal(wildcard(Asked(scm_name)))}"
     text = script(run, [ByHand(unit=address, was=run, now=scm_name, command=hand.command, local=hand.local)])
@@ -97,16 +97,39 @@ def test_no_name_becomes_code_anywhere_in_the_script(scm_name: str, address: str
     ],
 )
 def test_what_is_typed_brings_the_unit_to_where_it_was(action: Action, was: State, now: str, typed: str | None) -> None:
-    hands = by_hand(planned(action, was), {"orders@app-01": now}, {})
+    hands = by_hand(planned(action, was), {"orders@app-01": now}, {}, {})
     assert [hand.local for hand in hands] == ([] if typed is None else [typed])
     assert [hand.command for hand in hands] == [
         f"Invoke-Command -ComputerName 'app-01' -ScriptBlock {{ {hand.local} }}" for hand in hands
     ]
 
 
+@given(TEXTS.filter(lambda name: name != "" and is_service(name)))
+@settings(deadline=None)
+def test_what_hangs_is_ended_first_where_its_process_is_known_and_its_own(scm_name: str) -> None:
+    made, now = planned(Action.STOP, RUNNING, scm_name), {"orders@app-01": "StopPending"}
+    (hand,) = by_hand(made, now, {}, {"orders@app-01": "4242"})
+    assert list(commands(tree(hand.command))) == [
+        "Invoke-Command", "Get-CimInstance", "taskkill.exe", "Get-Service", "Start-Service"
+    ]  # fmt: skip
+    assert f"-Filter 'ProcessId=4242').Name -ne {literal(scm_name)}) {{ throw 'process 4242 is gone" in hand.local
+    assert "; taskkill.exe /PID 4242 /T /F; " in hand.local
+    assert "another service" in hand.note
+    assert "tasklist.exe" in hand.note
+    text = script("20261121-0213-k7q2", [hand])
+    assert text.index("tasklist.exe /svc") < text.index("Invoke-Command")
+    assert list(commands(tree(text)))[0] == "Invoke-Command"
+
+
+def test_what_hangs_in_a_process_that_nobody_told_is_said_to() -> None:
+    (hand,) = by_hand(planned(Action.STOP, RUNNING), {"orders@app-01": "StopPending"}, {}, {})
+    assert hand.local == "Start-Service -Name 'Orders.Api'"
+    assert "taskkill.exe /PID n /T /F" in hand.note
+
+
 def test_starts_go_by_the_graph_and_stops_by_its_reverse() -> None:
     def units(action: Action, was: State, now: str) -> list[str]:
-        return [hand.unit for hand in by_hand(planned(action, was), dict.fromkeys(TOUCHED, now), {})]
+        return [hand.unit for hand in by_hand(planned(action, was), dict.fromkeys(TOUCHED, now), {}, {})]
 
     assert units(Action.STOP, RUNNING, "Stopped") == ["sql@db-01", "orders@app-01"]
     assert units(Action.START, STOPPED, "Running") == ["orders@app-01", "sql@db-01"]
@@ -118,7 +141,7 @@ TOUCHED = {"orders@app-01": Touch("Running", "Running"), "sql@db-01": Touch("Run
 def test_a_rollback_that_failed_is_finished_by_hand() -> None:
     started = planned(Action.START, STOPPED)
     back = rollback_plan(started, way_back(started, TOUCHED, accept_drift=False), TOUCHED)
-    hands = by_hand(back, {"orders@app-01": "Stopped", "sql@db-01": ""}, {"db-01": "10.0.0.5"})
+    hands = by_hand(back, {"orders@app-01": "Stopped", "sql@db-01": ""}, {"db-01": "10.0.0.5"}, {})
     assert [hand.command for hand in hands] == [
         "Invoke-Command -ComputerName '10.0.0.5' -ScriptBlock { Stop-Service -Name 'sql' }"
     ]

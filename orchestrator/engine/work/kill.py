@@ -16,7 +16,7 @@ from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.engine.work.drive import Drive
 from orchestrator.engine.work.looks import Had, Host, Looks
 from orchestrator.engine.work.processes import Exit, Fate, sharing
-from orchestrator.engine.work.record import ORPHAN
+from orchestrator.engine.work.record import ORPHAN, evidence
 
 EXE = "taskkill.exe"
 COMMAND_S = 20.0
@@ -226,7 +226,7 @@ class Kill:
             after=state,
             said=f"{self._step.unit}: {text}",
             problem=problem,
-            evidence=dict(self._evidence),
+            evidence=evidence(self._before, self._before) | self._evidence,
             exchanges=self._exchanges + self._looks.exchanges,
         )
 
