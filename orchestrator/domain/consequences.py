@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
-from orchestrator.domain.facts import DecisionAnswered, RollbackBegan, StepEnded, StepIntended, Strayed
+from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
 from orchestrator.domain.parts import is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.results import HOOKS, RUN, Acted, Outcome, Phase, Result, Step
@@ -68,7 +68,7 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
     back = choice is Choice.ROLLBACK
     return Consequence(
         choice=choice,
-        said=_in_words(twin, cause, choice),
+        said=_in_words(twin, cause, choice) + _of_pauses(twin.pauses),
         units=tuple(twin.moved),
         expected_s=0.0 if choice in _LEAVES_ALL else twin.now_s,
         stays_down=_down(twin.state, choice),
@@ -80,7 +80,7 @@ class _Twin:
     """A copy of a run's state that is played forward. `moved` are the units that it starts or stops, in order;
     `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves.
     `undone` are the undos, in words, of units that are given up halfway; `taken_back` those of units that are moved the
-    other way."""
+    other way; `pauses` how many questions of the playbook stand on the way, and are taken as answered with continue."""
 
     def __init__(self, state: RunState) -> None:
         self.state = RunState.load(state.plan, state.dump())
@@ -91,6 +91,7 @@ class _Twin:
         self.not_back: tuple[Strayed, ...] = ()
         self.undone: dict[str, list[str]] = {}
         self.taken_back: dict[str, list[str]] = {}
+        self.pauses = 0
         self._ends: list[tuple[float, int, Step]] = []
         self._count = 0
         self._nodes: list[Mapping[str, Node]] = []
@@ -99,21 +100,39 @@ class _Twin:
         """Give the answer, and go on until nothing is left but what others have to decide."""
         self._issue(self.state.under_way)
         self.state.apply(answered)
-        while True:
-            facts = self.state.decide()
-            for fact in facts:
-                if isinstance(fact, RollbackBegan):
-                    self.not_back = fact.changed_since
-            steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
-            if any(map(self._is_end, steps)):
-                return  # nothing is moved any more
-            self._note(steps)
-            self._issue(steps)
-            if not self._ends:
-                return
-            self.now_s = self._ends[0][0]
+        goes_on = answered.answer.choice not in _LEAVES_ALL
+        if goes_on:
+            self._continue(number for number, asked in self.state.open.items() if asked.cause.kind is CauseKind.PAUSE)
+        while self._follow(goes_on):
             while self._ends and self._ends[0][0] == self.now_s:
                 self.state.apply(StepEnded(self._result(heappop(self._ends)[2])))
+
+    def _follow(self, goes_on: bool) -> bool:
+        """Issue what follows, and let the time pass until the next step ends. False: nothing is left that moves."""
+        facts = self.state.decide()
+        for fact in facts:
+            if isinstance(fact, RollbackBegan):
+                self.not_back = fact.changed_since
+        steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
+        if any(map(self._is_end, steps)):
+            return False
+        self._note(steps)
+        self._issue(steps)
+        asked = [fact for fact in facts if isinstance(fact, DecisionAsked) and goes_on]
+        if self._continue(fact.decision for fact in asked if fact.cause.kind is CauseKind.PAUSE):
+            return self._follow(goes_on)
+        if self._ends:
+            self.now_s = self._ends[0][0]
+        return bool(self._ends)
+
+    def _continue(self, decisions: Iterable[int]) -> int:
+        """Go on where the playbook wants a person. Returns how often."""
+        answer = Answer(choice=Choice.CONTINUE, source=Source.PERSON, by="")
+        answers = [DecisionAnswered(decision=number, answer=answer) for number in decisions]
+        for answered in answers:
+            self.state.apply(answered)
+        self.pauses += len(answers)
+        return len(answers)
 
     def _issue(self, steps: Iterable[Step]) -> None:
         for step in steps:
@@ -190,6 +209,13 @@ def _down(state: RunState, choice: Choice) -> tuple[str, ...]:
         if state.whereabouts(name) != State.RUNNING
         and ((goal is State.RUNNING and not back) or (home(unit) is State.RUNNING and (back or leaves)))
     )
+
+
+def _of_pauses(count: int) -> str:
+    if not count:
+        return ""
+    each = "each" if count > 1 else "it"
+    return f"; {count} more pause{'s' * (count != 1)} of the playbook, told as if {each} is continued"
 
 
 def _warnings(twin: _Twin) -> Iterable[str]:
