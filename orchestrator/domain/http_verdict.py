@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 from orchestrator.domain.gates import HttpCheck
-from orchestrator.domain.secrets import shown
+from orchestrator.domain.secrets import has_secret, shown
 
 BODY_LIMIT = 64 * 1024
 """Bytes of a body that are looked at. A user's expression that backtracks for ever can't be interrupted in Python;
@@ -16,7 +16,8 @@ _SHOWN = 80
 def verdict(
     check: HttpCheck, status: int, body: str, *, reveal: Callable[[str], str] = lambda text: text
 ) -> tuple[bool, str]:
-    """Whether the answer holds, and what was seen in a few words: never the body, never a secret.
+    """Whether the answer holds, and what was seen in a few words: of the body its first ones where they are not the
+    wanted ones, and nothing of it where a secret was sent or is wanted, for it may echo it.
 
     *reveal* resolves the secret references of the wanted text at the moment of comparing.
     """
@@ -33,8 +34,17 @@ def says_nothing(status: int) -> bool:
 
 def _wrong_text(check: HttpCheck, body: str, reveal: Callable[[str], str]) -> str:
     if check.text and reveal(check.text) not in body:
-        return f"it does not hold {_short(shown(check.text))}"
-    return wrong_match(check.regex, body, reveal)
+        return f"it does not hold {_short(shown(check.text))}{_came(check, body)}"
+    wrong = wrong_match(check.regex, body, reveal)
+    return f"{wrong}{_came(check, body)}" if wrong else ""
+
+
+def _came(check: HttpCheck, body: str) -> str:
+    """What it says in place of what is wanted."""
+    if any(map(has_secret, (check.url, check.text, check.regex, check.body, *(value for _, value in check.headers)))):
+        return ""
+    words = " ".join(body[:BODY_LIMIT].split())
+    return f"; it says: {_short(words)}" if words else "; it is empty"
 
 
 def wrong_match(regex: str, text: str, reveal: Callable[[str], str] = lambda text: text) -> str:

@@ -59,6 +59,11 @@ def shown(text: str) -> str:
     return _EMBEDDED.sub(lambda found: f"<secret {_naming(found[1])}>", text)
 
 
+def has_secret(text: str) -> bool:
+    """Whether *text* holds a reference."""
+    return OPEN in text
+
+
 def _naming(reference: str) -> str:
     return "command" if reference.startswith("command:") else reference
 

@@ -9,7 +9,7 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.gates import CommandCheck, HttpCheck, describe
 from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.results import Phase, Step
-from orchestrator.domain.secrets import shown
+from orchestrator.domain.secrets import has_secret, shown
 
 MOST_OF_BODY = 120
 """How many characters of a request's body are shown."""
@@ -101,3 +101,12 @@ def request_words(act: HttpCheck | CommandCheck | Reboot) -> str:
     body = shown(act.body)
     more = f" {body[:MOST_OF_BODY]}{'...' * (len(body) > MOST_OF_BODY)}" if body else ""
     return describe(act).removeprefix("http ") + more
+
+
+def needs_secret(act: HttpCheck | CommandCheck | Reboot) -> bool:
+    """Whether whoever does it by hand needs credentials that the playbook only names."""
+    if isinstance(act, Reboot):
+        return False
+    if isinstance(act, CommandCheck):
+        return any(map(has_secret, (act.exe, *act.args)))
+    return any(map(has_secret, (act.url, act.body, *(value for _, value in act.headers))))

@@ -15,7 +15,7 @@ from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.preview import waves
 from orchestrator.domain.results import Acted, Phase
 from orchestrator.domain.service import Asked, Control, State
-from orchestrator.domain.step_words import hook_words, request_words
+from orchestrator.domain.step_words import hook_words, needs_secret, request_words
 from orchestrator.domain.way_back import as_before, home, left_behind, whole_way_back
 
 _UNREAD = "not known"
@@ -70,12 +70,13 @@ def by_hand(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookByHand:
     """Something beside a service that may still have to be undone: `what` it is, `why` it is not undone, and `how` it
-    is. `unit` is `RUN` for what belongs to the run itself."""
+    is. `unit` is `RUN` for what belongs to the run itself. `secret`: it needs credentials, which the playbook names."""
 
     unit: str
     what: str
     why: str
     how: str
+    secret: bool = False
 
 
 def hooks_by_hand(done: HooksDone, run: str, *, whole: bool) -> tuple[HookByHand, ...]:
@@ -85,12 +86,14 @@ def hooks_by_hand(done: HooksDone, run: str, *, whole: bool) -> tuple[HookByHand
 
 
 def _of_hook(done: Done, run: str) -> HookByHand:
+    secret = False
     if done.hook is None:
         how, what = f"orch release {run}", "it is kept down: what starts it by itself is taken away"
     else:
         undo = done.hook.undo or done.hook.do
+        secret = needs_secret(undo)
         how, what = f"{request_words(undo)} from the {done.hook.origin}", hook_words(Phase.UNDO, done.name)
-    return HookByHand(unit=done.unit, what=what, why=_why(done), how=how)
+    return HookByHand(unit=done.unit, what=what, why=_why(done), how=how, secret=secret)
 
 
 def _why(done: Done) -> str:
@@ -104,7 +107,7 @@ def _why(done: Done) -> str:
 
 def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) -> str:
     """The text of `undo.ps1`: what is where, and what puts it back, in order. It stops at the first error. *hooks* are
-    comments: nothing here knows their credentials."""
+    comments: nothing here knows whether they are still in effect."""
     many = "s" * (len(hands) != 1)
     acts = (
         f"# Puts back by hand what run {_comment(run)} could not: {len(hands)} unit{many}, in this order.",
@@ -117,10 +120,11 @@ def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) 
         lines += ["", f"# {_comment(hand.unit)}: was {_comment(hand.was)}, is {_comment(hand.now)}"]
         lines += [f"#     {_comment(hand.note)}"] * bool(hand.note) + [hand.command]
     if hooks:
-        lines += ["", "# Not done here, for it needs credentials that the playbook names: it may have to be undone."]
+        lines += ["", "# Beside the services; nothing here does it: look whether it is still in effect, and undo it."]
     for hook in hooks:
         lines.append(f"# {_comment(hook.unit)}: {_comment(hook.what)}: {_comment(hook.how)}")
         lines.append(f"#     {_comment(hook.why)}")
+        lines += ["#     it needs credentials, which the playbook names"] * hook.secret
     return "\r\n".join(lines) + "\r\n"
 
 

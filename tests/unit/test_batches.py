@@ -178,9 +178,11 @@ def test_a_pause_may_be_a_persons() -> None:
     assert (question.kind, question.said) == (CauseKind.PAUSE, "batch 2 of 3 of web is next: 2 of its instances")
     means = {one.choice: one for one in consequences(state, 1)}
     assert list(means) == [Choice.CONTINUE, Choice.ROLLBACK, Choice.HOLD, Choice.ABORT]
-    on, hold = means[Choice.CONTINUE], means[Choice.HOLD]
-    assert on.units == ("web@w-3", "web@w-4", "web@w-5", "sql@db-1"), "to the end of the run, past what is asked later"
-    assert on.said == "goes on with the next batch; 1 more pause of the playbook, told as if it is continued"
+    going, hold = means[Choice.CONTINUE], means[Choice.HOLD]
+    assert going.units == ("web@w-3", "web@w-4", "web@w-5", "sql@db-1"), (
+        "to the end of the run, past what is asked later"
+    )
+    assert going.said == "goes on with the next batch; 1 more pause of the playbook, told as if it is continued"
     assert (hold.units, hold.said.count("pause")) == ((), 0)
     resumed = [*waiting.journal, RunResumed(requester="me", controller="here", epoch=2)]
     on = ScriptedWork(before="Running", decide=lambda _: Decision(Choice.CONTINUE), states=dict(waiting.states))

@@ -14,9 +14,9 @@ CASES = [
     (HttpCheck(url=URL, status=(200, 204)), 500, False, "status 500, wanted 200 or 204"),
     (HttpCheck(url=URL, status=()), 500, True, "status 500"),
     (HttpCheck(url=URL, text="UP"), 200, True, "status 200"),
-    (HttpCheck(url=URL, text="DOWN"), 200, False, "status 200, but it does not hold DOWN"),
+    (HttpCheck(url=URL, text="DOWN"), 200, False, 'status 200, but it does not hold DOWN; it says: {"status": "UP"'),
     (HttpCheck(url=URL, regex='"count": [1-9]'), 200, True, "status 200"),
-    (HttpCheck(url=URL, regex="^no"), 200, False, "status 200, but nothing in it matches ^no"),
+    (HttpCheck(url=URL, regex="^no"), 200, False, "status 200, but nothing in it matches ^no; it says: {"),
     (HttpCheck(url=URL, regex="("), 200, False, "status 200, but ( is no regular expression: missing ), "),
     (HttpCheck(url=URL, json=(("status", "UP"), ("checks.0.name", "db"))), 200, True, "status 200"),
     (HttpCheck(url=URL, json=(("status", "DOWN"),)), 200, False, 'status 200, but status is "UP", wanted DOWN'),
@@ -43,6 +43,17 @@ def test_an_answer_that_is_no_json_is_a_no(body: str) -> None:
 def test_text_past_the_limit_is_not_looked_at() -> None:
     body = "x" * BODY_LIMIT + "UP"
     assert not verdict(HttpCheck(url=URL, text="UP"), 200, body)[0]
+
+
+def test_what_came_is_one_short_line_and_nothing_of_it_where_a_secret_was_sent() -> None:
+    check = HttpCheck(url=URL, text="UP")
+    assert verdict(check, 200, "  degraded:\n\tno disk ")[1] == (
+        "status 200, but it does not hold UP; it says: degraded: no disk"
+    )
+    assert verdict(check, 200, "\n")[1] == "status 200, but it does not hold UP; it is empty"
+    assert verdict(check, 200, "x" * 100)[1].endswith("x...")
+    sends = HttpCheck(url=URL, text="UP", headers=(("Authorization", embed(SecretRef("env", "KEY"))),))
+    assert verdict(sends, 200, "you sent hunter2")[1] == "status 200, but it does not hold UP"
 
 
 def test_secrets_are_compared_and_never_shown() -> None:

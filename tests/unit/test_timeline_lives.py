@@ -292,9 +292,10 @@ def test_after_a_way_back_all_that_is_not_undone_needs_hands_in_the_script_too()
     assert undo is not None
     assert (undo.hands, [hook.what for hook in undo.hooks]) == ((), ["undo of drain"])
     assert script("r1", undo.hands, undo.hooks).splitlines()[3:] == [
-        "# Not done here, for it needs credentials that the playbook names: it may have to be undone.",
+        "# Beside the services; nothing here does it: look whether it is still in effect, and undo it.",
         "# orders@app-01: undo of drain: PUT https://lb/pools/orders/app-01 from the controller",
         "#     orders@app-01: no answer",
+        "#     it needs credentials, which the playbook names",
     ]
     text = on_paper(report(story.timeline, undo=undo))
     assert "by hand: PUT https://lb/pools/orders/app-01" in text

@@ -10,13 +10,18 @@ from drafts import draft, entry, survey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.domain.gates import CommandCheck, HttpCheck, Origin
+from orchestrator.domain.hooks_done import HooksDone
 from orchestrator.domain.kinds import is_service
+from orchestrator.domain.life import Hook
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.powershell_words import literal, wildcard
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import Asked, State
-from orchestrator.domain.undo import ByHand, HookByHand, by_hand, script
+from orchestrator.domain.undo import ByHand, HookByHand, by_hand, hooks_by_hand, script
 from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
@@ -102,6 +107,25 @@ def test_what_is_typed_brings_the_unit_to_where_it_was(action: Action, was: Stat
     assert [hand.command for hand in hands] == [
         f"Invoke-Command -ComputerName 'app-01' -ScriptBlock {{ {hand.local} }}" for hand in hands
     ]
+
+
+def test_of_a_hook_only_what_needs_credentials_is_said_to_need_them() -> None:
+    def told(undo: HttpCheck | CommandCheck) -> str:
+        hook = Hook(name="drain", do=CommandCheck(exe="lb.exe"), undo=undo, origin=Origin.HOST)
+        step, done = Step(0, "orders@app-01", Phase.PRE_STOP, hook="drain"), HooksDone()
+        done.intended(step, hook)
+        done.ended(Result(step=step, outcome=Outcome.OK, acted=Acted.YES))
+        return script("r1", [], hooks_by_hand(done, "r1", whole=True))
+
+    token = embed(SecretRef("env", "LB_TOKEN"))
+    plain = told(CommandCheck(exe="lb.exe", args=("ready", "app-01")))
+    assert "# orders@app-01: undo of drain: lb.exe ready app-01 from the host\r\n" in plain
+    assert "credentials" not in plain
+    for needs in (
+        CommandCheck(exe="lb.exe", args=("--token", token)),
+        HttpCheck(url="http://lb/", headers=(("Authorization", token),)),
+    ):
+        assert "it needs credentials, which the playbook names" in told(needs)
 
 
 @given(TEXTS.filter(lambda name: name != "" and is_service(name)))

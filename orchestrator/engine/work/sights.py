@@ -20,7 +20,7 @@ from orchestrator.domain.gates import (
     TcpCheck,
 )
 from orchestrator.domain.http_verdict import verdict, wrong_match
-from orchestrator.domain.secrets import shown, split
+from orchestrator.domain.secrets import has_secret, shown
 from orchestrator.engine.ports import CommandOutput, HostCommand, LocalCommand, Probe, Seen
 from orchestrator.engine.work import curl, listeners
 from orchestrator.engine.work.bound import Owner, port_of
@@ -192,15 +192,15 @@ def of_command(check: CommandCheck, ran: CommandOutput) -> Sight:
         wanted = " or ".join(map(str, check.exit_codes))
         return Sight(False, f"exit code {ran.exit_code}, wanted {wanted}{_printed(check, ran.output)}")
     if check.text and check.text not in ran.output:
-        return Sight(False, f"its output does not hold {shown(check.text)[:80]}")
+        return Sight(False, f"its output does not hold {shown(check.text)[:80]}{_printed(check, ran.output)}")
     if wrong := wrong_match(check.regex, ran.output):
-        return Sight(False, f"its output is not the wanted one: {wrong}")
+        return Sight(False, f"its output is not the wanted one: {wrong}{_printed(check, ran.output)}")
     return Sight(True, "ended" if ran.exit_code is None else f"exit code {ran.exit_code}")
 
 
 def _printed(check: CommandCheck, output: str) -> str:
     """What a program said of its failure: its last lines; nothing of one that was handed a secret: it may echo it."""
-    secret = any(not isinstance(part, str) for text in (check.exe, *check.args) for part in split(text))
+    secret = any(map(has_secret, (check.exe, *check.args, check.text, check.regex)))
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     if secret or not lines:
         return ""
