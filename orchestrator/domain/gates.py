@@ -6,9 +6,12 @@ Text fields may hold embedded secret references (`domain.secrets`); the adapter 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from json import dumps
 
+from orchestrator.domain.durations import spoken
 from orchestrator.domain.numerous import numerous
 from orchestrator.domain.secrets import shown
 from orchestrator.domain.service import State
@@ -102,6 +105,35 @@ class Gate:
     def words(self) -> str:
         """The gate in a few words, without secrets: `tcp 10.0.0.4:1433 from controller`."""
         return f"{describe(self.check)} from {self.origin}"
+
+    @property
+    def in_full(self) -> str:
+        """The gate with all that it wants, for who has to judge it beforehand: no secrets, no headers."""
+        check, wants = self.check, ", ".join((*_wanted(self.check), *self._patience()))
+        typed = "".join(f" {shown(word)}" for word in check.args) if isinstance(check, CommandCheck) else ""
+        return f"{describe(check)}{typed} from {self.origin}: {wants}"
+
+    def _patience(self) -> Iterator[str]:
+        if self.bound:
+            yield "by its own process"
+        if self.success_threshold > 1:
+            yield f"{self.success_threshold} times in a row"
+        yield f"within {spoken(self.deadline_s)}"
+
+
+def _wanted(check: Check) -> Iterator[str]:
+    """What an answer has to be, piece by piece; nothing where the check says it all."""
+    if isinstance(check, HttpCheck) and check.status:
+        yield f"status {' or '.join(map(str, check.status))}"
+    if isinstance(check, CommandCheck) and check.exit_codes:
+        yield f"exit code {' or '.join(map(str, check.exit_codes))}"
+    if isinstance(check, HttpCheck | CommandCheck):
+        if check.text:
+            yield f'"{shown(check.text)}" in it'
+        if check.regex:
+            yield f"/{shown(check.regex)}/ in it"
+    for path, value in check.json if isinstance(check, HttpCheck) else ():
+        yield f"{path} is {shown(value) if isinstance(value, str) else dumps(value)}"
 
 
 def describe(check: Check) -> str:

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from orchestrator.domain.gates import describe
+from orchestrator.domain.kinds import is_service
 from orchestrator.domain.life import Hook, IfStuck, Life, Reboot, RunHooks
 from orchestrator.domain.plan import Action, Batch, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.policy import Approval, Window
@@ -48,7 +50,7 @@ class HookRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What is done around the act of a unit: see `life.Life`. Gates are in words."""
+    """What is done around the act of a unit: see `life.Life`. Gates are in words, with all that they want."""
 
     prechecks: tuple[str, ...]
     before: tuple[HookRow, ...]
@@ -180,7 +182,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
         stages=stages,
         totals=dict(Counter(str(row.what) for row in rows)),
         stops_running=stops_running(plan) if plan.action in (Action.ROLLBACK, Action.RESTORE) else 0,
-        not_verified=tuple(_not_verified(rows, dry_run=dry_run)),
+        not_verified=tuple(_not_verified(rows, _no_services(plan), dry_run=dry_run)),
         not_ready=tuple(
             row.unit
             for stage in stages
@@ -289,9 +291,9 @@ def _between(stage: Stage) -> tuple[HookRow, ...]:
 def _around(life: Life, goal: State) -> Around:
     stops = goal is State.STOPPED
     return Around(
-        prechecks=tuple(gate.words for gate in life.prechecks),
+        prechecks=tuple(gate.in_full for gate in life.prechecks),
         before=tuple(_hook(hook, Phase.PRE_STOP if stops else Phase.PRE_START) for hook in life.before),
-        drained=tuple(gate.words for gate in life.drained),
+        drained=tuple(gate.in_full for gate in life.drained),
         after=tuple(_hook(hook, Phase.POST_STOP if stops else Phase.POST_START) for hook in life.after),
         healthy_s=life.healthy_s,
         if_stuck=life.if_stuck,
@@ -305,7 +307,7 @@ def _hook(hook: Hook, phase: Phase) -> HookRow:
     act = hook.undo if hook.undoes and hook.undo is not None else hook.do
     return HookRow(
         name=hook.name,
-        words=hook_words(phase, hook.name, undoes=hook.undoes),
+        words=hook_words(phase, hook.name, undoes=hook.undoes, act=hook.do),
         does=request_words(act),
         origin=str(hook.origin),
         undone_by=request_words(hook.undo) if hook.undo is not None and not hook.undoes else "",
@@ -333,7 +335,7 @@ def _row(node: Node, stage: Stage, *, first: bool) -> Row:
         wanted=goal if acting else None,
         start_type=seen.start_type if seen else None,
         what=What.PRECHECK if stage.checks else _what(node, goal, first=first),
-        gates=tuple(gate.words for gate in node.gates),
+        gates=tuple(gate.in_full for gate in node.gates),
         expected_s=node.expected_s,
         guessed=node.guessed,
         pid=seen.pid if seen else None,
@@ -354,13 +356,20 @@ def _asks_others(around: Around) -> bool:
     return bool(around.prechecks or around.before or around.drained or around.after)
 
 
-def _not_verified(rows: list[Row], *, dry_run: bool) -> Iterator[NotVerified]:
+def _no_services(plan: Plan) -> AbstractSet[str]:
+    """The units that have no start type: pools, tasks, what commands move."""
+    units = (node.unit for stage in plan.stages for node in stage.nodes)
+    return {unit.id for unit in units if unit.scm_name is not None and not is_service(unit.scm_name)}
+
+
+def _not_verified(rows: list[Row], no_services: AbstractSet[str], *, dry_run: bool) -> Iterator[NotVerified]:
     gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates))
     if gated and dry_run:
         yield NotVerified("gates are not probed in a dry run; `orch check` probes each once", gated)
     lived = tuple(dict.fromkeys(row.unit for row in rows if row.around and _asks_others(row.around)))
     if lived and dry_run:
         yield NotVerified("what prechecks and hooks would say is not known: a dry run carries none out", lived)
-    untyped = [row.unit for row in rows if row.wanted is State.RUNNING and row.start_type is None]
+    starts = [row for row in rows if row.wanted is State.RUNNING and row.unit not in no_services]
+    untyped = [row.unit for row in starts if row.start_type is None]
     if untyped:
         yield NotVerified("the start type is not known; a Disabled service can't be started", tuple(untyped))

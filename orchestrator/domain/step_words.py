@@ -11,6 +11,8 @@ from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.results import Phase, Step
 from orchestrator.domain.secrets import has_secret, shown
 
+Act = HttpCheck | CommandCheck | Reboot
+"""What a hook does."""
 MOST_OF_BODY = 120
 """How many characters of a request's body are shown."""
 _NAMES = {Phase.KEEP_DOWN: "keep down"}
@@ -27,11 +29,22 @@ _DOING = {
 }
 
 
-def hook_words(phase: Phase, name: str, *, undoes: bool = False) -> str:
-    """`pre_stop hook drain`, `pre_stop hook 1` for one without a name of its own, `undo of "out of the pool"`."""
+def hook_words(phase: Phase, name: str, *, undoes: bool = False, act: Act | None = None) -> str:
+    """`pre_stop hook drain`, `pre_stop hook 1` for one without a name of its own, `undo of "out of the pool"`.
+
+    What is done between stop and start is seldom named: *act*, where it is known, tells what it is (`(reboot)`).
+    """
     if undoes or phase is Phase.UNDO:
         return f"undo of {_quoted(name)}"
-    return f"{phase} hook {_quoted(name.removeprefix(f'{phase}.'))}"
+    place = name.removeprefix(f"{phase}.")
+    unnamed = phase is Phase.BETWEEN and act is not None and place != name
+    return f"{phase} hook {_quoted(place)}" + (f" ({_in_a_word(act)})" if unnamed and act is not None else "")
+
+
+def _in_a_word(act: Act) -> str:
+    if isinstance(act, Reboot):
+        return "reboot"
+    return shown(act.exe).rpartition("\\")[2] if isinstance(act, CommandCheck) else describe(act)
 
 
 def _quoted(name: str) -> str:
@@ -42,7 +55,7 @@ def _quoted(name: str) -> str:
 def step_words(step: Step, life: Life | None = None) -> str:
     """A step as its result is told: `stop`, `keep down`, `pre_stop hook drain`. *life* is that of its node."""
     if _carries_out(step):
-        return hook_words(step.phase, step.hook, undoes=undoes(step, life))
+        return hook_words(step.phase, step.hook, undoes=undoes(step, life), act=_act(step, life))
     return _NAMES.get(step.phase, str(step.phase))
 
 
@@ -50,8 +63,13 @@ def doing(step: Step, life: Life | None = None) -> str:
     """A step while it goes on, in a word or a few: `stopping`, `precheck`, `undoing drain`."""
     if _carries_out(step):
         undoing = step.phase is Phase.UNDO or undoes(step, life)
-        return f"undoing {_quoted(step.hook)}" if undoing else hook_words(step.phase, step.hook)
+        return f"undoing {_quoted(step.hook)}" if undoing else hook_words(step.phase, step.hook, act=_act(step, life))
     return _DOING.get(step.phase, str(step.phase))
+
+
+def _act(step: Step, life: Life | None) -> Act | None:
+    found = hook_of(step, life)
+    return found.do if found else None
 
 
 def undoes(step: Step, life: Life | None) -> bool:
@@ -92,7 +110,7 @@ def limit_s(step: Step, life: Life | None, *, act_s: float, gates_s: float) -> f
     return max((gate.deadline_s for gate in gates), default=0.0)
 
 
-def request_words(act: HttpCheck | CommandCheck | Reboot) -> str:
+def request_words(act: Act) -> str:
     """What a hook sends or runs, whole enough for somebody who has to do it by hand: no headers, no secrets."""
     if isinstance(act, Reboot):
         return f"reboot, back within {spoken(act.timeout_s)}"
@@ -103,7 +121,7 @@ def request_words(act: HttpCheck | CommandCheck | Reboot) -> str:
     return describe(act).removeprefix("http ") + more
 
 
-def needs_secret(act: HttpCheck | CommandCheck | Reboot) -> bool:
+def needs_secret(act: Act) -> bool:
     """Whether whoever does it by hand needs credentials that the playbook only names."""
     if isinstance(act, Reboot):
         return False

@@ -45,6 +45,32 @@ def done_between(stage: StagePreview) -> Iterator[RenderableType]:
     yield _grid([*told, [Text("hosts"), safe(", ".join(hosts[:MOST_PIDS]) + more)]])
 
 
+def gates_in_full(stage: StagePreview) -> Iterator[RenderableType]:
+    """What has to hold after each act, service by service, with what is wanted and for how long it is waited for."""
+    if stage.checks or stage.between:
+        return
+    lines = []
+    for units in _gated_alike([row for wave in stage.waves for row in wave if row.gates]):
+        first = units[0]
+        name = Text(clean(first.service if len(units) > 1 else first.unit))
+        if len(units) > 1:
+            name.append(f" ({len(units)}; shown for {clean(first.unit)})", style=QUIET_STYLE)
+        lines += [[name if place == 0 else Text(""), safe(gate)] for place, gate in enumerate(first.gates)]
+    if lines:
+        yield Text(f"gates of the {GOALS[stage.goal]}: ", style="bold").append(
+            "what waits for it waits for them", "not bold"
+        )
+        yield _grid(lines)
+
+
+def _gated_alike(rows: Sequence[Row]) -> list[list[Row]]:
+    """Units of one service with the same kinds of gates: they differ in addresses alone."""
+    found: dict[object, list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.service, tuple(gate.partition(" ")[0] for gate in row.gates)), []).append(row)
+    return list(found.values())
+
+
 def around_the_acts(stage: StagePreview) -> Iterator[RenderableType]:
     """For each service whose units have more to their lives than an act and gates: all of it, in order."""
     rows = [row for wave in stage.waves for row in wave if row.around is not None]

@@ -21,7 +21,7 @@ from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.window import closes_at
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import who_may
-from orchestrator.interfaces.life_view import around_the_acts, checked_first, done_between, of_the_run
+from orchestrator.interfaces.life_view import around_the_acts, checked_first, done_between, gates_in_full, of_the_run
 from orchestrator.interfaces.report import by_detour, by_reason
 from orchestrator.interfaces.terminal import err, out, print_json
 from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
@@ -90,7 +90,8 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
         if stage.critical_path and not (stage.checks or stage.between):
             parts.append(_path(stage, marks_of(console).arrow))
         parts += map(_batches, stage.batches)
-    for lines in (*(around_the_acts(stage) for stage in preview.stages), of_the_run(preview)):
+    acts = (lines for stage in preview.stages for lines in (gates_in_full(stage), around_the_acts(stage)))
+    for lines in (*acts, of_the_run(preview)):
         told = list(lines)
         parts += [Text(""), *told] if told else []
     parts += [Text(""), *_notices(preview, survey), _estimate(preview)]
@@ -136,12 +137,19 @@ def _cells(rows: Sequence[Row]) -> list[RenderableType]:
     return [
         safe(row.service),
         _Names(units),
-        Text(str(row.state) if row.state else ("external" if row.host is None else "not read")),
+        Text(_now(row)),
         Text(str(row.wanted) if row.wanted else ""),
         Text(words, style=style),
         safe(_gates(row)),
         Text(f"{spoken(longest.expected_s)}{' (guess)' if longest.guessed else ''}" if row.wanted else ""),
     ]
+
+
+def _now(row: Row) -> str:
+    """Where it is; of what is stopped first and started then, where it will be by then."""
+    if row.what is What.START and row.state is row.wanted:
+        return "Stopped by then"
+    return str(row.state) if row.state else ("external" if row.host is None else "not read")
 
 
 def _gates(row: Row) -> str:

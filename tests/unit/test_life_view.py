@@ -24,10 +24,10 @@ def test_the_life_around_a_stop_is_told_in_its_order_and_for_one_of_many() -> No
     lines = drawn(stops())
     begins = lines.index("the stop of orders 2 units, shown for orders@app-01")
     assert lines[begins + 1 : begins + 7] == [
-        "precheck command no-backup.exe from host",
+        "precheck command no-backup.exe from host: exit code 0, within 30 s",
         "pre_stop hook drain DELETE https://lb/pools/orders/app-01 from the controller; undone by a start after it: "
         "PUT https://lb/pools/orders/app-01; left out where this holds already: tcp lb:443",
-        "drained http GET http://app-01/sessions from controller",
+        "drained http GET http://app-01/sessions from controller: status 200, within 5 min 00 s",
         "keep down noted down on the host, then Disabled and without recovery actions until its start or a release",
         "stop its deadline stretches up to 5 min 00 s while its checkpoint rises; stuck, or its process outlives it: "
         "their processes (now PID 4242 on app-01, 4243 on app-02) are ended, with all its children; OrdersAgent may go "
@@ -54,7 +54,10 @@ def test_prechecks_are_told_first_and_are_no_action() -> None:
     assert not any(row.unit in found.not_ready for row in found.stages[0].waves[0])
     lines = drawn(stops())
     first = lines.index("checked before anything is touched, and again before its own stop: 2 units")
-    assert lines[first + 1] == "orders (2; shown for orders@app-01) command no-backup.exe from host"
+    assert (
+        lines[first + 1]
+        == "orders (2; shown for orders@app-01) command no-backup.exe from host: exit code 0, within 30 s"
+    )
     assert preview_view.question(found) == "Stop 3 units on 3 hosts?"
     [doubt] = [one for one in found.not_verified if one.why.startswith("what prechecks and hooks")]
     assert doubt.units == UNITS

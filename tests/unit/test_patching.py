@@ -96,7 +96,10 @@ def test_the_preview_names_what_comes_up_with_the_host() -> None:
         if one.unit.seen
     )
     seen = preview(replace(made, stages=(replace(made.stages[0], nodes=nodes), *made.stages[1:])))
-    assert [row.does for row in seen.stages[1].between] == ["patch", "reboot, back within 20 min 00 s"]
+    assert [(row.words, row.does) for row in seen.stages[1].between] == [
+        ("between hook 1 (patch)", "patch"),
+        ("between hook 2 (reboot)", "reboot, back within 20 min 00 s"),
+    ]
     assert (seen.totals["between"], len(seen.starts_at_boot)) == (2, 3)
     assert question(seen) == "Restart 3 units on 2 hosts, and reboot the hosts?"
 

@@ -10,6 +10,8 @@ import pytest
 from drafts import NO_SUCH, READY, draft, entry, status, survey
 from rich.console import Console
 
+from orchestrator.domain.gates import Check, CommandCheck, Gate, HttpCheck, Origin, TcpCheck
+from orchestrator.domain.kinds import full
 from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Action, LeftAlone
 from orchestrator.domain.planning.build import build
@@ -17,6 +19,7 @@ from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.planning.status import expectations
 from orchestrator.domain.policy import Approval, Policy, Window
 from orchestrator.domain.preview import Preview, What, preview
+from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.way_back import Touch, rollback_plan, way_back
@@ -45,9 +48,49 @@ def test_a_row_says_what_is_and_what_would_be() -> None:
     )
     sql, broker = found.stages[0].waves[0][0], found.stages[0].waves[1][0]
     assert (sql.state, sql.wanted, sql.what) == (State.STOPPED, State.RUNNING, What.START)
-    assert sql.gates == ("tcp 127.0.0.1:1433 from controller",)
+    assert sql.gates == ("tcp 127.0.0.1:1433 from controller: within 2 min 00 s",)
     assert (broker.state, broker.what, broker.expected_s) == (State.RUNNING, What.ALREADY_THERE, 0.0)
     assert found.totals == {"start": 3, "already there": 1}
+
+
+@pytest.mark.parametrize(
+    ("check", "words"),
+    [
+        (HttpCheck(url="http://x/"), "http GET http://x/ from host: status 200, within 30 s"),
+        (
+            HttpCheck(url="http://u:p@x/", status=(200, 204), text="up", json=(("ok", True), ("is", "UP"))),
+            'http GET http://x/ from host: status 200 or 204, "up" in it, ok is true, is is UP, within 30 s',
+        ),
+        (
+            CommandCheck(exe="q.exe", args=("--key", embed(SecretRef("env", "K"))), exit_codes=(0, 3), regex="^0$"),
+            "command q.exe --key <secret env:K> from host: exit code 0 or 3, /^0$/ in it, within 30 s",
+        ),
+        (TcpCheck(host="x", port=80), "tcp x:80 from host: within 30 s"),
+    ],
+)
+def test_a_gate_is_shown_with_all_that_it_wants(check: Check, words: str) -> None:
+    assert Gate(check=check, origin=Origin.HOST, deadline_s=30.0).in_full == words
+    sure = Gate(check=TcpCheck(host="x", port=80), origin=Origin.HOST, bound=True, success_threshold=3)
+    assert sure.in_full == "tcp x:80 from host: by its own process, 3 times in a row, within 2 min 00 s"
+
+
+def test_a_restart_says_where_units_will_be_when_they_are_started_and_what_is_waited_for() -> None:
+    shown = drawn(preview(build(SHOP, Choice(), Action.RESTART, survey(SHOP)), dry_run=True), 200)
+    text = "\n".join(" ".join(line.split()) for line in shown.splitlines())
+    assert "sql sql@db-01 Running Stopped stop" in text
+    assert "sql sql@db-01 Stopped by then Running start tcp" in text
+    assert "sql@db-01 Running Running" not in text
+    assert (
+        "gates of the start: what waits for it waits for them\nsql@db-01 tcp 127.0.0.1:1433 from controller: with"
+        in (text)
+    )
+    assert "gates of the stop" not in text
+
+
+def test_what_is_no_service_has_no_start_type_to_be_known() -> None:
+    pool = draft(entry("shop", "web-01", asked=[Asked(full("app_pool", "Shop"))]))
+    seen = survey(pool, but={"shop@web-01": (status(full("app_pool", "Shop"), State.STOPPED, None),)})
+    assert preview(build(pool, Choice(), Action.START, seen), dry_run=True).not_verified == ()
 
 
 def test_the_estimate_says_how_much_of_it_is_guessed() -> None:
