@@ -1,10 +1,13 @@
-"""Processes of a host: what a service left behind, who owns a port, whom a kill would hit."""
+"""Processes of a host, and its starts: what a service left behind, who owns a port, whom a kill would hit."""
 
 import datetime
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_SAME_START_S = 300.0
+"""Two times of a host's start that differ by no more are of the same one: they are told by its clock, which is put
+right now and then, and which no counter keeps up with over months."""
 _ROW = re.compile(r'"([^"]*)","(\d+)",')
 
 
@@ -29,6 +32,11 @@ def listed(lines: Iterable[str]) -> dict[int, Process]:
 def same(before: float | None, now: float | None) -> bool:
     """Whether two starts of one PID are of one process, as far as they are known: some ways cut them to a second."""
     return before is None or now is None or abs(before - now) < 2.0
+
+
+def has_restarted(then: float | None, now: float | None) -> bool | None:
+    """Whether a host that had started at *then* has started again, at *now*; None where one of them is not known."""
+    return None if then is None or now is None else now - then > _SAME_START_S
 
 
 def described(process: Process) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from orchestrator.lab.errors import Error
-from orchestrator.lab.scm import Service
+from orchestrator.lab.service import Service
 
 _ESCAPED = re.compile("_(?=[xX])|[\x00-\x1f\x7f-\x9f\ud800-\udfff\U00010000-\U0010ffff]")
 _HRESULT = -2146233087

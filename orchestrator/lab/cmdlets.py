@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from orchestrator.lab import cim, clixml
 from orchestrator.lab.errors import Error
 from orchestrator.lab.psrp import Pipeline, Runspace
-from orchestrator.lab.scm import Service
+from orchestrator.lab.service import Service
 from orchestrator.lab.service_cmdlets import COMMON_PARAMETERS, SERVICE_CMDLETS, Call
 
 

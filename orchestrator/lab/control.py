@@ -10,7 +10,7 @@ from orchestrator.lab import faults
 from orchestrator.lab.faults import BadFault
 from orchestrator.lab.host import Host
 from orchestrator.lab.record import Record
-from orchestrator.lab.scm import State
+from orchestrator.lab.service import State
 from orchestrator.lab.win32 import Win32Error
 
 

@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from orchestrator.lab import win32
-
-if TYPE_CHECKING:
-    from orchestrator.lab.scm import Service
+from orchestrator.lab.service import Service
 
 SCM = "Service Control Manager"
 _ERROR, _WARNING, _INFORMATION = 2, 3, 4
@@ -117,11 +114,11 @@ class Events:
         self.records.append(Record(self._number, log, provider, id, level, self.now(), data, message))
         del self.records[:-_KEPT]
 
-    def state(self, service: "Service", word: str) -> None:
+    def state(self, service: Service, word: str) -> None:
         """A service came to run, or stopped."""
         self.add(7036, service.spec.display_name, self._say(word))
 
-    def tell(self, service: "Service", what: str, values: tuple[object, ...]) -> None:
+    def tell(self, service: Service, what: str, values: tuple[object, ...]) -> None:
         """What the service control manager says happened to *service*: see Tell."""
         name = service.spec.display_name
         match what, values:

@@ -15,7 +15,8 @@ from orchestrator.lab.ports import ServicePort
 from orchestrator.lab.processes import Process, Processes
 from orchestrator.lab.record import Record
 from orchestrator.lab.registry import Registry
-from orchestrator.lab.scm import Scm, Service, State
+from orchestrator.lab.scm import Scm
+from orchestrator.lab.service import Service, State
 from orchestrator.lab.things import Things
 
 UP_S = 3 * 86400.0

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.lab.fleet import PortSpec
 from orchestrator.lab.listen import Listener
 from orchestrator.lab.processes import Process
-from orchestrator.lab.scm import Service, Timer
+from orchestrator.lab.service import Service, Timer
 
 _LONGEST_HEAD = 65536
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.lab.fleet import CLUSTER_SERVICE, TRIGGERS, HostSpec, Recovery, ServiceSpec
-from orchestrator.lab.scm import Scm, Service
+from orchestrator.lab.scm import Scm
+from orchestrator.lab.service import Service
 
 ROOT = "HKEY_LOCAL_MACHINE"
 SERVICES = f"{ROOT}\\SYSTEM\\CurrentControlSet\\Services"

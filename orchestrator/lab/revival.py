@@ -5,12 +5,10 @@ one so long ago, does the Nth action, and those beyond the last do the last.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from orchestrator.lab.scm import Clock, Service
+from orchestrator.lab.service import Clock, Service
 
-Tell = Callable[["Service", str, tuple[object, ...]], None]
+Tell = Callable[[Service, str, tuple[object, ...]], None]
 """Told of what Windows would write into its event log: a service, what happened, and what belongs to it."""
 
 
@@ -18,14 +16,14 @@ class Revival:
     """*start* starts a service and says why; it may find that it can't. *reboot* restarts the host."""
 
     def __init__(
-        self, clock: "Clock", start: Callable[["Service", str], None], reboot: Callable[[], None], tell: Tell
+        self, clock: Clock, start: Callable[[Service, str], None], reboot: Callable[[], None], tell: Tell
     ) -> None:
         self._clock = clock
         self._start = start
         self._reboot = reboot
         self._tell = tell
 
-    def died(self, service: "Service") -> None:
+    def died(self, service: Service) -> None:
         """Its process ended, and it had not stopped. What is asked for now happens after its delay, whatever becomes of
         the settings until then: only a service that is disabled or runs by then is left alone."""
         service.failures += 1
@@ -41,13 +39,13 @@ class Revival:
         elif what == "reboot":
             service.revivals.append(self._clock.call_later(delay_ms / 1000, self._reboot))
 
-    def stopped(self, service: "Service") -> None:
+    def stopped(self, service: Service) -> None:
         """It is Stopped. The fault `triggered` fires its start trigger later, if it still has one then."""
         if "triggered" in service.faults:
             after_s = float(service.faults["triggered"])
             service.revivals.append(self._clock.call_later(after_s, self.fire, service))
 
-    def fire(self, service: "Service") -> bool:
+    def fire(self, service: Service) -> bool:
         """What its start triggers wait for happens; False if it has none."""
         if not any(trigger.casefold().startswith("start/") for trigger in service.triggers):
             return False
@@ -55,7 +53,7 @@ class Revival:
         return True
 
     @staticmethod
-    def forget(service: "Service") -> None:
+    def forget(service: Service) -> None:
         """Nothing of it comes any more."""
         for timer in service.revivals:
             timer.cancel()
@@ -63,5 +61,5 @@ class Revival:
         service.failures = 0
 
     @staticmethod
-    def _forget(service: "Service") -> None:
+    def _forget(service: Service) -> None:
         service.failures = 0

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from orchestrator.lab import sc_settings, win32
 from orchestrator.lab.host import Host
-from orchestrator.lab.scm import Service, State
+from orchestrator.lab.service import Service, State
 from orchestrator.lab.win32 import Win32Error
 
 _STATE_WORDS = {

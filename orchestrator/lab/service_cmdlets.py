@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from orchestrator.lab import texts, win32
 from orchestrator.lab.errors import Cause, Error
 from orchestrator.lab.host import Host
-from orchestrator.lab.scm import Service, State
+from orchestrator.lab.service import Service, State
 from orchestrator.lab.wildcard import has_wildcards, matcher
 from orchestrator.lab.win32 import Win32Error
 

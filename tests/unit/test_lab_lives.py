@@ -6,7 +6,8 @@ from typing import Any
 from virtual_time import in_virtual_time
 
 from orchestrator.lab.fleet import Recovery, ServiceSpec
-from orchestrator.lab.scm import Scm, Service, State
+from orchestrator.lab.scm import Scm
+from orchestrator.lab.service import Service, State
 
 Told = list[tuple[float, str, str, tuple[object, ...]]]
 

@@ -13,7 +13,7 @@ from orchestrator.lab.fleet import HostSpec, Recovery, ServiceSpec
 from orchestrator.lab.host import Host
 from orchestrator.lab.programs import Where
 from orchestrator.lab.record import Record
-from orchestrator.lab.scm import State
+from orchestrator.lab.service import State
 
 KEY = "HKLM\\SYSTEM\\CurrentControlSet\\Services\\Web"
 OWN = "HKLM\\SOFTWARE\\orch\\KeptDown\\Web"

@@ -8,7 +8,8 @@ import pytest
 from virtual_time import in_virtual_time
 
 from orchestrator.lab.fleet import ServiceSpec
-from orchestrator.lab.scm import Scm, Service, State
+from orchestrator.lab.scm import Scm
+from orchestrator.lab.service import Service, State
 from orchestrator.lab.win32 import Win32Error
 
 Change = tuple[float, str, str, str]

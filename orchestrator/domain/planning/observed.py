@@ -12,12 +12,9 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Plan, Stage, Unit
 from orchestrator.domain.planning.census import NO_SUCH_SERVICE, Census, problem_in_words
 from orchestrator.domain.planning.graph import entry_graph
+from orchestrator.domain.processes import has_restarted
 from orchestrator.domain.service import Asked, Reading, ServiceStatus
 from orchestrator.domain.survey import Survey
-
-SAME_START_S = 300.0
-"""Two times of a host's start that differ by no more are of the same one: they are told by its clock, which is put
-right now and then, and which no counter keeps up with over months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +115,6 @@ def _now(reading: Reading | None, silent: Problem | None) -> ServiceStatus | str
     if problem is None or problem.kind is ProblemKind.MISSING or problem.code == NO_SUCH_SERVICE:
         return "there is no such service any more"
     return problem_in_words(problem)
-
-
-def has_restarted(then: float | None, now: float | None) -> bool | None:
-    """Whether a host that had started at *then* has started again, at *now*; None where one of them is not known."""
-    return None if then is None or now is None else now - then > SAME_START_S
 
 
 def _differences(

@@ -12,7 +12,7 @@ from enum import Enum
 from orchestrator.domain.errors import TRANSIENT, AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.plan import Node
-from orchestrator.domain.planning.observed import has_restarted
+from orchestrator.domain.processes import has_restarted
 from orchestrator.domain.results import Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, Move, ServiceStatus, State, next_move
 from orchestrator.engine.work.looks import FINISH_S, Had, Host, Looks

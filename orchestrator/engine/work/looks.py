@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import TRANSIENT, ProblemKind, ProtocolError, Refused, Unreachable
-from orchestrator.domain.planning.observed import has_restarted
+from orchestrator.domain.processes import has_restarted
 from orchestrator.domain.service import Reading, ServiceStatus
 from orchestrator.engine.ports import HostCommand, HostServices
 from orchestrator.engine.work.pace import TICK_S, Pace

@@ -9,7 +9,7 @@ from orchestrator.lab.powershell.binding import Parameters
 from orchestrator.lab.powershell.invocation import Cmdlet, Invocation
 from orchestrator.lab.powershell.types import full_name
 from orchestrator.lab.powershell.values import Custom, DateTime, ErrorRecord, NetException, Table, failure
-from orchestrator.lab.scm import Service
+from orchestrator.lab.service import Service
 from orchestrator.lab.win32 import Win32Error
 
 _SERVICES_KEY = "hklm:\\system\\currentcontrolset\\services\\"

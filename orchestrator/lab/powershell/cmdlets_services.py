@@ -10,7 +10,7 @@ from orchestrator.lab.powershell.binding import Parameters
 from orchestrator.lab.powershell.invocation import Cmdlet, Invocation
 from orchestrator.lab.powershell.services import Controller
 from orchestrator.lab.powershell.values import Failed, from_error, unsupported
-from orchestrator.lab.scm import Service
+from orchestrator.lab.service import Service
 from orchestrator.lab.service_cmdlets import Call
 
 _ALIASES = {"servicename": "Name", "sn": "Name", "startmode": "StartupType", "sm": "StartupType", "st": "StartupType"}

@@ -7,7 +7,7 @@ from orchestrator.lab import texts, win32
 from orchestrator.lab.host import Host
 from orchestrator.lab.powershell.convert import ENUMS
 from orchestrator.lab.powershell.values import Enum, NetException, Typed, method_failure
-from orchestrator.lab.scm import Service, State
+from orchestrator.lab.service import Service, State
 from orchestrator.lab.win32 import Win32Error
 
 STATUS = "System.ServiceProcess.ServiceControllerStatus"
