@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
+from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
 from orchestrator.domain.parts import is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
-from orchestrator.domain.results import HOOKS, RUN, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import HOOKS, MOVES, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
 from orchestrator.domain.step_words import step_words, undoes
@@ -20,10 +20,8 @@ from orchestrator.domain.way_back import home, in_words
 
 NAMED = 3
 """How many of the units that stay as they are a sentence names."""
-_MOVES = (Phase.START, Phase.STOP, Phase.KILL)
 _DOES = (*HOOKS, Phase.UNDO, Phase.KEEP_DOWN, Phase.RELEASE, Phase.ON_BEGIN)
 """What changes something beside a service."""
-_LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 _GOES_ON = {
     CauseKind.APPROVAL: "begins the run",
     CauseKind.CANCELLED: "goes on as if nobody had cancelled",
@@ -70,7 +68,7 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
         choice=choice,
         said=_in_words(twin, cause, choice) + _of_pauses(twin.pauses),
         units=tuple(twin.moved),
-        expected_s=0.0 if choice in _LEAVES_ALL else twin.now_s,
+        expected_s=0.0 if choice in LEAVES_ALL else twin.now_s,
         stays_down=_down(twin.state, choice),
         warning="; ".join(_warnings(twin)) if back else "",
     )
@@ -146,7 +144,7 @@ class _Twin:
             elif step.phase in HOOKS and undoes(step, life := self._node(step).life):
                 self.taken_back.setdefault(step.unit, []).append(step_words(step, life))
             left = self.state.whereabouts(step.unit)
-            if step.phase in _MOVES and left != self._goal(step):
+            if step.phase in MOVES and left != self._goal(step):
                 self.moved[step.unit] = None
                 self.stopped += step.phase is Phase.STOP and left not in ("", State.STOP_PENDING)
                 self.unread += [] if left else [step.unit]
@@ -158,7 +156,7 @@ class _Twin:
         if step.phase is Phase.BETWEEN:
             life = self._node(step).life
             return self._node(step).expected_s / max(len(life.before) if life else 0, 1)
-        moves = step.unit != RUN and step.phase in _MOVES and self.state.whereabouts(step.unit) != self._goal(step)
+        moves = step.unit != RUN and step.phase in MOVES and self.state.whereabouts(step.unit) != self._goal(step)
         return self._node(step).expected_s if moves else 0.0
 
     def _result(self, step: Step) -> Result:
@@ -167,10 +165,10 @@ class _Twin:
         left = "" if step.unit == RUN else self.state.whereabouts(step.unit)
         if step.phase is Phase.LOOK or self._is_first_reading(step):
             return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
-        if step.phase not in (*_MOVES, Phase.READ):
+        if step.phase not in (*MOVES, Phase.READ):
             return Result(step=step, outcome=Outcome.OK, acted=Acted.YES if step.phase in _DOES else Acted.NO)
         goal = self._goal(step)
-        acted = Acted.YES if step.phase in _MOVES and left != goal else Acted.NO
+        acted = Acted.YES if step.phase in MOVES and left != goal else Acted.NO
         return Result(step=step, outcome=Outcome.OK, acted=acted, before=left, after=goal)
 
     def _is_first_reading(self, step: Step) -> bool:
@@ -202,7 +200,7 @@ def _goals(plan: Plan) -> dict[str, tuple[Unit, State]]:
 
 def _down(state: RunState, choice: Choice) -> tuple[str, ...]:
     """The units that would not run, of those that ran before or (unless all is put back) were to run after."""
-    back, leaves = choice is Choice.ROLLBACK, choice in _LEAVES_ALL
+    back, leaves = choice is Choice.ROLLBACK, choice in LEAVES_ALL
     return tuple(
         name
         for name, (unit, goal) in _goals(state.plan).items()

@@ -31,6 +31,10 @@ class Choice(StrEnum):
     KILL = "kill"
 
 
+LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
+"""The answers that touch nothing more."""
+
+
 class CauseKind(StrEnum):
     """Why a decision is asked.
 

@@ -10,6 +10,11 @@ from orchestrator.domain.decisions import Answer, Cause, Choice
 from orchestrator.domain.plan import Plan, Stage
 from orchestrator.domain.results import Result, Step
 
+CANCEL = "cancel"
+"""The order to cancel, as `OrderTaken` has it."""
+UNREAD = "unknown"
+"""What `Strayed` says for a state that could not be read."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeFrom:

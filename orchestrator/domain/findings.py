@@ -6,7 +6,7 @@ Room: domain. Knows states and results; what follows from them is `runstate`'s.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.domain.facts import Strayed
+from orchestrator.domain.facts import UNREAD, Strayed
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import CHANGES, KEPT_DOWN, spends
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
@@ -14,7 +14,6 @@ from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch, as_before, home, undone_by
 
-_UNREAD = "unknown"
 _BRINGS_TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED, Phase.KILL: State.STOPPED}
 _READS = (Phase.READ, *_BRINGS_TO)
 """What reads the state in any case: if it tells none, nobody knows it. Others tell it if they saw it change."""
@@ -281,13 +280,13 @@ class Findings:
         """Note the unit as strayed if it was found elsewhere than the run left it."""
         final = self.finals[unit]
         assert final is not None
-        found, left = final.found or _UNREAD, self.left[unit] or _UNREAD
-        if found == left and (found != _UNREAD or told):  # one that can't be read any more is told once
+        found, left = final.found or UNREAD, self.left[unit] or UNREAD
+        if found == left and (found != UNREAD or told):  # one that can't be read any more is told once
             return
         why = ""
-        if found == _UNREAD:
+        if found == UNREAD:
             why = final.said
-        elif left == _UNREAD:
+        elif left == UNREAD:
             why = "the last step could not read the state"
         elif self.touch(unit, found).own_doing:
             why = "what this run asked of it took effect later"

@@ -5,9 +5,10 @@ Room: domain. Everything in here is a function of the facts alone, so that a run
 
 from collections.abc import Iterable
 
-from orchestrator.domain.decisions import Answer, CauseKind, Choice, Source
+from orchestrator.domain.decisions import LEAVES_ALL, Answer, CauseKind, Choice, Source
 from orchestrator.domain.errands import is_errand
 from orchestrator.domain.facts import (
+    CANCEL,
     DecisionAnswered,
     DecisionAsked,
     DecisionGrew,
@@ -34,9 +35,7 @@ from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
 
-_CANCEL = "cancel"
 _WINDOW_CLOSED = "window closed"
-_LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 
 
 class Folded(Known):
@@ -142,7 +141,7 @@ class Folded(Known):
 
     def _order_taken(self, order: str) -> None:
         self.orders.append(order)
-        if order == _CANCEL and not (self.closing or self.ending or self.complete):
+        if order == CANCEL and not (self.closing or self.ending or self.complete):
             self.cancelled = True
             self.now.break_off()
         elif order == _WINDOW_CLOSED:
@@ -303,7 +302,7 @@ class Folded(Known):
                     self.failures.ask_again(asked.units)
             case DecisionAnswered():
                 asked = self.questions.answered(fact)
-                if fact.answer.waited_s > LATE_S and fact.answer.choice not in _LEAVES_ALL:
+                if fact.answer.waited_s > LATE_S and fact.answer.choice not in LEAVES_ALL:
                     self._look_first(fact.decision, asked, fact.answer)
                 else:
                     self._take(fact.decision, asked, fact.answer)

@@ -6,12 +6,10 @@ Room: domain. Filled in by `timeline`, read by whoever draws.
 from orchestrator.domain.facts import Stamped
 from orchestrator.domain.life import Hook, RunHooks
 from orchestrator.domain.plan import Role
-from orchestrator.domain.results import Note, Outcome, Phase, Result, Step
+from orchestrator.domain.results import Note, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.track import Track
-
-_ENDED = {Outcome.OK: Standing.OK, Outcome.FAILED: Standing.FAILED, Outcome.UNKNOWN: Standing.UNKNOWN}
 
 
 class HooksOfRun:
@@ -64,7 +62,7 @@ class HooksOfRun:
         track = self.tracks.get((result.step.phase, result.step.hook))
         if track is not None:
             track.take(result, stamped.at)
-            track.busy, track.standing = False, _ENDED[result.outcome]
+            track.busy, track.standing = False, Standing(result.outcome.value)
 
     def lose(self) -> None:
         """The process is gone: what was under way is due again, or not known."""

@@ -7,18 +7,18 @@ from itertools import chain, islice
 
 from orchestrator.domain.courses import Courses
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.facts import Stamped
+from orchestrator.domain.facts import UNREAD, Stamped
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.openings import Openings
 from orchestrator.domain.parts import is_last_reading, repeatable
 from orchestrator.domain.plan import Stage
-from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, Step
-from orchestrator.domain.runstate import UNREAD, Standing
+from orchestrator.domain.results import HOOKS, MOVES, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import stuck
 from orchestrator.domain.step_words import hook_of
-from orchestrator.domain.track import MOVES, ServiceRow, Track, Wait
+from orchestrator.domain.track import ServiceRow, Track, Wait
 
 LOOKED_AT = 64
 """How many of the units under way are looked at for what they hold up: more would not fit on a screen."""
@@ -28,7 +28,6 @@ BESIDE = (Phase.LOOK, Phase.WATCH, Phase.UNDO)
 _CHANGES = (*MOVES, *HOOKS, Phase.KEEP_DOWN, Phase.RELEASE)
 """Steps that change something on a host: whatever was lost of them may have been done."""
 _ACTS = {State.STOPPED: "stop", State.RUNNING: "start"}
-_ENDED = {Outcome.OK: Standing.OK, Outcome.FAILED: Standing.FAILED, Outcome.UNKNOWN: Standing.UNKNOWN}
 
 
 class StageProgress:
@@ -140,7 +139,7 @@ class StageProgress:
             self._courses.failed(step)
         self.under_way.pop(step.unit, None)
         self.work_left_s -= track.expected_s
-        self._stand(track, _ENDED[result.outcome])
+        self._stand(track, Standing(result.outcome.value))
         index = self._indices[step.unit]
         well = result.outcome is Outcome.OK
         if not well and not self._spares(index):
@@ -181,7 +180,7 @@ class StageProgress:
             track.step = result.step
             track.take(result, stamped.at)
             self._courses.failed(result.step)
-            self._stand(track, _ENDED[result.outcome])
+            self._stand(track, Standing(result.outcome.value))
             self.suspended[track.unit] = track
             return track
         return None
@@ -224,7 +223,7 @@ class StageProgress:
     def again(self, unit: str) -> Track | None:
         """*unit*, which has ended, goes back into the queue. Returns its track; None if it has not ended."""
         track = self.tracks.get(unit)
-        if track is None or track.standing not in _ENDED.values():
+        if track is None or track.standing not in (Standing.OK, Standing.FAILED, Standing.UNKNOWN):
             return None
         self.suspended.pop(unit, None)
         self.work_left_s += track.expected_s
@@ -264,7 +263,7 @@ class StageProgress:
             self.ready -= self._openings.waits[index] == 0
             self.work_left_s -= track.expected_s
             track.set_aside, track.why = set_aside, why
-            self._stand(track, _ENDED[track.result.outcome] if track.result else Standing.UNTOUCHED)
+            self._stand(track, Standing(track.result.outcome.value) if track.result else Standing.UNTOUCHED)
             self._settle(index, False)
 
     def lose(self) -> list[Track]:
@@ -321,7 +320,7 @@ class StageProgress:
         for index, track in enumerate(self._nodes):
             if track is not None and track.standing is Standing.WAITING and (track.lost or track.result):
                 track.why = LOST if track.lost else "it was to be done again"
-                ended = _ENDED[track.result.outcome] if track.result and not track.lost else Standing.UNKNOWN
+                ended = Standing(track.result.outcome.value) if track.result and not track.lost else Standing.UNKNOWN
                 self._stand(track, ended)
                 self._openings.outcomes[index] = ended is Standing.OK
                 bad += [] if ended is Standing.OK else [track]

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from orchestrator.domain.decisions import Answer, Choice, Source
+from orchestrator.domain.decisions import LEAVES_ALL, Answer, Choice, Source
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionGrew, DecisionWithdrawn, RunEnded
 from orchestrator.domain.policy import Approval
 
-LEAVES_ALL = (Choice.HOLD, Choice.ABORT)
 """Answers that act on nothing: one person is enough, and the requester may give them."""
 
 

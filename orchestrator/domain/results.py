@@ -11,6 +11,11 @@ ORPHAN = "orphan"
 """The evidence of a stop whose process outlived it: that process's PID."""
 PID = "pid_after"
 """The evidence of a process that a service has when it is read last: its PID, which a kill would end."""
+EXIT = "exit"
+"""The evidence of how a service ended, in words."""
+GATE, EVENT = "gate ", "event "
+"""How the evidence of each gate (what it saw last) and of each record of the event logs (newest first) begins: behind
+it stands a number."""
 
 
 class Outcome(StrEnum):
@@ -71,6 +76,8 @@ AT_FIRST = "first"
 """`Step.hook` of the READ with which a life of several parts begins; the reading at the run's end has none."""
 HOOKS = (Phase.PRE_STOP, Phase.POST_STOP, Phase.PRE_START, Phase.POST_START, Phase.BETWEEN)
 """The phases that carry out a hook of a unit, or of a host."""
+MOVES = (Phase.START, Phase.STOP, Phase.KILL)
+"""The phases that move a service, and read it back."""
 
 
 @dataclass(frozen=True, slots=True)

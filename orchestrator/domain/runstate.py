@@ -18,10 +18,6 @@ from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.way_back import Touch
 
-CANCEL = "cancel"
-UNREAD = "unknown"
-"""What `Strayed` says for a state that could not be read."""
-
 
 class Verdict(StrEnum):
     """How a run ended, in `RunEnded`'s words."""

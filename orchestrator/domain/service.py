@@ -28,6 +28,8 @@ class State(StrEnum):
         return self in PENDING
 
 
+DOWN = (State.STOPPED, State.STOP_PENDING)
+"""The states of a service that does not run: neither up nor on its way up."""
 PENDING = (State.START_PENDING, State.STOP_PENDING, State.CONTINUE_PENDING, State.PAUSE_PENDING)
 BY_NUMBER = {
     1: State.STOPPED,

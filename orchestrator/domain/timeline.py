@@ -14,6 +14,8 @@ from orchestrator.domain.courses import Courses
 from orchestrator.domain.decision_log import DecisionLog, Question
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.facts import (
+    CANCEL,
+    UNREAD,
     DecisionAnswered,
     DecisionAsked,
     DecisionGrew,
@@ -38,7 +40,7 @@ from orchestrator.domain.parts import is_last_reading
 from orchestrator.domain.plan import Action, Role, Stage
 from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, RUN, Acted, Note, Phase, Result, Step
-from orchestrator.domain.runstate import CANCEL, UNREAD, Standing
+from orchestrator.domain.runstate import Standing
 from orchestrator.domain.step_words import hook_of, step_words
 from orchestrator.domain.track import Track, Wait
 

@@ -6,15 +6,13 @@ Room: domain. Filled in by `progress`, read by whoever draws.
 from collections import Counter
 from dataclasses import dataclass, field
 
+from orchestrator.domain.facts import UNREAD
 from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Role
-from orchestrator.domain.results import ORPHAN, PID, Acted, Outcome, Phase, Result, Step
-from orchestrator.domain.runstate import UNREAD, Standing
+from orchestrator.domain.results import MOVES, ORPHAN, PID, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.step_words import doing, limit_s, step_words
-
-MOVES = (Phase.START, Phase.STOP, Phase.KILL)
-"""The phases that move a service, and read it back."""
 
 
 @dataclass(slots=True, eq=False)

@@ -5,8 +5,8 @@ Room: domain. A reading of the timeline for reports; the run itself judges by it
 
 from dataclasses import dataclass
 
+from orchestrator.domain.facts import UNREAD
 from orchestrator.domain.plan import Action, Role
-from orchestrator.domain.runstate import UNREAD
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.way_back import as_before, left_behind
 

@@ -11,19 +11,17 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from orchestrator.domain import estimate
-from orchestrator.domain.facts import Strayed
+from orchestrator.domain.facts import UNREAD, Strayed
 from orchestrator.domain.life import Life
 from orchestrator.domain.parts import KEPT_DOWN
 from orchestrator.domain.plan import Action, Barrier, LeftAlone, Node, Plan, Role, Stage, Unit
-from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.service import DOWN, ServiceStatus, State
 
-_UNREAD = "unknown"
 _OWES_NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
-_DOWN = (State.STOPPED, State.STOP_PENDING)
 _HELD = (State.PAUSED, State.PAUSE_PENDING)
 _TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
     {
-        State.STOPPED: _DOWN,
+        State.STOPPED: DOWN,
         State.RUNNING: (State.RUNNING, State.START_PENDING, State.CONTINUE_PENDING),
     }
 )
@@ -68,7 +66,7 @@ def home(unit: Unit) -> State | None:
     """The state that a way back brings *unit* to; None if nobody saw it before."""
     if unit.seen is None:
         return None
-    return State.STOPPED if unit.seen.state in _DOWN else State.RUNNING
+    return State.STOPPED if unit.seen.state in DOWN else State.RUNNING
 
 
 def as_before(unit: Unit, state: str) -> bool:
@@ -118,7 +116,7 @@ def way_back(plan: Plan, touched: Mapping[str, Touch], *, accept_drift: bool) ->
             else:
                 acting.add(unit.id)
         if changed or why:
-            strayed.append(Strayed(unit.id, touch.left or _UNREAD, touch.live or _UNREAD, why))
+            strayed.append(Strayed(unit.id, touch.left or UNREAD, touch.live or UNREAD, why))
     owes = {unit: touch.owes for unit, touch in touched.items() if touch.owes}
     stages = (narrowed(stage, acting, probed, owes) for stage in back)
     return WayBack(tuple(stage for stage in stages if stage is not None), tuple(strayed))
@@ -154,7 +152,7 @@ def stops_running(plan: Plan) -> int:
             for stage in plan.stages
             if stage.goal is State.STOPPED
             for node in stage.nodes
-            if node.role is Role.ACT and node.unit.seen is not None and node.unit.seen.state not in _DOWN
+            if node.role is Role.ACT and node.unit.seen is not None and node.unit.seen.state not in DOWN
         }
     )
 

@@ -4,15 +4,10 @@ from collections.abc import Iterator
 
 from rich.text import Text
 
-from orchestrator.domain.results import ORPHAN
+from orchestrator.domain.results import EVENT, EXIT, GATE, ORPHAN
 from orchestrator.domain.track import Track
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.theme import QUIET_STYLE
-
-EXIT = "exit"
-"""The evidence of how a service ended, in words."""
-GATE, EVENT = "gate ", "event "
-"""How the evidence of each gate (what it saw last) and of each record of the event logs (newest first) begins."""
 
 
 def evidence(track: Track) -> Iterator[Text]:

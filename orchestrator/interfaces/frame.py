@@ -17,9 +17,10 @@ from orchestrator.domain.decision_log import Question
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Strayed
 from orchestrator.domain.progress import StageProgress
+from orchestrator.domain.results import MOVES
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
-from orchestrator.domain.track import MOVES, ServiceRow, Track, Wait
+from orchestrator.domain.track import ServiceRow, Track, Wait
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import command, in_time, listed, said, who_may

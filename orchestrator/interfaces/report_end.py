@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from orchestrator.domain.decision_log import Question
-from orchestrator.domain.facts import RunBegan
+from orchestrator.domain.facts import UNREAD, RunBegan
 from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.runstate import UNREAD, Verdict
+from orchestrator.domain.runstate import Verdict
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.undo import ByHand, HookByHand, by_hand, hooks_by_hand

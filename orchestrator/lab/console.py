@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+Ran = tuple[int, list[str], list[str]]
+"""What came of a program that only prints: exit code, lines, and lines on standard error."""
+
 
 class Console(Protocol):
     """Standard input, output and error of one program; a remoting transport stands behind them.

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.lab import win32
+from orchestrator.lab.fleet import LANGUAGES, RECOVERY_ACTIONS
 from orchestrator.lab.service import Service
 
 SCM = "Service Control Manager"
 _ERROR, _WARNING, _INFORMATION = 2, 3, 4
-_LANGUAGES = ("en", "de", "fr")
 _WORDS = {
     "running": ("running", "ausgeführt", "en cours d’exécution"),
     "stopped": ("stopped", "beendet", "arrêté"),
@@ -109,7 +109,7 @@ class Events:
     def add(self, id: int, *data: str, level: int = _INFORMATION, log: str = "System") -> None:
         """Write one record."""
         self._number += 1
-        message = _MESSAGES[id][_LANGUAGES.index(self.language)].format(*data)
+        message = _MESSAGES[id][LANGUAGES.index(self.language)].format(*data)
         provider = _PROVIDERS.get(id, SCM)
         self.records.append(Record(self._number, log, provider, id, level, self.now(), data, message))
         del self.records[:-_KEPT]
@@ -133,7 +133,7 @@ class Events:
             case "died", (int(times), "", _):
                 self.add(7034, name, str(times), level=_ERROR)
             case "died", (int(times), str(action), int(delay_ms)):
-                number = ("", "restart", "reboot", "run").index(action)
+                number = RECOVERY_ACTIONS.index(action)
                 self.add(7031, name, str(times), str(delay_ms), str(number), self._say(action), level=_ERROR)
 
     def crashed(self, image: str, pid: int) -> None:
@@ -141,7 +141,7 @@ class Events:
         self.add(1000, image, f"{pid:#x}", level=_ERROR, log="Application")
 
     def _say(self, word: str) -> str:
-        return _WORDS[word][_LANGUAGES.index(self.language)]
+        return _WORDS[word][LANGUAGES.index(self.language)]
 
     def _error(self, code: int) -> str:
         return f"{win32.message(code, self.language)}."

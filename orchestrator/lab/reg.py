@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from orchestrator.lab.console import Ran
 from orchestrator.lab.registry import ROOT, Registry, Value, Values
 
 _ROOTS = {"hklm": ROOT, ROOT.casefold(): ROOT}
@@ -30,9 +31,6 @@ _DEFAULT = {"en": "(Default)", "de": "(Standard)", "fr": "(par défaut)"}
 _SWITCHES = frozenset({"/s", "/f", "/ve", "/va", "/reg:64", "/reg:32"})
 _VALUED = frozenset({"/v", "/t", "/d", "/se"})
 _TYPES = frozenset({"REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD", "REG_BINARY", "REG_NONE"})
-
-Ran = tuple[int, list[str], list[str]]
-"""Exit code, lines, and lines on standard error."""
 
 
 def run(registry: Registry, language: str, arguments: Sequence[str]) -> Ran:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.lab.fleet import CLUSTER_SERVICE, TRIGGERS, HostSpec, Recovery, ServiceSpec
+from orchestrator.lab.fleet import CLUSTER_SERVICE, RECOVERY_ACTIONS, TRIGGERS, HostSpec, Recovery, ServiceSpec
 from orchestrator.lab.scm import Scm
 from orchestrator.lab.service import Service
 
@@ -17,9 +17,8 @@ ROOT = "HKEY_LOCAL_MACHINE"
 SERVICES = f"{ROOT}\\SYSTEM\\CurrentControlSet\\Services"
 _RESOURCES = f"{ROOT}\\Cluster\\Resources"
 _GROUPS = f"{ROOT}\\Cluster\\Groups"
-_START = {"Boot": 0, "System": 1, "Automatic": 2, "AutomaticDelayed": 2, "Manual": 3, "Disabled": 4}
+START = {"Boot": 0, "System": 1, "Automatic": 2, "AutomaticDelayed": 2, "Manual": 3, "Disabled": 4}
 _START_TYPES = {0: "Boot", 1: "System", 2: "Automatic", 3: "Manual", 4: "Disabled"}
-_ACTIONS = ("", "restart", "reboot", "run")
 _TRIGGER_TYPES = {
     "DEVICE INTERFACE ARRIVAL": 1,
     "IP ADDRESS AVAILABILITY": 2,
@@ -108,7 +107,7 @@ def configured(registry: Registry, service: Service, what: str) -> None:
     """The service control manager has changed *what* of *service*: `start`, `recovery` or `triggers`."""
     key = f"{SERVICES}\\{service.name}"
     if what == "start":
-        registry.put(key, "Start", _dword(_START[service.start_type]))
+        registry.put(key, "Start", _dword(START[service.start_type]))
         if service.start_type in ("Automatic", "AutomaticDelayed"):
             registry.put(key, "DelayedAutostart", _dword(service.start_type == "AutomaticDelayed"))
         else:
@@ -141,7 +140,7 @@ def read_at_boot(registry: Registry, service: Service) -> None:
 def _install(registry: Registry, service: Service) -> None:
     spec, key = service.spec, f"{SERVICES}\\{service.name}"
     registry.put(key, "Type", _dword(0x20 if spec.process else 0x10))
-    registry.put(key, "Start", _dword(_START[service.start_type]))
+    registry.put(key, "Start", _dword(START[service.start_type]))
     registry.put(key, "ErrorControl", _dword(1))
     registry.put(key, "ImagePath", Value("REG_EXPAND_SZ", f"C:\\Services\\{service.name}.exe"))
     registry.put(key, "DisplayName", Value("REG_SZ", spec.display_name))
@@ -158,7 +157,7 @@ def _write_recovery(registry: Registry, key: str, recovery: Recovery, pointer: i
     reset = _FOREVER if recovery.reset_s is None else recovery.reset_s
     if recovery.actions:
         head = _HEAD.pack(reset, pointer, 0, len(recovery.actions), _HEAD.size)
-        actions = b"".join(_ACTION.pack(_ACTIONS.index(what), ms) for what, ms in recovery.actions)
+        actions = b"".join(_ACTION.pack(RECOVERY_ACTIONS.index(what), ms) for what, ms in recovery.actions)
         registry.put(key, "FailureActions", Value("REG_BINARY", (head + actions).hex().upper()))
     else:
         registry.drop(key, "FailureActions")
@@ -174,7 +173,7 @@ def _write_recovery(registry: Registry, key: str, recovery: Recovery, pointer: i
 def _unpacked(data: bytes) -> tuple[int, tuple[tuple[str, int], ...]]:
     reset, _, _, count, at = _HEAD.unpack_from(data) if len(data) >= _HEAD.size else (0, 0, 0, 0, 0)
     pairs = [_ACTION.unpack_from(data, at + n * _ACTION.size) for n in range(count)]
-    return reset, tuple((_ACTIONS[what] if what < len(_ACTIONS) else "", ms) for what, ms in pairs)
+    return reset, tuple((RECOVERY_ACTIONS[what] if what < len(RECOVERY_ACTIONS) else "", ms) for what, ms in pairs)
 
 
 def _write_triggers(registry: Registry, key: str, triggers: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.lab.console import Ran
 from orchestrator.lab.host import Host
 from orchestrator.lab.processes import Process
 
@@ -43,9 +44,6 @@ _BAD = {
     "de": 'FEHLER: Ungültiges Argument oder Option - "{0}".',
     "fr": "Erreur\u00a0: argument/option non valide - «\u00a0{0}\u00a0».",
 }
-
-Ran = tuple[int, list[str], list[str]]
-"""Exit code, lines, and lines on standard error."""
 
 
 class _BadOption(ValueError):

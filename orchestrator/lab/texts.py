@@ -1,6 +1,7 @@
 """What the service cmdlets say, in English, German and French. {0} is the service's name, {1} its display name."""
 
-_LANGUAGES = ("en", "de", "fr")
+from orchestrator.lab.fleet import LANGUAGES
+
 _TEXTS: dict[str, tuple[str, str, str]] = {
     "NoServiceFoundForGivenName": (
         "Cannot find any service with service name '{0}'.",
@@ -169,4 +170,4 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
 
 def say(key: str, language: str, *values: str) -> str:
     """The sentence *key* in *language*, filled in."""
-    return _TEXTS[key][_LANGUAGES.index(language)].format(*values)
+    return _TEXTS[key][LANGUAGES.index(language)].format(*values)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.lab.console import Ran
+
 KINDS = ("app_pool", "site", "task", "cluster_role", "app")
 FAULTS = ("", "fails", "hangs", "hangs-on-move", "garbage")
 """`fails`: it may not be moved; `hangs`: its programs never end; `hangs-on-move`: only those that move it;
@@ -30,9 +32,6 @@ _TASK_TEXTS = {
         "Erreur : Accès refusé.",
     ),
 }
-
-Ran = tuple[int, list[str], list[str]]
-"""Exit code, lines, and lines on standard error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

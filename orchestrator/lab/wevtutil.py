@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from xml.sax.saxutils import escape, quoteattr
 
+from orchestrator.lab.console import Ran
 from orchestrator.lab.events import SCM, Record
 from orchestrator.lab.host import Host
 
@@ -25,9 +26,6 @@ _TOKENS = re.compile(
 _AROUND = re.compile(r"\*|\[|\]|\(|\)|System|Event\b|TimeCreated|Provider|\band\b|\bor\b|/|\s")
 _SOURCES = {SCM: "Microsoft-Windows-Service Control Manager"}
 _LEVELS = {2: "Error", 3: "Warning", 4: "Information"}
-
-Ran = tuple[int, list[str], list[str]]
-"""Exit code, lines, and lines on standard error."""
 
 
 def run(host: Host, arguments: Sequence[str]) -> Ran:

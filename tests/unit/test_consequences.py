@@ -13,13 +13,13 @@ from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decisions import Answer, CauseKind, Source
 from orchestrator.domain.decisions import Choice as Say
 from orchestrator.domain.errors import Problem, ProblemKind
-from orchestrator.domain.facts import DecisionAnswered, OrderTaken, RunResumed, StepEnded, StepIntended
+from orchestrator.domain.facts import CANCEL, DecisionAnswered, OrderTaken, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.policy import Policy
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
-from orchestrator.domain.runstate import CANCEL, RunState
+from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch, as_before, way_back
 

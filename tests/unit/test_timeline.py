@@ -16,6 +16,7 @@ from virtual_time import run_virtual
 
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.facts import (
+    UNREAD,
     DecisionAsked,
     Fact,
     OrderTaken,
@@ -28,7 +29,7 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.plan import Action, Barrier, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Note, Outcome, Phase, Step
-from orchestrator.domain.runstate import UNREAD, RunState, Standing
+from orchestrator.domain.runstate import RunState, Standing
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json

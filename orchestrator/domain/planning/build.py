@@ -11,7 +11,7 @@ from orchestrator.domain.plan import Action, LeftAlone, Plan, Role, Stage, Unit
 from orchestrator.domain.planning import dependents, refusals, vital
 from orchestrator.domain.planning import members as to_be
 from orchestrator.domain.planning.between import done_between
-from orchestrator.domain.planning.census import DOWN, Census, named, problem_in_words
+from orchestrator.domain.planning.census import Census, named, problem_in_words
 from orchestrator.domain.planning.choice import STARTING, STOPPING, Choice, choose, named_units, scm_name_of
 from orchestrator.domain.planning.graph import (
     NOWHERE,
@@ -28,7 +28,7 @@ from orchestrator.domain.planning.members import Members, ran
 from orchestrator.domain.planning.policy import policy_of
 from orchestrator.domain.planning.refusals import PlanRefused, Reason
 from orchestrator.domain.planning.stages import Member, Riders, checks_before, stage
-from orchestrator.domain.service import ServiceStatus, StartType, State
+from orchestrator.domain.service import DOWN, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.way_back import held_words
 

@@ -8,13 +8,11 @@ from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.keep_down import DISABLED, Record
 from orchestrator.domain.plan import Unit
 from orchestrator.domain.planning.refusals import Reason
-from orchestrator.domain.service import Asked, Reading, ServiceStatus, State
+from orchestrator.domain.service import Asked, Reading, ServiceStatus
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.win32 import in_words
 
 NO_SUCH_SERVICE = 1060
-DOWN = (State.STOPPED, State.STOP_PENDING)
-"""The states of a unit that was not running: neither up nor on its way up."""
 _NOT_READ = Problem(ProblemKind.PROTOCOL, "it was not read")
 Readings = dict[tuple[str, bool], Reading]
 

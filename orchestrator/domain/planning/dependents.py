@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from orchestrator.domain.draft import Entry, OnDependents
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.plan import Unit
-from orchestrator.domain.planning.census import DOWN, NO_SUCH_SERVICE, Census
+from orchestrator.domain.planning.census import NO_SUCH_SERVICE, Census
 from orchestrator.domain.planning.graph import EntryGraph
 from orchestrator.domain.planning.members import Members, ran
 from orchestrator.domain.planning.stages import Riders
-from orchestrator.domain.service import ServiceStatus
+from orchestrator.domain.service import DOWN, ServiceStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

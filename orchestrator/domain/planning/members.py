@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.domain.draft import Entry, Instance
 from orchestrator.domain.plan import Role, Unit
-from orchestrator.domain.planning.census import DOWN
 from orchestrator.domain.planning.graph import NOWHERE, EntryGraph, HostsOf, downstream, upstream, without
 from orchestrator.domain.planning.stages import Member
+from orchestrator.domain.service import DOWN
 
 Members = Mapping[str, Mapping[str, Member]]
 """Entry key -> instance id -> what it is in a stage."""

@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.domain.playbook import longhand
 from orchestrator.domain.playbook.findings import Findings
 from orchestrator.domain.playbook.gate_shapes import GateShape
+from orchestrator.domain.playbook.including import Defaults
 from orchestrator.domain.playbook.kind_shapes import KindShape
 from orchestrator.domain.playbook.pieces import Piece, read_piece
 from orchestrator.domain.tree import Node
@@ -15,8 +16,6 @@ OF_SERVICES = ("keep_down", "dependents")
 OF_PROCESSES = ("max_timeout", "if_stuck", "kill_shared")
 """What a stop can only be told of something with a process and checkpoints."""
 LISTS = (("read", "running"), ("read", "stopped"), ("start", "exit_code"), ("stop", "exit_code"))
-
-Defaults = Mapping[str, Mapping[str, Node]]
 
 
 def read_kind(key: str, node: Node, given: Mapping[str, Node], found: Findings) -> Piece[KindShape] | None:

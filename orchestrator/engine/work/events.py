@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.domain.errors import HostError, ProblemKind
 from orchestrator.domain.event_log import SCM, EventRecord, records, related
-from orchestrator.domain.results import Outcome, Phase, Result
+from orchestrator.domain.results import EVENT, Outcome, Phase, Result
 from orchestrator.engine.work.looks import Host
 
 EXE = "wevtutil.exe"
@@ -62,4 +62,4 @@ async def _asked(host: Host, log: str, query: str) -> Sequence[EventRecord]:
 
 def _evidence(found: Iterable[EventRecord]) -> dict[str, str]:
     newest = sorted(found, key=lambda one: one.at, reverse=True)[:MOST]
-    return {f"event {number}": one.words for number, one in enumerate(newest, 1)}
+    return {f"{EVENT}{number}": one.words for number, one in enumerate(newest, 1)}

@@ -12,7 +12,7 @@ from typing import Any
 
 from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.gates import Gate, Origin, PortClosedCheck, ServiceCheck
-from orchestrator.domain.results import Outcome, Result, Step
+from orchestrator.domain.results import GATE, Outcome, Result, Step
 from orchestrator.engine.work.pace import TICK_S
 from orchestrator.engine.work.sights import Eyes, Sight
 
@@ -108,7 +108,7 @@ def _ended(step: Step, watches: Sequence[Watch], tasks: Sequence[asyncio.Task[No
     lost = [watch for task, watch in zip(tasks, watches, strict=True) if not task.cancelled() and not watch.held]
     evidence = {}
     for number, watch in enumerate(watches, 1):
-        evidence[f"gate {number}"] = f"{watch.gate.words}: {watch.told}"
+        evidence[f"{GATE}{number}"] = f"{watch.gate.words}: {watch.told}"
     exchanges = sum(watch.exchanges for watch in watches)
     if down is not None:
         return replace(down, evidence=evidence | down.evidence, exchanges=exchanges + down.exchanges)

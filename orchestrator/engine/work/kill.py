@@ -11,12 +11,12 @@ from dataclasses import replace
 from orchestrator.domain.errors import TRANSIENT, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.plan import Node
 from orchestrator.domain.processes import Process, described, same
-from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.domain.results import ORPHAN, Acted, Outcome, Result, Step
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.engine.work.drive import Drive
 from orchestrator.engine.work.looks import Had, Host, Looks
 from orchestrator.engine.work.processes import Exit, Fate, sharing
-from orchestrator.engine.work.record import ORPHAN, evidence
+from orchestrator.engine.work.record import evidence
 
 EXE = "taskkill.exe"
 COMMAND_S = 20.0

@@ -13,7 +13,8 @@ from orchestrator.engine.work.reader import Reader
 
 FINISH_S = 10.0
 """How long past a deadline an exchange that began before it may still take."""
-_PASSING = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, ProblemKind.TIMEOUT)
+SILENT = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, ProblemKind.TIMEOUT)
+"""Of an answer that is none: it may come yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,6 @@ class Looks:
                 self._host.seen(reading.found[0])
                 return reading.found[0]
             raise ProtocolError(self._host.name, f"the answer says nothing of {self._scm_name}")
-        if problem.kind in _PASSING:
+        if problem.kind in SILENT:
             raise ProtocolError(self._host.name, problem.text)
         raise Refused(self._host.name, problem)

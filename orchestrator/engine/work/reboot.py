@@ -13,7 +13,7 @@ from orchestrator.domain.errors import TRANSIENT, HostError, Problem, ProblemKin
 from orchestrator.domain.life import Reboot
 from orchestrator.domain.plan import Node
 from orchestrator.domain.results import Acted, Outcome, Result, Step
-from orchestrator.engine.work.looks import FINISH_S, Host
+from orchestrator.engine.work.looks import FINISH_S, SILENT, Host
 from orchestrator.engine.work.pace import TICK_S
 
 EXE = "shutdown.exe"
@@ -27,7 +27,6 @@ ON_ITS_WAY = 1115
 """`A system shutdown is in progress`: it was asked already."""
 LATER_S = 30.0
 """A start that is later by less is the same one, told by a clock that was put right since."""
-_SILENT = (ProblemKind.UNREACHABLE, ProblemKind.QUOTA, ProblemKind.PROTOCOL, ProblemKind.TIMEOUT)
 
 
 class Reboots:
@@ -159,7 +158,7 @@ class Rebooting:
                     return None
                 text = f"it was asked to restart, and has not restarted within {spoken(self.timeout_s)}"
                 problem = Problem(ProblemKind.TIMEOUT, text)
-            elif problem.kind is ProblemKind.AUTH or (problem.kind not in _SILENT and self._acted is Acted.NO):
+            elif problem.kind is ProblemKind.AUTH or (problem.kind not in SILENT and self._acted is Acted.NO):
                 return problem
             if self._is_over():
                 return problem
@@ -177,7 +176,7 @@ class Rebooting:
         except HostError as error:
             return error.problem
         problem = reading.problem
-        return problem if problem is not None and problem.kind in _SILENT else None
+        return problem if problem is not None and problem.kind in SILENT else None
 
     def _is_later(self, started: float | None) -> bool:
         return self.before is not None and started is not None and started - self.before > LATER_S

@@ -2,7 +2,7 @@
 
 from orchestrator.domain.errors import HostError, Problem, ProblemKind
 from orchestrator.domain.processes import described
-from orchestrator.domain.results import Acted, Outcome, Result, Step
+from orchestrator.domain.results import EXIT, ORPHAN, Acted, Outcome, Result, Step
 from orchestrator.domain.service import Control, ServiceStatus, State
 from orchestrator.domain.win32 import in_words
 from orchestrator.engine.work.looks import Had
@@ -11,8 +11,6 @@ from orchestrator.engine.work.processes import Fate, Found
 STALLED_S = 30.0
 """A checkpoint that has not risen for so long, or for the wait hint if that is longer, is stalled: many services give
 no hint, or a small one."""
-ORPHAN = "orphan"
-"""The evidence of a process that outlived its service: its PID."""
 
 
 def span(duration_s: float) -> str:
@@ -226,7 +224,7 @@ def evidence(first: ServiceStatus | None, last: ServiceStatus | None) -> dict[st
         found["wait_hint_s"] = f"{last.wait_hint_s:g}"
     if last.win32_exit_code:
         found["win32_exit_code"] = str(last.win32_exit_code)
-        found["exit"] = ended(last)
+        found[EXIT] = ended(last)
     if last.service_exit_code:
         found["service_exit_code"] = str(last.service_exit_code)
     return found

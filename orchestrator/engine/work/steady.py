@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.plan import Node
-from orchestrator.domain.results import Outcome, Result, Step
+from orchestrator.domain.results import GATE, Outcome, Result, Step
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.engine.work.gates import Watch
 from orchestrator.engine.work.looks import Had, Host, Looks
@@ -109,7 +109,7 @@ async def healthy(step: Step, node: Node, host: Host, eyes: Eyes, note: Callable
         said = f"{step.unit}: whether it stayed up is not known ({error.text})"
         return Result(step=step, outcome=Outcome.UNKNOWN, said=said, problem=error.problem, exchanges=steady.exchanges)
     found = evidence(steady.first, steady.last)
-    found |= {f"gate {number}": f"{one.gate.words}: {one.told}" for number, one in enumerate(watches, 1)}
+    found |= {f"{GATE}{number}": f"{one.gate.words}: {one.told}" for number, one in enumerate(watches, 1)}
     process = f" in process {steady.last.pid}" if steady.last is not None and steady.last.pid is not None else ""
     return Result(
         step=step,

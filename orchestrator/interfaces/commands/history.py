@@ -6,7 +6,7 @@ from pathlib import Path
 from orchestrator import state_wiring
 from orchestrator.engine.book_ports import RunSummary
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.commands.found import Found, find
+from orchestrator.interfaces.commands.found import look
 from orchestrator.interfaces.runs_view import runs_json, runs_table, show_json
 from orchestrator.interfaces.runs_view import show as show_tables
 from orchestrator.interfaces.terminal import out, print_json
@@ -29,7 +29,7 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
     """Print one run."""
     state = state_wiring.state_folder(state_dir)
     with boundary(state):
-        found = asyncio.run(_found(state, run))
+        found = asyncio.run(look(state, run))
         console = out()
         if json:
             print_json(show_json(found.facts, found.holding))
@@ -40,8 +40,3 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
 async def _runs(state: Path, limit: int) -> list[RunSummary]:
     async with state_wiring.books(state) as books:
         return list(await books.journal.runs(limit))
-
-
-async def _found(state: Path, name: str) -> Found:
-    async with state_wiring.books(state) as books:
-        return await find(books, name)

@@ -1,6 +1,7 @@
 """What cmd.exe itself says, in English, German and French."""
 
-_LANGUAGES = ("en", "de", "fr")
+from orchestrator.lab.fleet import LANGUAGES
+
 _TEXTS: dict[str, tuple[str, str, str]] = {
     "unknown": (
         "'{0}' is not recognized as an internal or external command,\noperable program or batch file.",
@@ -37,4 +38,4 @@ _TEXTS: dict[str, tuple[str, str, str]] = {
 
 def say(key: str, language: str, *values: object) -> str:
     """The sentence *key* in *language*, filled in; lines are parted by \\n."""
-    return _TEXTS[key][_LANGUAGES.index(language)].format(*values)
+    return _TEXTS[key][LANGUAGES.index(language)].format(*values)

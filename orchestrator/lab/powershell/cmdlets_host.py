@@ -9,12 +9,12 @@ from orchestrator.lab.powershell.binding import Parameters
 from orchestrator.lab.powershell.invocation import Cmdlet, Invocation
 from orchestrator.lab.powershell.types import full_name
 from orchestrator.lab.powershell.values import Custom, DateTime, ErrorRecord, NetException, Table, failure
+from orchestrator.lab.registry import START
 from orchestrator.lab.service import Service
 from orchestrator.lab.win32 import Win32Error
 
 _SERVICES_KEY = "hklm:\\system\\currentcontrolset\\services\\"
 _PREFIXES = ("registry::hkey_local_machine\\", "registry::hklm\\", "hkey_local_machine\\")
-_START = {"Boot": 0, "System": 1, "Automatic": 2, "AutomaticDelayed": 2, "Manual": 3, "Disabled": 4}
 _FOLDERS = ("c:\\", "c:\\windows", "c:\\windows\\system32")
 
 
@@ -41,7 +41,7 @@ def _values(service: Service) -> Table:
     values = Table(
         [
             ("Type", 16),
-            ("Start", _START[service.start_type]),
+            ("Start", START[service.start_type]),
             ("ErrorControl", 1),
             ("ImagePath", f"C:\\Services\\{service.name}.exe"),
             ("DisplayName", service.spec.display_name),
