@@ -98,7 +98,7 @@ class _Twin:
         """Give the answer, and go on until nothing is left but what others have to decide."""
         self._issue(self.state.under_way)
         self.state.apply(answered)
-        goes_on = answered.answer.choice not in _LEAVES_ALL
+        goes_on = answered.answer.choice not in LEAVES_ALL
         if goes_on:
             self._continue(number for number, asked in self.state.open.items() if asked.cause.kind is CauseKind.PAUSE)
         while self._follow(goes_on):
