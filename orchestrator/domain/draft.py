@@ -96,6 +96,7 @@ class Entry:
     """One service of the playbook. `in_order` is `order: inventory`: begun as listed, reversed on stop.
 
     `ready_all` are gates that hold once for all instances, before dependents begin. `batches` None: all at once.
+    `min_available`: how many of its instances have to be up while a rolling restart takes others down.
     """
 
     key: str
@@ -108,6 +109,7 @@ class Entry:
     ready_all: tuple[Gate, ...] = ()
     dependents: OnDependents = OnDependents.FAIL
     batches: Batches | None = None
+    min_available: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

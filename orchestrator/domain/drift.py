@@ -35,8 +35,8 @@ def watched(plan: Plan) -> tuple[Unit, ...]:
 
 def questions(plan: Plan) -> dict[str, tuple[Asked, ...]]:
     """What to ask which host before *plan* is applied: host -> questions. Where it acts, as planning does, the cluster
-    service too: what a cluster owns is told of nodes alone."""
-    asked = questions_about(watched(plan))
+    service too: what a cluster owns is told of nodes alone. Who is only counted is asked, too: a run will do so."""
+    asked = questions_about((*watched(plan), *(unit for stage in plan.stages for unit in stage.others)))
     for host in {node.unit.host for node, _ in _counted_on(plan) if node.role is Role.ACT and node.unit.host}:
         if CLUSTER_SERVICE.lower() not in {one.name.lower() for one in asked[host]}:
             asked[host] = (*asked[host], Asked(CLUSTER_SERVICE))

@@ -83,6 +83,7 @@ def stop(
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
+    rolling: options.NotRolling = False,
     dry_run: options.DryRun = False,
     save: options.Save = None,
     overwrite: options.Overwrite = False,
@@ -111,6 +112,7 @@ def start(
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
+    rolling: options.NotRolling = False,
     dry_run: options.DryRun = False,
     save: options.Save = None,
     overwrite: options.Overwrite = False,
@@ -136,6 +138,7 @@ def restart(
     limit: options.Limit = None,
     exclude: options.Exclude = None,
     service: options.Service = None,
+    rolling: options.Rolling = False,
     dry_run: options.DryRun = False,
     save: options.Save = None,
     overwrite: options.Overwrite = False,
@@ -149,7 +152,7 @@ def restart(
     ask_pass: options.AskPass = False,
     state_dir: options.StateDir = None,
 ) -> None:
-    """Stop, then start exactly what was running, under one run id."""
+    """Stop, then start exactly what was running, under one run id; --rolling: batch by batch, and the rest stays up."""
     _act("restart", locals())
 
 

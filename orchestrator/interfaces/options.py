@@ -59,6 +59,15 @@ Unreachable = Annotated[
         help="Hosts that don't answer before the first act; overrides the playbook. Default: ask.",
     ),
 ]
+Rolling = Annotated[
+    bool,
+    typer.Option(
+        "--rolling",
+        help="Take instances down and up again batch by batch, never more than `batch` and `min_available` let.",
+    ),
+]
+NotRolling = Annotated[bool, typer.Option("--rolling", hidden=True, help="Of `orch restart` alone.")]
+"""Only so that it is said what it is an option of."""
 WithDependents = Annotated[
     bool, typer.Option("--with-dependents", help="Also stop what depends on the chosen services and runs.")
 ]

@@ -280,6 +280,7 @@ _ENTRIES = st.fixed_dictionaries(
         "order": any_of("inventory", "Inventory"),
         "batch": some(any_of(1, "2", "10%", " 100 % ")),
         "pause": any_of("5m", 0, "Decision"),
+        "min_available": any_of(1, "2", "60%", " 100 % "),
         "start": _MOVES,
         "stop": _MOVES | _STOPS,
         "ready": _GATES,

@@ -179,6 +179,7 @@ class _Drafting:
             ready_all=() if placed.shape.external else self._instances.once(placed.declared),
             dependents=OnDependents(placed.shape.dependents),
             batches=_batches(placed.shape),
+            min_available=placed.shape.min_available,
         )
 
     def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:

@@ -1,5 +1,6 @@
 """The stage between the stop and the start of a restart: each host that acts, once, with what is done there."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from orchestrator.domain import estimate
@@ -22,7 +23,7 @@ def done_between(draft: Draft, stop: Stage) -> list[Stage]:
     Cost: O(nodes).
     """
     stage = _stage(draft, stop)
-    reasons = _refused(draft, stop, stage)
+    reasons = untold_boots(draft, (node.unit for node in stop.nodes if node.role is Role.ACT))
     if reasons:
         raise PlanRefused(Action.RESTART, reasons)
     return [stage] if stage.nodes else []
@@ -58,12 +59,16 @@ def _stage(draft: Draft, stop: Stage) -> Stage:
     return estimate.complete(Stage(goal=State.STOPPED, nodes=nodes, barriers=(), limits=limits, between=True))
 
 
-def _refused(draft: Draft, stop: Stage, stage: Stage) -> list[Reason]:
-    """Only who was asked about a service could tell its start; of others the reboot itself asks, before it acts."""
-    asked = {node.unit.host for node in stop.nodes if is_service(node.unit.scm_name or "")}
-    hosts = [node.unit.host or "" for node in stage.nodes if node.unit.booted_at is None]
-    untold = tuple(host for host in hosts if host in asked)
-    if not untold or not any(isinstance(hook.do, Reboot) for hook in draft.between):
+def untold_boots(draft: Draft, acting: Iterable[Unit]) -> list[Reason]:
+    """The hosts of the units *acting* that do not tell when they started, if they are rebooted between.
+
+    Only who was asked about a service could tell; of others the reboot itself asks, before it acts.
+    """
+    if not any(isinstance(hook.do, Reboot) for hook in draft.between):
+        return []
+    silent = [unit.host for unit in acting if unit.booted_at is None and is_service(unit.scm_name or "")]
+    untold = tuple(dict.fromkeys(host for host in silent if host is not None))
+    if not untold:
         return []
     wrong = (
         "the playbook reboots it between stop and start, and it does not tell when it started: nobody could say whether"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from orchestrator.domain.draft import Draft, Entry, Instance
@@ -27,6 +27,7 @@ from orchestrator.domain.planning.left_alone import Why, keep_off, unavailable
 from orchestrator.domain.planning.members import Members, ran
 from orchestrator.domain.planning.policy import policy_of
 from orchestrator.domain.planning.refusals import PlanRefused, Reason
+from orchestrator.domain.planning.rolling import counted_beside, refused, rolling
 from orchestrator.domain.planning.stages import Member, Riders, checks_before, stage
 from orchestrator.domain.service import DOWN, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
@@ -44,6 +45,8 @@ def build(
     controller: AbstractSet[str] = frozenset(),
 ) -> Plan:
     """The plan of a stop, start, restart or restore, with the live state frozen into it, and the way back of it.
+
+    A restart is two stages, or one if the *choice* is a rolling one.
 
     *excluded* are the unreachable hosts that the run does without: they and what cannot do without them are left alone.
     *controller* are the hosts that are the machine that we run on. A restart acts on what was running (pending starts
@@ -64,29 +67,22 @@ def build(
     work = _Work(graph, choice, action, picked, kept, excluded, controller, Census(survey), was, named_units(choice))
     work.check_allowed()
     work.find_acting()
-    work.take_in_dependents()
+    if choice.rolling:
+        work.reasons += refused(draft, graph, work.census, work.up, choice)
+    else:
+        work.take_in_dependents()
     start = work.starting() if work.starts else {}
-    if work.stops and not choice.ignore_dependents:
+    if work.stops and not (choice.rolling or choice.ignore_dependents):
         work.refuse_running_dependents()
     if work.reasons:
         raise PlanRefused(action, work.reasons)
-    stages: list[Stage] = []
-    if work.stops or action in (Action.STOP, Action.RESTART):
-        members = to_be.stopping(graph, work.down, work.stops)
-        stop = stage(draft, graph, State.STOPPED, members, first=True, riders=work.riders)
-        checks = checks_before(draft, stop)
-        stages += [stop] if checks is None else [checks, stop]
-        if action is Action.RESTART and draft.between:
-            stages += done_between(draft, stop)
-    if work.starts or action in (Action.START, Action.RESTART):
-        first = action is not Action.RESTART
-        stages.append(stage(draft, graph, State.RUNNING, start, first=first, riders=work.riders))
+    stages = work.rolled(draft, start) if choice.rolling else work.staged(draft, start)
     return Plan(
         name=draft.name,
         action=action,
         stages=tuple(stages),
         left_alone=tuple(work.left_alone()),
-        ignored=work.ignored() if work.stops and choice.ignore_dependents else (),
+        ignored=work.ignored() if work.stops and choice.ignore_dependents and not choice.rolling else (),
         poll_s=draft.poll_s,
         policy=policy_of(draft, action, stages),
         back=tuple(work.back(draft)),
@@ -199,12 +195,36 @@ class _Work:
         """The members of the start stage."""
         return to_be.starting(self.graph, self.up, self.starts, self._as_needed)
 
+    def staged(self, draft: Draft, start: Members) -> list[Stage]:
+        """The stages of anything but a rolling restart; *start* are the members of its start stage."""
+        stages: list[Stage] = []
+        if self.stops or self.action in (Action.STOP, Action.RESTART):
+            members = to_be.stopping(self.graph, self.down, self.stops)
+            stop = stage(draft, self.graph, State.STOPPED, members, first=True, riders=self.riders)
+            checks = checks_before(draft, stop)
+            stages += [stop] if checks is None else [checks, stop]
+            if self.action is Action.RESTART and draft.between:
+                stages += done_between(draft, stop)
+        if self.starts or self.action in (Action.START, Action.RESTART):
+            first = self.action is not Action.RESTART
+            stages.append(stage(draft, self.graph, State.RUNNING, start, first=first, riders=self.riders))
+        return stages
+
+    def rolled(self, draft: Draft, start: Members) -> list[Stage]:
+        """The stages of a rolling restart: its one, behind the prechecks."""
+        ways = rolling(draft, self.graph, self.up)
+        stop = stage(draft, self.graph, State.RUNNING, start, first=False, rolling=ways)
+        checks = checks_before(draft, stop)
+        stop = replace(stop, others=tuple(counted_beside(self.graph, self.census, ways.rolls, stop.nodes)))
+        return [stop] if checks is None else [checks, stop]
+
     def back(self, draft: Draft) -> Iterable[Stage]:
         """The stages that would put every acting unit where it was seen: the forward ones turned round.
 
-        A restart is put back by its own second stage. On the way back up only what is known to have run is looked at.
+        A restart that is not rolling is put back by its own second stage. On the way back up only what is known to have
+        run is looked at.
         """
-        if self.action is Action.RESTART:
+        if self.action is Action.RESTART and not self.choice.rolling:
             return
         started, stopped = to_be.acting_if(self.up, lambda unit: not ran(unit)), to_be.acting_if(self.down, ran)
         if started:

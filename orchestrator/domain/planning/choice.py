@@ -24,7 +24,8 @@ class Choice:
     `hosts` is what `--limit` leaves (None: all), `exclude` what `--exclude` takes away, `services` the keys of
     `--service` (None: all). What `--exclude` names stays outside even with `with_dependents`. `allow` are SCM names and
     unit ids that may be moved although others are likely to need them. `units` are the ids of the only units to act on
-    (None: all that the rest leaves), as a snapshot names them.
+    (None: all that the rest leaves), as a snapshot names them. `rolling`: a restart takes each unit down and up before
+    it goes on with others, so that what needs them may run on.
     """
 
     hosts: frozenset[str] | None = None
@@ -34,6 +35,7 @@ class Choice:
     ignore_dependents: bool = False
     allow: tuple[str, ...] = ()
     units: frozenset[str] | None = None
+    rolling: bool = False
 
 
 def chosen(draft: Draft, choice: Choice, action: Action) -> tuple[Instance, ...]:
@@ -51,7 +53,8 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
     """What to ask which host before a plan can be built: host -> questions, in playbook order.
 
     Asked are the hosts of the chosen instances; for a start also of all that they need, for a stop also of all that
-    needs them. A host that is asked at all is asked for every service that the playbook has on it, in one go. One that
+    needs them; for a rolling restart of all instances of a service of which some have to be up, whatever was chosen. A
+    host that is asked at all is asked for every service that the playbook has on it, in one go. One that
     would be acted on is also asked whether it is a node of a failover cluster, and for what a snapshot names beside the
     playbook's services.
 
@@ -62,7 +65,9 @@ def questions(draft: Draft, choice: Choice, action: Action) -> dict[str, tuple[A
     groups = [picked]
     if action in STARTING:
         groups.append(upstream(graph, picked))
-    if action in STOPPING and not choice.ignore_dependents:
+    if choice.rolling:
+        groups.append({key: graph.hosts[key] for key in picked if graph.entries[key].min_available is not None})
+    elif action in STOPPING and not choice.ignore_dependents:
         groups.append(downstream(graph, picked))
     hosts = {
         host for group in groups for key, here in group.items() if not graph.entries[key].external for host in here
@@ -93,6 +98,8 @@ def _of_hosts(draft: Draft, hosts: AbstractSet[str | None]) -> dict[str, dict[tu
 
 def choose(graph: EntryGraph, choice: Choice, action: Action) -> HostsOf:
     """The instances to act on, by entry. Raises: as `chosen`."""
+    if choice.rolling:
+        check_rolling(action)
     if choice.with_dependents and choice.ignore_dependents:
         raise BadInput("--with-dependents and --ignore-dependents contradict each other", hint="give one of them")
     keys = [key for key, entry in graph.entries.items() if not entry.external]
@@ -110,6 +117,15 @@ def choose(graph: EntryGraph, choice: Choice, action: Action) -> HostsOf:
         picked = {key: wider[key] & here for key, here in reached.items()}
         picked = {key: here for key, here in picked.items() if here}
     return picked
+
+
+def check_rolling(action: Action) -> None:
+    """Raises BadInput if *action* can't be a rolling one."""
+    if action is not Action.RESTART:
+        raise BadInput(
+            f"--rolling says nothing of a {action}: it is how a restart goes",
+            hint="orch restart --rolling takes instances down and up again, one batch after the other",
+        )
 
 
 def _on_hosts(graph: EntryGraph, keys: Iterable[str], choice: Choice, *, within: frozenset[str] | None) -> HostsOf:

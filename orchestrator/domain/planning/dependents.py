@@ -42,25 +42,36 @@ def undeclared(graph: EntryGraph, census: Census, down: Members) -> Iterator[Dep
 
     Cost: O(units of *down*), and for those that anything needs, O(instances + dependents).
     """
-    needed = _needed(down)
-    if not needed:
+    above = list(running(census, down))
+    if not above:
         return
-    _inherit(needed, census)
-    declared = _declared(graph, census, {host for host, _ in needed})
+    declared = _declared(graph, census, {host for host, _, _, _ in above})
     rank = {key: place for place, key in enumerate(graph.order)}
-    for (host, name), units in needed.items():
-        found = census.beside(host, name)
-        if found is None or (host, name) in declared or _is_down(found) or not any(map(ran, units)):
+    for host, name, found, units in above:
+        if (host, name.lower()) in declared:
             continue
         keys = list(dict.fromkeys(unit.service for unit in units))
         yield Dependent(
             host=host,
-            name=found.name if isinstance(found, ServiceStatus) else _spelled(name, units),
+            name=name,
             found=found,
             needs=tuple(units),
             entry=graph.entries[max(keys, key=rank.__getitem__)],
             refused_by=tuple(key for key in keys if graph.entries[key].dependents is OnDependents.FAIL),
         )
+
+
+def running(census: Census, down: Members) -> Iterator[tuple[str, str, ServiceStatus | Problem, Sequence[Unit]]]:
+    """What runs, or may run, and needs units that *down* stops: its host, its name, what is known of it, those units.
+
+    Cost: O(units of *down* + dependents).
+    """
+    needed = _needed(down)
+    _inherit(needed, census)
+    for (host, name), units in needed.items():
+        found = census.beside(host, name)
+        if found is not None and not _is_down(found) and any(map(ran, units)):
+            yield host, found.name if isinstance(found, ServiceStatus) else _spelled(name, units), found, units
 
 
 def _needed(down: Members) -> dict[tuple[str, str], list[Unit]]:

@@ -47,7 +47,7 @@ def keep_off(
             kept[key] = {host: f"{host} gave no usable answer" for host in silent}
     if action in STARTING:
         _add(kept, _cannot_start(graph, picked, unreachable))
-    if action in STOPPING and not choice.ignore_dependents:
+    if action in STOPPING and not (choice.ignore_dependents or choice.rolling):
         _add(kept, _cannot_stop(graph, picked, unreachable, kept))
     return kept
 

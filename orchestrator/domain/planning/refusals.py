@@ -148,6 +148,62 @@ def would_be_in_the_way(units: Sequence[str], hosts: Sequence[str], name: str, k
     )
 
 
+def nobody_may_go_down(key: str, wanted: str, whole: int) -> Reason:
+    """A rolling restart of a service all of which has to be up."""
+    who = f"none of its {whole} instances" if whole > 1 else "its one instance never"
+    return Reason(
+        (key,),
+        f"`min_available: {wanted}` lets {who} go down",
+        "lower it in the playbook, or restart without --rolling: then all go down at once",
+    )
+
+
+def batch_too_big(key: str, size: int, wanted: str, whole: int, together: int) -> Reason:
+    """A rolling restart in batches that leave too few."""
+    return Reason(
+        (key,),
+        f"a batch of {size} would leave fewer than `min_available: {wanted}` of its {whole} instances up",
+        f"at most {together} can go at once: write `batch: {together}`, or leave `batch` out of the playbook",
+    )
+
+
+def needed_while_rolling(units: Sequence[str], hosts: Sequence[str], name: str, why: str) -> Reason:
+    """A rolling restart of what the service *name* of the same host needs: Windows would refuse the stop."""
+    return Reason(
+        tuple(units),
+        f"{name} on {_hosts(hosts)} {why} and needs {'them' if len(units) > 1 else 'it'}, so Windows would refuse the"
+        " stop",
+        "a rolling restart takes each service down by itself: restart without --rolling, or stop what needs it first",
+    )
+
+
+def would_run_on_without(units: Sequence[str], key: str) -> Reason:
+    """A rolling restart of what a service of the playbook needs on its own host."""
+    return Reason(
+        tuple(units),
+        f"{'they run and need' if len(units) > 1 else 'it runs and needs'} {key} on the same host, which would go down"
+        " alone",
+        "restart without --rolling; or --ignore-dependents, and it loses what it needs for that time",
+    )
+
+
+def two_on_a_host(keys: Sequence[str], units: Sequence[str], hosts: Sequence[str]) -> Reason:
+    """A rolling restart that would do something on a host for one of its services while another runs there."""
+    choose = f"choose one of them (--service {keys[0]}), or " if len(keys) > 1 else ""
+    return Reason(
+        tuple(units),
+        f"they run on one host ({_hosts(hosts)}), and what `restart: between:` does there for one would meet the other"
+        " running",
+        f"{choose}restart without --rolling: then it is done once on each host, while all is down",
+    )
+
+
+def _hosts(hosts: Sequence[str]) -> str:
+    """`app-01 and 7 more hosts`."""
+    more = len(hosts) - 1
+    return f"{hosts[0]} and {more} more host{'s' * (more != 1)}" if more else hosts[0]
+
+
 def _allow(name: str | None) -> str:
     """As it can be typed: a shell would take `MSSQL$SHOP` for another name."""
     return f"--allow {shlex.quote(name or '')}"

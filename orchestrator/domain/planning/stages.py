@@ -4,7 +4,8 @@ A dependency of M units on N is one barrier, shared by all that wait for the sam
 graph; a stop its reverse, and waits there for all dependents, whatever `need` says.
 
 A service with `ready_all` has one more node in a start, without a host, behind its instances and before what needs it.
-One with batches has one more between each two of them (`batches`), but on the way back.
+One with batches has one more between each two of them (`batches`), but on the way back. A rolling restart is a start
+whose acting nodes go down first.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from orchestrator.domain.life import Life
 from orchestrator.domain.plan import Barrier, Limits, Node, Role, Stage, Unit
 from orchestrator.domain.planning.batches import Batched
 from orchestrator.domain.planning.graph import EntryGraph
+from orchestrator.domain.planning.rolls import NOTHING_ROLLS, Roll, Rolling
 from orchestrator.domain.service import State
 
 Member = tuple[Role, tuple[Unit, ...]]
@@ -47,6 +49,7 @@ def stage(
     first: bool,
     bare: bool = False,
     riders: Riders = NO_RIDERS,
+    rolling: Rolling = NOTHING_ROLLS,
 ) -> Stage:
     """The stage that brings every ACT member (entry key -> instance id -> member) to *goal*.
 
@@ -54,7 +57,8 @@ def stage(
     *bare* one holds no ranks, critical path, duration and sights of units: whoever uses it adds them.
     Cost: O(nodes + edges).
     """
-    build = _Building(graph, goal, first, riders, _STARTS if goal is State.RUNNING else _STOPS, batched=not bare)
+    says = _STARTS if goal is State.RUNNING else _STOPS
+    build = _Building(graph, goal, first, riders, says, batched=not bare, rolling=rolling)
     keys = list(graph.entries)[:: 1 if build.starting else -1]
     for key in keys:
         if key in members:
@@ -72,30 +76,32 @@ def stage(
     if bare:
         return Stage(goal=goal, nodes=_nodes(rows, [0.0] * len(rows), _unseen), barriers=barriers, limits=limits)
     arrows = estimate.Graph([row[6] for row in rows], [row[7] for row in rows], barriers)
-    nodes = build.marked(_nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows])))
+    nodes = build.marked(_nodes(rows, estimate.ranks_s(arrows, [row[4] for row in rows]), rolling=rolling))
     return estimate.foretold(Stage(goal=goal, nodes=nodes, barriers=barriers, limits=limits), arrows)
 
 
 def checks_before(draft: Draft, stop: Stage) -> Stage | None:
-    """The prechecks of what the stage *stop* stops, as a stage of their own; None if there are none.
+    """The prechecks of what the stage *stop* stops, be it to start it again, as a stage of their own; None if there are
+    none.
 
     Cost: O(nodes).
     """
+    lives = ((node, node.life if node.down is None else node.down.life) for node in stop.nodes)
     nodes = tuple(
         Node(
             unit=node.unit,
             role=Role.PROBE,
-            gates=node.life.prechecks,
+            gates=life.prechecks,
             timeout_s=node.timeout_s,
             expected_s=0.0,
             guessed=False,
         )
-        for node in stop.nodes
-        if node.life is not None and node.life.prechecks
-        if node.unit.seen is None or node.unit.seen.state is not stop.goal
+        for node, life in lives
+        if life is not None and life.prechecks
+        if node.unit.seen is None or node.unit.seen.state is not State.STOPPED
     )
     limits = Limits(host=draft.max_parallel_per_host)  # nothing is under way: looking is no part of the work
-    return Stage(goal=stop.goal, nodes=nodes, barriers=(), limits=limits, checks=True) if nodes else None
+    return Stage(goal=State.STOPPED, nodes=nodes, barriers=(), limits=limits, checks=True) if nodes else None
 
 
 def _of_zones(draft: Draft) -> Mapping[str, Any]:
@@ -109,9 +115,13 @@ def _unseen(unit: Unit) -> Unit:
 
 
 def _nodes(
-    rows: Sequence[_Row], ranks_s: Sequence[float], of: Callable[[Unit], Unit] = lambda unit: unit
+    rows: Sequence[_Row],
+    ranks_s: Sequence[float],
+    of: Callable[[Unit], Unit] = lambda unit: unit,
+    rolling: Rolling = NOTHING_ROLLS,
 ) -> tuple[Node, ...]:
     """The nodes, made once and with their ranks: to copy ten thousand of them later is dear."""
+    downs = rolling.downs
     return tuple(
         Node(
             unit=of(unit),
@@ -124,6 +134,7 @@ def _nodes(
             begins_after=after,
             rank_s=rank_s,
             life=life,
+            down=downs[unit.instance].down if downs and role is Role.ACT else None,
         )
         for (unit, role, gates, timeout_s, expected_s, guessed, waits, after, life), rank_s in zip(
             rows, ranks_s, strict=True
@@ -141,6 +152,7 @@ class _Building:
     riders: Riders
     says: Callable[[Instance], tuple[tuple[Gate, ...], float, float | None, Life | None]]
     batched: bool
+    rolling: Rolling
     barriers: list[Barrier] = field(default_factory=list)
     acting: set[str] = field(default_factory=set)
     _parts: dict[str, list[_Part]] = field(default_factory=dict)
@@ -198,12 +210,14 @@ class _Building:
         return count
 
     def _in_batches(self, entry: Entry, members: Mapping[str, Member]) -> Batched | None:
-        if entry.batches is None or not self.batched:
+        if not self.batched:
             return None
-        sizes = entry.batches.of(sum(role is Role.ACT for role, _ in members.values()))
-        if len(sizes) < 2:
+        roll = self.rolling.rolls.get(entry.key)
+        if roll is None and entry.batches is not None and not self.rolling.rolls:
+            roll = Roll(entry.batches.of(sum(role is Role.ACT for role, _ in members.values())), None)
+        if roll is None or (len(roll.sizes) < 2 and roll.at_least is None):
             return None
-        self._batches[entry.key] = Batched(entry, sizes)
+        self._batches[entry.key] = Batched(entry, *roll)
         return self._batches[entry.key]
 
     def marked(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -236,7 +250,8 @@ class _Building:
             if acting:
                 gate, behind = next(between, (None, ()))
                 if gate is not None:
-                    yield gate.unit, Role.PROBE, (), gate.pause_s, gate.pause_s, False, hard + gate.opens, None, None
+                    before = hard + gate.opens
+                    yield gate.unit, Role.PROBE, (), gate.timeout_s, gate.pause_s, False, before, None, None
                 waits += behind
                 chain = indices if entry.in_order else ()
                 yield from self._acting(instance, units, len(indices), waits, (previous, *chain))
@@ -262,8 +277,12 @@ class _Building:
         """
         gates, timeout_s, given_s, life = self.says(instance)
         expected_s = timeout_s / 4 if given_s is None else given_s
+        guessed = given_s is None
         if life is not None:
             expected_s += life.healthy_s
+        if instance.id in self.rolling.downs:
+            way = self.rolling.downs[instance.id]
+            expected_s, guessed = expected_s + way.expected_s, guessed or way.guessed
         for place, unit in enumerate(units):
             previous = chain[place] if place < len(chain) else None
             if place >= own:
@@ -271,7 +290,7 @@ class _Building:
             if self.first and unit.seen is not None and unit.seen.state is self.goal:
                 yield unit, Role.ACT, gates, timeout_s, 0.0, False, waits, previous, life
             else:
-                yield unit, Role.ACT, gates, timeout_s, expected_s, given_s is None, waits, previous, life
+                yield unit, Role.ACT, gates, timeout_s, expected_s, guessed, waits, previous, life
 
     def riding(self, row: _Row) -> _Row:
         """*row* with what its unit waits for because of riders: on the way down whoever needs it, on the way up what it

@@ -44,7 +44,7 @@ _FORMS = {name: info.annotation for name, info in PlaybookShape.model_fields.ite
 GATES = ("ready", "stopped", "prechecks", "drained", "ready_all")
 NOT_EXTERNAL = (
     *("service", *KindShape.model_fields, "start", "stop", "max_parallel", "max_failures", "order", "dependents"),
-    *("batch", "pause", "prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
+    *("batch", "pause", "min_available", "prechecks", "drained", "ready_all", "min_healthy", "keep_down", *HOOKS),
 )
 """What an external service can't say, for it is never acted on."""
 

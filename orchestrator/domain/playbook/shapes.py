@@ -29,6 +29,7 @@ from orchestrator.domain.playbook.values import (
     External,
     Filled,
     Flag,
+    MinAvailable,
     Order,
     Pause,
     Period,
@@ -101,6 +102,13 @@ class HeadShape(Shape):
     )
     pause: Pause | None = Field(
         default=None, description="between two batches: a time such as `5m`, or `decision`: then somebody is asked"
+    )
+    min_available: MinAvailable | None = Field(
+        default=None,
+        description=(
+            "how many of all its instances have to be up while `orch restart --rolling` takes others down: `3`, or "
+            "`60%`, rounded up"
+        ),
     )
     order: Order | None = Field(
         default=None, description="`inventory`: begun in the order of the inventory, reversed on stop"

@@ -263,7 +263,15 @@ def _budget(value: object) -> budget.Budget:
 
 
 def _size(value: object) -> budget.Budget:
-    right = "a number of instances such as 3, or a share of them such as 25%"
+    return _share(value, "size of a batch", "a number of instances such as 3, or a share of them such as 25%")
+
+
+def _min_available(value: object) -> budget.Budget:
+    right = "a number of instances such as 3, or a share of them such as 60%"
+    return _share(value, "number of instances that have to be up", right)
+
+
+def _share(value: object, what: str, right: str) -> budget.Budget:
     percent = re.fullmatch(r"\s*(\d{1,15})\s*%\s*", value) if isinstance(value, str) else None
     if percent is not None and 1 <= int(percent[1]) <= 100:
         return budget.Budget(int(percent[1]), percent=True)
@@ -272,7 +280,7 @@ def _size(value: object) -> budget.Budget:
     except Wrong:
         size = 0
     if size < 1:
-        raise Wrong(f"{_told(value)} is no size of a batch", right)
+        raise Wrong(f"{_told(value)} is no {what}", right)
     return budget.Budget(size)
 
 
@@ -400,6 +408,7 @@ Unreachable = Annotated[
 ]
 Budget = Annotated[budget.Budget, _Checked(_budget, *_JSON_BUDGET)]
 BatchSize = Annotated[budget.Budget, _Checked(_size, *_JSON_SIZE)]
+MinAvailable = Annotated[budget.Budget, _Checked(_min_available, *_JSON_SIZE)]
 Pause = Annotated[float | str, _Checked(_pause, *_lasting(0), any_case(PAUSE_ASKS))]
 OnFailureWord = Annotated[str, _Checked(_on_failure, {"enum": ON_FAILURE}, any_case(*ON_FAILURE))]
 RuleWord = Annotated[str, _Checked(_one_of(IN_RULES, "answer to failures"), {"enum": IN_RULES}, any_case(*IN_RULES))]

@@ -14,7 +14,7 @@ from orchestrator.domain.draft import OnUnreachable
 from orchestrator.domain.errors import BadInput, Declined
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
-from orchestrator.domain.planning.choice import STOPPING, Choice, chosen, questions
+from orchestrator.domain.planning.choice import STOPPING, Choice, check_rolling, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.preview import preview
 from orchestrator.domain.survey import HostSurvey, Survey
@@ -52,6 +52,7 @@ class Options:
     allow: Sequence[str] | None = None
     with_dependents: bool = False
     ignore_dependents: bool = False
+    rolling: bool = False
     ask_pass: bool = False
     state_dir: Path | None = None
 
@@ -60,6 +61,8 @@ def act(action_name: str, options: Options) -> None:
     """Carry the command out; ends the process with its exit code."""
     state = state_wiring.state_folder(options.state_dir)
     with boundary(state):
+        if options.rolling:
+            check_rolling(Action(action_name))
         before = asyncio.run(_recorded(state, options.recorded)) if options.recorded else None
         if not (options.yes or options.dry_run or options.save or interactive()):
             raise BadInput(
@@ -148,6 +151,7 @@ def _choice(action: Action, project: wiring.Project, before: Recorded | None, op
         ignore_dependents=options.ignore_dependents,
         allow=tuple(options.allow or ()),
         units=units,
+        rolling=options.rolling,
     )
 
 

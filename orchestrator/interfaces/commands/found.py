@@ -33,7 +33,7 @@ class Found:
     def hosts(self) -> tuple[str, ...]:
         """The hosts that a run of its plan may ask, each once."""
         stages = (*self.began.plan.stages, *self.began.plan.back)
-        units = [node.unit for stage in stages for node in stage.nodes]
+        units = [unit for stage in stages for unit in (*(node.unit for node in stage.nodes), *stage.others)]
         return tuple(dict.fromkeys(host for unit in units for host in (unit.host, *unit.ways) if host))
 
     @property
