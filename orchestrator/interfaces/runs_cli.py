@@ -10,7 +10,7 @@ runs_app = typer.Typer()
 audit = typer.Typer(no_args_is_help=True, help="Whether a run's record is as it was written.")
 runs_app.add_typer(audit, name="audit")
 
-CHOICES = "continue|rollback|retry|skip|exclude|hold|abort"
+CHOICES = "continue|rollback|retry|kill|skip|exclude|hold|abort"
 
 
 @runs_app.command()

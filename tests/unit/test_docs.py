@@ -18,7 +18,7 @@ from orchestrator.adapters.templates import sandbox
 from orchestrator.adapters.templates.renderer import Renderer
 from orchestrator.adapters.winrm import statements
 from orchestrator.domain.connection import Connection
-from orchestrator.domain.decisions import Answer, Cause, CauseKind, Source
+from orchestrator.domain.decisions import Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.durations import seconds
 from orchestrator.domain.errors import Mistakes, OrchError
 from orchestrator.domain.fact_codec import FACT_KINDS
@@ -150,6 +150,14 @@ def test_help_is_complete(name: str) -> None:
     with Context(command, info_name=name) as context:
         for parameter in command.get_params(context):
             assert getattr(parameter, "help", ""), f"orch {name}: {parameter.name} has no help"
+
+
+def test_every_answer_is_told() -> None:
+    (told,) = [parameter.metavar for parameter in dict(commands())["decide"].params if parameter.name == "choice"]
+    answers = {word.value for word in Choice}
+    assert set((told or "").split("|")) == answers
+    what_each_does, *_ = tables(section("decisions.md", "The question"))
+    assert {code(row[0])[0] for row in what_each_does} == answers
 
 
 def test_every_command_is_documented() -> None:

@@ -186,7 +186,7 @@ def test_descriptors_come_in_order_of_the_names() -> None:
 
 def test_descriptors_that_do_not_add_up_are_nobodys() -> None:
     answers = descriptors(["a", "b"], Output(values=["D:(A;;CC;;;SY)"], ended=True))
-    assert all(isinstance(answer, Problem) and answer.kind is ProblemKind.PROTOCOL for answer in answers)
+    assert [isinstance(answer, Problem) and answer.kind for answer in answers] == [ProblemKind.PROTOCOL] * 2
 
 
 def test_moments() -> None:
