@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
-from orchestrator.domain.parts import is_last_reading
+from orchestrator.domain.parts import faced, goal_of, is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.results import HOOKS, MOVES, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
@@ -141,7 +141,7 @@ class _Twin:
         for step in steps:
             if step.phase is Phase.UNDO or (step.phase is Phase.RELEASE and self._goal(step) is State.STOPPED):
                 self.undone.setdefault(step.unit, []).append(step_words(step))
-            elif step.phase in HOOKS and undoes(step, life := self._node(step).life):
+            elif step.phase in HOOKS and undoes(step, life := faced(self._node(step), step).life):
                 self.taken_back.setdefault(step.unit, []).append(step_words(step, life))
             left = self.state.whereabouts(step.unit)
             if step.phase in MOVES and left != self._goal(step):
@@ -153,11 +153,12 @@ class _Twin:
         """What a unit is expected to take includes its gates; a retry's pause is no part of it."""
         if step.phase is Phase.COUNT:
             return self._node(step).expected_s
-        if step.phase is Phase.BETWEEN:
-            life = self._node(step).life
-            return self._node(step).expected_s / max(len(life.before) if life else 0, 1)
-        moves = step.unit != RUN and step.phase in MOVES and self.state.whereabouts(step.unit) != self._goal(step)
-        return self._node(step).expected_s if moves else 0.0
+        node = None if step.unit == RUN else self._node(step)
+        if step.phase is Phase.BETWEEN and node is not None and node.down is None:
+            return node.expected_s / max(len(node.life.before) if node.life else 0, 1)
+        if node is None or step.phase not in MOVES or self.state.whereabouts(step.unit) == self._goal(step):
+            return 0.0
+        return node.expected_s / (1 if node.down is None else 2)  # half of it is the way down
 
     def _result(self, step: Step) -> Result:
         """A look, and the reading with which a life begins, find a unit where it was left or seen last; all else finds
@@ -181,8 +182,7 @@ class _Twin:
         return is_last_reading(step, self._node(step).role)
 
     def _goal(self, step: Step) -> State:
-        goal: State = self.state.stages[step.stage].goal
-        return goal
+        return goal_of(step, self.state.stages[step.stage].goal)
 
     def _node(self, step: Step) -> Node:
         while len(self._nodes) <= step.stage:

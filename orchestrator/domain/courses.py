@@ -7,12 +7,9 @@ rules what is really done next.
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from orchestrator.domain.parts import KEPT_DOWN, Part, act_of, parts, place_of
+from orchestrator.domain.parts import KEPT_DOWN, LEFT_OUT, Part, act_before, act_of, goal_of, goes_down, parts, place_of
 from orchestrator.domain.plan import Stage
-from orchestrator.domain.results import HOOKS, Phase, Result, Step
-
-_LEFT_OUT = (Phase.PRECHECK, Phase.DRAINED, Phase.KEEP_DOWN, Phase.START, Phase.STOP, *HOOKS)
-"""What is not done for a unit that is at the goal when its turn comes."""
+from orchestrator.domain.results import Phase, Result, Step
 
 
 class Courses:
@@ -36,10 +33,13 @@ class Courses:
         self._back = back
         self._all_owed = all_owed
         self._lives = {
-            node.unit.id: parts(node, stage.goal) for node in stage.nodes if node.life is not None and not stage.checks
+            node.unit.id: parts(node, stage.goal)
+            for node in stage.nodes
+            if (node.life is not None or node.down is not None) and not stage.checks
         }
+        self._both_ways = {node.unit.id for node in stage.nodes if node.down is not None}
         self._there: set[str] = set()
-        self._carried: dict[str, set[str]] = {}
+        self._carried: dict[str, set[Part]] = {}
 
     def __contains__(self, unit: str) -> bool:
         return unit in self._lives
@@ -52,8 +52,8 @@ class Courses:
         if at is None:
             return False
         if life[at].of_hook:
-            self._carried.setdefault(step.unit, set()).add(step.hook)
-        elif life[at].phase is Phase.READ and result.after == self._goal:
+            self._carried.setdefault(step.unit, set()).add(life[at])
+        elif life[at].phase is Phase.READ and result.after == goal_of(life[act_of(life) or 0], self._goal):
             self._there.add(step.unit)
         return all(self._left_out(step.unit, part) for part in life[at + 1 :])
 
@@ -65,10 +65,9 @@ class Courses:
     def acted(self, step: Step) -> bool:
         """Whether the unit of *step*, which ended well, has come past its act, or has nothing to do up to there."""
         life = self._lives[step.unit]
-        at, act = self._place(step), act_of(life)
-        return (
-            at is not None and act is not None and all(self._left_out(step.unit, one) for one in life[at + 1 : act + 1])
-        )
+        at, act = self._place(step), act_before(life, len(life) - 1)
+        acts = at is not None and act_of(life) is not None
+        return acts and all(self._left_out(step.unit, one) for one in life[(at or 0) + 1 : act + 1])
 
     def _place(self, step: Step) -> int | None:
         try:
@@ -77,14 +76,14 @@ class Courses:
             return None
 
     def _left_out(self, unit: str, part: Part) -> bool:
-        if part.of_hook and part.hook in self._carried.get(unit, ()):
+        if part.of_hook and part in self._carried.get(unit, ()):
             return True
         owed = self._owed.get(unit, ())
-        there = unit in self._there
+        there = unit in self._there and (unit not in self._both_ways or goes_down(part))
         if part.undoes and part.hook in self._spent.get(unit, ()):
             return True
         if part.undoes:
             return (self._back or there) and not self._all_owed and part.hook not in owed
         if part.phase is Phase.RELEASE:
             return self._back and not self._all_owed and KEPT_DOWN not in owed
-        return there and part.phase in _LEFT_OUT
+        return there and part.phase in LEFT_OUT

@@ -29,7 +29,7 @@ from orchestrator.domain.judging import TRANSIENT, Failure
 from orchestrator.domain.known import ABOUT_FAILURES, Known
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.open_questions import LATE_S, Asked
-from orchestrator.domain.parts import CHANGES, is_last_reading, spends
+from orchestrator.domain.parts import CHANGES, goal_of, is_last_reading, life_down, spends
 from orchestrator.domain.plan import Action, Role
 from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -122,11 +122,14 @@ class Folded(Known):
         """Leave the units alone whose checks, in a stage before, did not hold for what is done to them now."""
         for number in sorted(self.runs):
             before = self.runs[number]
-            if not before.stage.checks or before is self.now or before.stage.goal is not self.now.stage.goal:
+            if not before.stage.checks or before is self.now:
                 continue
             for place, node in enumerate(before.stage.nodes):
-                if node.unit.id in self.now.places and before.outcome(place) is not Outcome.OK:
-                    self.now.exclude(self.now.places[node.unit.id], undo=False)
+                mine = self.now.places.get(node.unit.id)
+                if mine is None or before.outcome(place) is Outcome.OK:
+                    continue
+                if before.stage.goal in (self.now.stage.goal, self.now.goal(mine)):
+                    self.now.exclude(mine, undo=False)
 
     def _bar_where_not_down(self) -> None:
         """Do nothing between stop and start on a host where something may still run that was to be stopped."""
@@ -186,7 +189,7 @@ class Folded(Known):
         failed = self.now.ended(result)
         self.findings.stepped_on(result)
         if step.phase in CHANGES:
-            self.findings.did(step, self.now.stage.goal, self.now.hook(step), result)
+            self.findings.did(step, goal_of(step, self.now.stage.goal), self.now.hook(step), result)
         if not undoes:
             self._comes_of(result, failed=failed)
 
@@ -204,7 +207,7 @@ class Folded(Known):
 
     def _failed(self, result: Result) -> None:
         place = self.now.place(result.step)
-        life = self.now.stage.nodes[place].life
+        life = life_down(self.now.stage.nodes[place])
         kill = life is not None and life.if_stuck is IfStuck.ASK and stuck(result)
         kind = result.problem.kind if result.problem else None
         said = result.said or (result.problem.text if result.problem else "")
@@ -227,8 +230,8 @@ class Folded(Known):
         self.now.give_up(place, undo=self._missed(place))
 
     def _missed(self, place: int) -> bool:
-        """Whether the node's unit is not known to be at the stage's goal."""
-        return self.findings.now(self.now.stage.nodes[place].unit.id) != self.now.stage.goal
+        """Whether the node's unit is not known to be where it was to be brought next."""
+        return self.findings.now(self.now.stage.nodes[place].unit.id) != self.now.goal(place)
 
     def _went_on_back(self, result: Result, *, failed: bool) -> None:
         """On the way back nobody is asked: what may be gone in a minute is tried again, in bounds; else it failed."""
@@ -269,7 +272,7 @@ class Folded(Known):
         for step in own:
             self.findings.lost(step)
             if step.phase in CHANGES:
-                self.findings.did(step, self.now.stage.goal, self.now.hook(step), None)
+                self.findings.did(step, goal_of(step, self.now.stage.goal), self.now.hook(step), None)
         for step in own:
             self._is_lost(step)
         self.lost = [*own, *self.findings.lose(), *self.errands.lose()]

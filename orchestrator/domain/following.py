@@ -19,7 +19,6 @@ from orchestrator.domain.folded import Folded
 from orchestrator.domain.judging import PAUSING, choices
 from orchestrator.domain.plan import Node, Role
 from orchestrator.domain.results import Phase, Step
-from orchestrator.domain.service import State
 from orchestrator.domain.way_back import way_back
 
 
@@ -183,9 +182,8 @@ class Following:
             self._ask(Cause(kind=CauseKind.PAUSE, said=said, service=service, units=(node.unit.id,)))
 
     def _too_late_to_stop(self, place: int) -> bool:
-        folded, stage = self._folded, self._folded.now.stage
-        stops = stage.goal is State.STOPPED and stage.nodes[place].role is Role.ACT
-        return folded.window_closed and stops and not folded.rolling_back
+        folded = self._folded
+        return folded.window_closed and not folded.rolling_back and folded.now.stops(place)
 
     def _advance(self) -> bool:
         """What comes when nothing is under way: the next stage, the way back, the end. False: nothing does, now."""

@@ -81,7 +81,7 @@ class Known:
     @property
     def halting(self) -> bool:
         """Whether nodes that are under way and have not acted wait, too."""
-        shut = self.window_closed and self.now.stage.goal is State.STOPPED and not self.rolling_back
+        shut = self.window_closed and self.now.takes_down and not self.rolling_back
         return self.leaving or self.turned or self.closing or self.paused or shut
 
     @property

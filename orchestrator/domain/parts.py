@@ -5,10 +5,10 @@ where a node goes on, is `stage_run`'s.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook, Life, Reboot
-from orchestrator.domain.plan import Node, Role
+from orchestrator.domain.plan import Down, Node, Role
 from orchestrator.domain.results import AT_FIRST, HOOKS, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 
@@ -18,6 +18,32 @@ KEPT_DOWN = "keep_down"
 
 CHANGES = (*HOOKS, Phase.UNDO, Phase.KEEP_DOWN, Phase.RELEASE)
 """What changes something beside the state of a service."""
+LEFT_OUT = (
+    Phase.PRECHECK,
+    Phase.DRAINED,
+    Phase.KEEP_DOWN,
+    Phase.START,
+    Phase.STOP,
+    Phase.PRE_STOP,
+    Phase.POST_STOP,
+    Phase.PRE_START,
+    Phase.POST_START,
+)
+"""What is not done for a unit that is at the goal when its turn comes."""
+WAY_DOWN = "stopped"
+"""`Step.hook` of the GATE on the way down of a node that lives both ways."""
+GIVEN_UP = "given_up"
+"""`Step.hook` of the RELEASE of such a node that is given up on its way down; else a RELEASE is of its way up."""
+_GOES_DOWN = (
+    Phase.PRECHECK,
+    Phase.PRE_STOP,
+    Phase.DRAINED,
+    Phase.KEEP_DOWN,
+    Phase.STOP,
+    Phase.KILL,
+    Phase.POST_STOP,
+    Phase.BETWEEN,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +62,10 @@ class Part:
 
 NOTHING: tuple[Part, ...] = ()
 _START, _STOP, _READ, _GATE = Part(Phase.START), Part(Phase.STOP), Part(Phase.READ), Part(Phase.GATE)
+_GATE_DOWN = Part(Phase.GATE, WAY_DOWN)
 _FIRST = Part(Phase.READ, AT_FIRST)
 _COUNT = (Part(Phase.COUNT),)
+_NO_LIFE = Life()
 _PLAIN = {
     (State.RUNNING, False): (_START,),
     (State.RUNNING, True): (_START, _GATE),
@@ -52,10 +80,13 @@ def parts(node: Node, goal: State, *, checks: bool = False) -> tuple[Part, ...]:
 
     In a stage of *checks* nothing is read: the gates are all. A life with hooks, or with anything else that is not done
     for a unit at its goal, begins with a READ of its own (`Step.hook` is AT_FIRST). A host between stop and start has
-    what is done there.
-    Cost: none for a node without `life`; else O(its hooks).
+    what is done there. A node that lives both ways has the parts of its way down, what is done while it is down, and
+    the parts of its way up.
+    Cost: none for a node without `life` and `down`; else O(its hooks).
     """
     if node.role is Role.ACT:
+        if node.down is not None:
+            return tuple(_both(node, node.down, goal))
         if node.life is None:
             return _PLAIN[goal, bool(node.gates)]
         return tuple(_whole(node, node.life, goal))
@@ -70,9 +101,26 @@ def parts(node: Node, goal: State, *, checks: bool = False) -> tuple[Part, ...]:
 
 
 def _whole(node: Node, life: Life, goal: State) -> Iterator[Part]:
-    start = goal is State.RUNNING
-    if life.before or life.after or life.prechecks or life.drained or life.keep_down:
+    if _leaves_out(life):
         yield _FIRST
+    yield from _one_way(life, goal, _GATE if node.gates else None)
+
+
+def _both(node: Node, down: Down, goal: State) -> Iterator[Part]:
+    if _leaves_out(down.life) or _leaves_out(node.life):
+        yield _FIRST
+    yield from _one_way(down.life, State.STOPPED, _GATE_DOWN if down.gates else None)
+    yield from _hooks(Phase.BETWEEN, down.between)
+    yield from _one_way(node.life, goal, _GATE if node.gates else None)
+
+
+def _leaves_out(life: Life | None) -> bool:
+    """Whether anything of *life* is not done for a unit that is at its goal, so that its state is read first."""
+    return life is not None and bool(life.before or life.after or life.prechecks or life.drained or life.keep_down)
+
+
+def _one_way(life: Life | None, goal: State, gate: Part | None) -> Iterator[Part]:
+    start, life = goal is State.RUNNING, life or _NO_LIFE
     if life.prechecks:
         yield Part(Phase.PRECHECK)
     yield from _hooks(Phase.PRE_START if start else Phase.PRE_STOP, life.before)
@@ -81,8 +129,8 @@ def _whole(node: Node, life: Life, goal: State) -> Iterator[Part]:
     if life.keep_down:
         yield Part(Phase.RELEASE if start else Phase.KEEP_DOWN)
     yield _START if start else _STOP
-    if node.gates:
-        yield _GATE
+    if gate is not None:
+        yield gate
     if start and life.healthy_s > 0:
         yield Part(Phase.HEALTHY)
     yield from _hooks(Phase.POST_START if start else Phase.POST_STOP, life.after)
@@ -92,24 +140,62 @@ def _hooks(phase: Phase, hooks: tuple[Hook, ...]) -> Iterator[Part]:
     return (Part(phase, hook.name, hook.undoes) for hook in hooks)
 
 
-def place_of(step: Step, life: tuple[Part, ...]) -> int:
+def goes_down(step: Step | Part) -> bool:
+    """Whether *step* is of a way down, or of what is done while its unit, or all of its host, is down."""
+    if step.phase is Phase.GATE:
+        return step.hook == WAY_DOWN
+    return step.phase in _GOES_DOWN or (step.phase is Phase.RELEASE and step.hook == GIVEN_UP)
+
+
+def goal_of(step: Step | Part, goal: State) -> State:
+    """The state that *step* works for, in a stage of that *goal*: a node that lives both ways goes down first."""
+    return State.STOPPED if goes_down(step) else goal
+
+
+def faced(node: Node, step: Step) -> Node:
+    """*node* as *step* has it: of one that lives both ways only the way that it is of. Cost: a node, of those."""
+    down = node.down
+    if down is None or not (goes_down(step) or (step.phase is Phase.UNDO and _does(down.life, step.hook))):
+        return node
+    life = Life(before=down.between) if step.phase is Phase.BETWEEN else down.life
+    return replace(node, gates=down.gates, timeout_s=down.timeout_s, life=life, down=None)
+
+
+def _does(life: Life | None, name: str) -> bool:
+    return life is not None and any(one.name == name and not one.undoes for one in (*life.before, *life.after))
+
+
+def life_down(node: Node) -> Life | None:
+    """The life around the stop of *node*, if that stops it."""
+    return node.life if node.down is None else node.down.life
+
+
+def place_of(step: Step | Part, life: tuple[Part, ...]) -> int:
     """Which part of *life* the *step* is; a KILL counts as the STOP before it. Raises ValueError if it is none."""
     phase = Phase.STOP if step.phase is Phase.KILL else step.phase
     for index, part in enumerate(life):
         if part.phase is phase and part.hook == step.hook:
             return index
-    raise ValueError(f"step {step.id} is no part of its unit's life")
+    raise ValueError(f"{step.phase} {step.hook} is no part of its unit's life")
 
 
 def act_of(life: tuple[Part, ...]) -> int | None:
-    """Which part of *life* is its START or STOP; None if nothing acts."""
+    """Which part of *life* is its START or STOP, or the first of both; None if nothing acts."""
     return next((index for index, part in enumerate(life) if part.phase in ACTS), None)
 
 
-def hook_of(node: Node, name: str) -> Hook | None:
-    """The hook of that name in the node's life; None if there is none (KEEP_DOWN and RELEASE are no hooks)."""
-    life = node.life
-    return None if life is None else next((one for one in (*life.before, *life.after) if one.name == name), None)
+def act_before(life: tuple[Part, ...], at: int) -> int:
+    """Which part of *life* is its last START or STOP up to *at*; 0 if there is none."""
+    return next((index for index in range(at, -1, -1) if life[index].phase in ACTS), 0)
+
+
+def hook_of(node: Node, step: Step) -> Hook | None:
+    """The hook of the *node* that *step* carries out or undoes; None if it does neither (KEEP_DOWN and RELEASE are no
+    hooks)."""
+    if not step.hook or (step.phase not in HOOKS and step.phase is not Phase.UNDO):
+        return None
+    life = faced(node, step).life
+    return None if life is None else next((one for one in (*life.before, *life.after) if one.name == step.hook), None)
 
 
 def repeatable(hook: Hook | None) -> bool:

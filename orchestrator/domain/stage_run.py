@@ -10,15 +10,22 @@ from types import MappingProxyType
 
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.judging import pause_s
-from orchestrator.domain.life import Hook, IfStuck
-from orchestrator.domain.parts import KEPT_DOWN, Part, act_of, hook_of, is_last_reading, place_of, repeatable
-from orchestrator.domain.plan import Node, Role, Stage
-from orchestrator.domain.results import HOOKS, Outcome, Phase, Result, Step
-from orchestrator.domain.schedule import Schedule
+from orchestrator.domain.life import IfStuck
+from orchestrator.domain.parts import (
+    Part,
+    act_before,
+    act_of,
+    goal_of,
+    is_last_reading,
+    life_down,
+    place_of,
+    repeatable,
+)
+from orchestrator.domain.plan import Role, Stage
+from orchestrator.domain.results import Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
+from orchestrator.domain.stage_lives import StageLives
 
-_LEFT_OUT = (Phase.PRECHECK, Phase.DRAINED, Phase.KEEP_DOWN, Phase.START, Phase.STOP, *HOOKS)
-"""What is not done for a unit that is at the goal when its turn comes."""
 _OWES_NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 _KILL = Part(Phase.KILL)
 
@@ -49,7 +56,7 @@ def stuck(result: Result) -> bool:
     return hangs or result.problem.kind is ProblemKind.ORPHAN
 
 
-class StageRun:
+class StageRun(StageLives):
     """The steps of stage *number*, folded. Cost: building O(nodes + edges); everything else O(neighbours).
 
     *owed* are the hooks of each unit that may have run and were not undone, by name, *spent* those whose undo may have
@@ -67,26 +74,15 @@ class StageRun:
         back: bool = False,
         watched: bool = False,
     ) -> None:
-        self.number = number
-        self.stage = stage
-        self.schedule = Schedule(stage)
-        self.places = {node.unit.id: place for place, node in enumerate(stage.nodes)}
+        super().__init__(number, stage, owed, spent, back=back)
         self.under_way: dict[int, Step] = {}
         self.counting: dict[int, Step] = {}
         """Those of them that only wait for time to pass, before a batch."""
         self.suspended: dict[int, Outcome] = {}
         """Nodes that did not end ok, and of which nobody has said yet what becomes of them."""
         self.again: dict[int, Again] = {}
-        self.goes_on_at: dict[int, Part] = {}
-        """Where a suspended node, or one that goes again, goes on, if that is not its first part."""
-        self.due: dict[int, Step] = {}
-        """Steps that follow from one that ended, and are not issued yet."""
         self.attempts: dict[int, int] = {}
         """The attempt that each node is at, if it is not the first."""
-        self.at_goal: dict[int, None] = {}
-        """Nodes whose units were at the goal when their turn came."""
-        self.carried: dict[int, tuple[str, ...]] = {}
-        """The hooks that ended ok: they are not carried out again."""
         self.given_up: dict[int, GivenUp] = {}
         self.watching: dict[int, Step] = {}
         self.to_watch: dict[int, None] = {}
@@ -95,30 +91,12 @@ class StageRun:
         """Nodes whose turn has come, and that wait for a person to say so."""
         self.granted: dict[int, None] = {}
         """Those of which one has."""
-        self._owed = owed
-        self._spent = spent
-        self._back = back
         self._watched = watched
-
-    def place(self, step: Step) -> int:
-        """Where *step* belongs. Raises ValueError if it is none of this stage's."""
-        place = self.places.get(step.unit)
-        if place is None or step.stage != self.number:
-            raise ValueError(f"step {step.id} belongs to no unit of stage {self.number}")
-        return place
-
-    def node(self, step: Step) -> Node:
-        """Whose step it is. Raises ValueError if it is none of this stage's."""
-        return self.stage.nodes[self.place(step)]
 
     def owns(self, step: Step) -> bool:
         """Whether *step* is one of its unit's own: not a look, and not the reading at the end."""
         acts = step.stage == self.number and self.stage.nodes[self.place(step)].role is Role.ACT
         return step.phase is not Phase.LOOK and not (acts and is_last_reading(step, Role.ACT))
-
-    def hook(self, step: Step) -> Hook | None:
-        """The hook that *step* carries out or undoes; None if it does neither."""
-        return hook_of(self.node(step), step.hook) if step.hook else None
 
     # What happened
 
@@ -176,7 +154,7 @@ class StageRun:
         if self.schedule.dispensable(place):
             self.schedule.end(place, result.outcome)
             return False
-        life = self.stage.nodes[place].life
+        life = life_down(self.stage.nodes[place])
         if life is not None and life.if_stuck is IfStuck.KILL and stuck(result):
             self.due[place] = replace(result.step, phase=Phase.KILL, delay_s=0.0)
             return False
@@ -192,8 +170,8 @@ class StageRun:
         """Note where the node goes on that came as far as *step*: there, or at the act if a gate of it failed."""
         life = self.schedule.lives[place]
         at = place_of(step, life)
-        if step.phase in (Phase.GATE, Phase.HEALTHY, Phase.WATCH):
-            at = 0 if place in self.at_goal else act_of(life) or 0
+        if step.phase in (Phase.GATE, Phase.HEALTHY):
+            at = 0 if self.is_there(place, step) else act_before(life, at)
         if at == 0:
             self.at_goal.pop(place, None)
         else:
@@ -203,27 +181,14 @@ class StageRun:
         at = place_of(step, life)
         part = life[at]
         if part.of_hook:
-            self.carried[place] = (*self.carried.get(place, ()), part.hook)
-        elif at == 0 and step.hook and result.after == self.stage.goal:
+            self.carried[place] = (*self.carried.get(place, ()), part)
+        elif at == 0 and step.hook and result.after == goal_of(life[act_of(life) or 0], self.stage.goal):
             self.at_goal[place] = None
-        following = next((one for one in life[at + 1 :] if not self._left_out(place, one)), None)
+        following = next((one for one in life[at + 1 :] if not self.left_out(place, one)), None)
         if following is None:
             self._ended_well(place)
         else:
             self.due[place] = Step(self.number, step.unit, following.phase, step.attempt, hook=following.hook)
-
-    def _left_out(self, place: int, part: Part) -> bool:
-        """Whether *part* needs not be done for its node."""
-        if part.of_hook and part.hook in self.carried.get(place, ()):
-            return True
-        unit = self.stage.nodes[place].unit.id
-        owed = self._owed.get(unit, ())
-        if part.undoes:
-            spent = part.hook in self._spent.get(unit, ())
-            return spent or ((self._back or place in self.at_goal) and part.hook not in owed)
-        if part.phase is Phase.RELEASE:
-            return self._back and KEPT_DOWN not in owed
-        return place in self.at_goal and part.phase in _LEFT_OUT
 
     def _ended_well(self, place: int) -> None:
         self.schedule.end(place, Outcome.OK)
@@ -239,7 +204,7 @@ class StageRun:
         self.suspended[place] = result.outcome
         self.at_goal.pop(place, None)
         life = self.schedule.lives[place]
-        self.goes_on_at[place] = life[act_of(life) or 0]
+        self.goes_on_at[place] = life[act_before(life, len(life) - 1)]
         return True
 
     # What follows
@@ -264,29 +229,11 @@ class StageRun:
         """Whether *step*, which is due, may wait while the run pauses: its unit has not been acted on. Its hooks may
         have run."""
         place = self.places[step.unit]
-        if place in self.given_up or step.phase is Phase.KILL:
-            return False
-        life = self.schedule.lives[place]
-        act = act_of(life)
-        return act is not None and place_of(step, life) <= act
+        return place not in self.given_up and step.phase is not Phase.KILL and self.comes_to_act(place, step)
 
     def goes_on(self, *, paused: bool) -> bool:
         """Whether a step is due that is issued even now. Cost: O(due) if *paused*."""
         return bool(self.due) and not (paused and all(map(self.halts, self.due.values())))
-
-    def unit_owes(self, place: int) -> tuple[Part, ...]:
-        """What has to be undone if the node is given up now, last done first. Cost: O(hooks of the node)."""
-        node = self.stage.nodes[place]
-        owed, spent = self._owed.get(node.unit.id, ()), self._spent.get(node.unit.id, ())
-        if node.life is None or not owed:
-            return ()
-        undos: list[Part] = []
-        for part in reversed(self.schedule.lives[place]):
-            if part.phase is Phase.KEEP_DOWN and KEPT_DOWN in owed:
-                undos.append(Part(Phase.RELEASE))
-            elif part.of_hook and not part.undoes and part.hook in owed and part.hook not in spent:
-                undos.append(Part(Phase.UNDO, part.hook))
-        return tuple(undos)
 
     def asks(self, place: int) -> bool:
         """Whether the node, whose turn has come, begins only when a person has said so."""
@@ -340,12 +287,13 @@ class StageRun:
     def give_up(self, place: int, *, undo: bool) -> None:
         """Give a suspended node up: it ended as it did, and what waits for it never begins. *undo*: what it may have
         done on the way is undone first."""
-        outcome = self.suspended.pop(place)
+        outcome, owes = self.suspended.pop(place), self.unit_owes(place) if undo else ()
         self.goes_on_at.pop(place, None)
-        self._undo(place, GivenUp(outcome, self.unit_owes(place) if undo else ()))
+        self._undo(place, GivenUp(outcome, owes))
 
     def withdraw(self, place: int, *, undo: bool) -> None:
         """Nothing more is done for a node that is not suspended and has not acted, or waits to go again."""
+        owes = self.unit_owes(place) if undo else ()
         if place in self.due and self.halts(self.due[place]):
             del self.due[place]
             self.schedule.withdraw(place)
@@ -353,7 +301,7 @@ class StageRun:
             self.schedule.bar(place)
         else:
             return
-        self._undo(place, GivenUp(None, self.unit_owes(place) if undo else ()))
+        self._undo(place, GivenUp(None, owes))
 
     def _undo(self, place: int, given_up: GivenUp) -> None:
         self.given_up[place] = given_up

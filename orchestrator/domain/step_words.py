@@ -86,7 +86,7 @@ def hook_of(step: Step, life: Life | None) -> Hook | None:
 
 
 def _carries_out(step: Step) -> bool:
-    return step.hook != "" and step.phase is not Phase.READ
+    return step.hook != "" and step.phase not in (Phase.READ, Phase.GATE, Phase.RELEASE)
 
 
 def hooks(life: Life) -> Iterator[Hook]:

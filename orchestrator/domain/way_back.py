@@ -78,7 +78,7 @@ def as_before(unit: Unit, state: str) -> bool:
 
 def whole_way_back(plan: Plan) -> tuple[Stage, ...]:
     """The stages that would put back every unit that *plan* acts on, its snapshot in them. Cost: O(nodes)."""
-    if plan.action is Action.RESTART:
+    if plan.action is Action.RESTART and not plan.back:
         return tuple(stage for stage in plan.stages if not (stage.checks or stage.between))[1:]
     seen = {unit.id: unit for unit in acted_on(plan)}
     return tuple(
@@ -150,9 +150,9 @@ def stops_running(plan: Plan) -> int:
         {
             node.unit.id
             for stage in plan.stages
-            if stage.goal is State.STOPPED
             for node in stage.nodes
-            if node.role is Role.ACT and node.unit.seen is not None and node.unit.seen.state not in DOWN
+            if node.role is Role.ACT and (stage.goal is State.STOPPED or node.down is not None)
+            if node.unit.seen is not None and node.unit.seen.state not in DOWN
         }
     )
 

@@ -13,7 +13,11 @@ LONGEST = timedelta(hours=12)
 
 def window_of(plan: Plan) -> Window | None:
     """The window that *plan* is refused past: a way back and what only starts have none."""
-    stops = plan.action is not Action.ROLLBACK and any(stage.goal is State.STOPPED for stage in plan.stages)
+    if plan.policy.window is None or plan.action is Action.ROLLBACK:
+        return None
+    stops = any(
+        stage.goal is State.STOPPED or any(node.down is not None for node in stage.nodes) for stage in plan.stages
+    )
     return plan.policy.window if stops else None
 
 

@@ -92,7 +92,9 @@ class Journey:
         self._notices = Notices(plan.policy.notify, audience.notifier)
         hosts = GuardedHosts(world.hosts, self._held)
         probe, local = GuardedProbe(world.probe, self._held), GuardedLocal(world.local, self._held)
-        self._work = Work(plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock)
+        self._work = Work(
+            plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock, failing=self._failing
+        )
         self._watch = audience.watch
         self._of = OfRun(
             run=began.run,
@@ -214,7 +216,7 @@ class Journey:
             result = fact.result
             if result.outcome is not Outcome.OK:
                 self._failing[result.step.unit] = result.said
-            elif result.step.phase is not Phase.READ:
+            elif result.step.phase not in (Phase.READ, Phase.UNDO, Phase.RELEASE):
                 self._failing.pop(result.step.unit, None)
 
     def _end(self, ended: RunEnded) -> Mapping[str, Any]:

@@ -1,21 +1,30 @@
-"""COUNT: what passes between two batches of a service.
+"""COUNT: what passes before a batch of a service.
 
 First the pause, then a look at the batch before: whoever reads the journal sees how it stood when the next one began.
 The look decides nothing: a unit that did not get there was asked about before, and one that dies is watched.
+
+Where as many instances have to stay up as a batch leaves, all of the service are read, and the batch waits for them.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from orchestrator.domain.durations import spoken
-from orchestrator.domain.errors import HostError
+from orchestrator.domain.errors import HostError, Problem, ProblemKind
+from orchestrator.domain.gates import Gate
 from orchestrator.domain.plan import Batch, Node, Stage, Unit
 from orchestrator.domain.results import Outcome, Result, Step
 from orchestrator.domain.service import State
+from orchestrator.engine.work.gates import Watch
 from orchestrator.engine.work.looks import Looks
+from orchestrator.engine.work.pace import TICK_S
+from orchestrator.engine.work.sights import Eyes
 
 COUNT_S = 10.0
 """How long a state is tried to be read; who is silent meanwhile counts as unread."""
+AGAIN_S = 5.0
+"""How long it is waited until all are read again that have to be up."""
 NAMED = 3
 """How many of those that are elsewhere a sentence names."""
 
@@ -51,3 +60,109 @@ async def _state(looks: Looks) -> str:
     except HostError as error:
         return f"unread ({error.text})"
     return str(status.state)
+
+
+class Services:
+    """Who is counted before the batches of a *stage*, by service, in plan order. Cost: building O(nodes + edges)."""
+
+    def __init__(self, stage: Stage) -> None:
+        counts = [node for node in stage.nodes if node.batch is not None and node.batch.at_least is not None]
+        self._units: dict[str, dict[str, tuple[Unit, tuple[Gate, ...]]]] = {one.unit.service: {} for one in counts}
+        self._coming: dict[str, set[str]] = {one.unit.id: set() for one in counts}
+        before = {
+            number: self._coming[barrier.name]
+            for number, barrier in enumerate(stage.barriers)
+            if not barrier.soft and barrier.name in self._coming
+        }
+        for node in stage.nodes:
+            if node.batch is None:
+                self._count(node.unit, node.gates)
+                for number in before.keys() & node.waits_for:
+                    before[number].add(node.unit.instance)
+        for unit in stage.others:
+            self._count(unit, ())
+
+    def _count(self, unit: Unit, gates: tuple[Gate, ...]) -> None:
+        if unit.service in self._units:
+            self._units[unit.service].setdefault(unit.id, (unit, gates))
+
+    def staying(self, batch: Node) -> Iterator[tuple[Unit, tuple[Gate, ...]]]:
+        """The units of the service that are not of the coming *batch*, each with its ready gates."""
+        coming = self._coming[batch.unit.id]
+        return (one for one in self._units[batch.unit.service].values() if one[0].instance not in coming)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One unit that is counted: how it is read, its ready gates, and what those said who did not end well."""
+
+    unit: Unit
+    looks: Looks | None
+    gates: Sequence[Gate]
+    eyes: Eyes
+    failing: Mapping[str, str]
+
+
+async def enough(
+    step: Step, batch: Batch, staying: Sequence[Counted], timeout_s: float, note: Callable[[str], None]
+) -> Result:
+    """Pause, then wait until as many instances are up as the batch has to leave up.
+
+    One is up if all its units are Running, their ready gates hold in one probe, and none of them ended badly in this
+    run. Fails, as a gate that does not hold, when that was not so for *timeout_s*; bounded by that, the pause, and one
+    more round of reads and probes.
+    """
+    loop = asyncio.get_running_loop()
+    if batch.pause_s > 0:
+        note(f"pausing for {spoken(batch.pause_s)}")
+        await asyncio.sleep(batch.pause_s)
+    every, least = dict.fromkeys(one.unit.instance for one in staying), batch.at_least or 0
+    ends_s = loop.time() + timeout_s
+    service, exchanges, said = step.unit.rpartition("#")[0], 0, ""
+    while True:
+        found = await asyncio.gather(*(_missing(one) for one in staying))
+        exchanges += sum(asked for _, asked in found)
+        away: dict[str, str] = {}
+        for one, (why, _) in zip(staying, found, strict=True):
+            if why:
+                away.setdefault(one.unit.instance, f"{one.unit.id} {why}")
+        up = len(every) - len(away)
+        evidence = {"up": str(up), "at_least": str(least)}
+        batches = f"batch {batch.number} of {batch.of} takes {batch.size} of {service} down"
+        if up >= least:
+            words = f"{up} of {service} are up without them, {least} have to be"
+            said = f"{batches}: {words}{_named(away)}"
+            return Result(step=step, outcome=Outcome.OK, said=said, evidence=evidence, exchanges=exchanges)
+        if loop.time() + TICK_S >= ends_s:
+            break
+        told, said = said, f"{up} of {service} are up, {least} have to be{_named(away)}"
+        if said != told:
+            note(said)
+        await asyncio.sleep(min(AGAIN_S, ends_s - loop.time()))
+    said = f"{batches}, and only {up} are up without them where {least} have to be{_named(away)}"
+    problem = Problem(ProblemKind.GATE, said)
+    return Result(step=step, outcome=Outcome.FAILED, said=said, problem=problem, evidence=evidence, exchanges=exchanges)
+
+
+def _named(away: Mapping[str, str]) -> str:
+    """Who is not up, and why."""
+    more = f" and {len(away) - NAMED} more" if len(away) > NAMED else ""
+    return f" (not up: {'; '.join(list(away.values())[:NAMED])}{more})" if away else ""
+
+
+async def _missing(one: Counted) -> tuple[str, int]:
+    """Why the unit does not count as up, "" if it does, and the exchanges that this took."""
+    if one.unit.id in one.failing:
+        return f"did not end well in this run: {one.failing[one.unit.id]}", 0
+    if one.looks is None:
+        return "has no service", 0
+    asked = one.looks.exchanges
+    state = await _state(one.looks)
+    asked = one.looks.exchanges - asked
+    if state != State.RUNNING:
+        return f"is {state}", asked
+    watches = [Watch(gate, one.eyes, lambda _: None) for gate in one.gates]
+    sights = await asyncio.gather(*(watch.look() for watch in watches))
+    lost = [watch for watch, sight in zip(watches, sights, strict=True) if not sight.held]
+    why = f"is Running, but {lost[0].gate.words}: {lost[0].last.saw}" if lost else ""
+    return why, asked + sum(watch.exchanges for watch in watches)

@@ -3,15 +3,18 @@
 import asyncio
 import math
 import traceback
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 
 from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
+from orchestrator.domain.gates import Gate
 from orchestrator.domain.leaving import Leaving
 from orchestrator.domain.life import Hook, Reboot
-from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage
+from orchestrator.domain.parts import faced, goal_of, hook_of
+from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import Asked, ServiceStatus, State
 from orchestrator.engine.ports import Hosts, LocalCommand, NoteTaker, Probe
@@ -34,6 +37,7 @@ LOOK_S = 10.0
 """How long a LOOK is tried: whoever is silent meanwhile counts as unread, and all others wait for the round to end."""
 
 
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 LOOKED = (Phase.READ, Phase.LOOK, Phase.WATCH)
 """The phases that read a service."""
 GATES = (Phase.GATE, Phase.PRECHECK, Phase.DRAINED)
@@ -45,7 +49,8 @@ class Work:
 
     On the way back a step gives a silent host up soon: it is tried again, in the bounds of the policy's
     `rollback_timeout_s`, which a node's own timeout must not stretch. *run* and *clock* (UTC, seconds since 1970) are
-    what is written down on hosts where a service is kept down.
+    what is written down on hosts where a service is kept down. *failing* are the units that did not end well so far,
+    and what they said: the caller's, and changes as the run goes on.
     """
 
     def __init__(
@@ -58,9 +63,12 @@ class Work:
         *,
         run: str = "",
         clock: Callable[[], float] = lambda: 0.0,
+        failing: Mapping[str, str] = _NOBODY,
     ) -> None:
         self._run = run
         self._clock = clock
+        self._failing = failing
+        self._counted: dict[int, counting.Services] = {}
         self._poll_s = plan.poll_s
         self._back_from = 0 if plan.action is Action.ROLLBACK else len(plan.stages)
         self._patience_s = min(LOOK_S, plan.policy.rollback_timeout_s)
@@ -120,7 +128,7 @@ class Work:
             return await self._hook(step, _named(every, step.hook), undo=step.phase is Phase.UNDO, host=None)
         stage = self._stages[step.stage]
         index = self._nodes[step.stage][step.unit]
-        node = stage.nodes[index]
+        node = self._as_of(step, stage.nodes[index])
         host = self._host_of(node)
         if step.phase in HOOKS or step.phase is Phase.UNDO:
             return await self._hook_of(step, node, host)
@@ -136,15 +144,32 @@ class Work:
             raise ValueError(f"{step.id}: a node with the role {node.role} is never acted on")
         return await self._act(step, stage, node, host)
 
+    def _as_of(self, step: Step, node: Node) -> Node:
+        """*node* as *step* has it. What one that lives both ways does before its reboot was no other process."""
+        if node.down is not None and step.phase not in (Phase.LOOK, Phase.BETWEEN):
+            self._reboots.came_by(step)
+        return faced(node, step)
+
     async def _count(self, step: Step, stage: Stage, node: Node, batch: Batch) -> Result:
         """COUNT: the pause before a batch, and then where the units of the one before are."""
         note = self._notes_of(step)
+        if batch.at_least is not None:
+            if step.stage not in self._counted:
+                self._counted[step.stage] = counting.Services(stage)
+            staying = [self._is_counted(unit, gates, note) for unit, gates in self._counted[step.stage].staying(node)]
+            return await counting.enough(step, batch, staying, node.timeout_s, note)
         looks = [
             (one.unit, Looks(host, one.unit.scm_name, note))
             for one in counting.batch_before(stage, node)
             if (host := self._host_of(one)) is not None and one.unit.scm_name is not None
         ]
         return await counting.count(step, batch, stage.goal, looks, note)
+
+    def _is_counted(self, unit: Unit, gates: tuple[Gate, ...], note: Callable[[str], None]) -> counting.Counted:
+        host = self._host_of(Node(unit=unit, role=Role.PROBE))
+        looks = Looks(host, unit.scm_name, note) if host is not None and unit.scm_name is not None else None
+        eyes = self._eyes(host, unit.scm_name)
+        return counting.Counted(unit, looks, gates, eyes, self._failing)
 
     async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
         """READ, LOOK and WATCH: nothing is done to the service."""
@@ -173,7 +198,7 @@ class Work:
             return await self._looked_up(await steady.healthy(step, node, host, eyes, note), host, node)
         if step.phase not in (Phase.START, Phase.STOP):
             raise ValueError(f"{step.id}: nobody carries that phase out")
-        drive = Drive(step, node, stage.goal, host, note, patience_s=patience_s)
+        drive = Drive(step, node, goal_of(step, stage.goal), host, note, patience_s=patience_s)
         return await self._looked_up(await drive.run(), host, node)
 
     async def _gates(self, step: Step, stage: Stage, node: Node, host: Host | None) -> Result:
@@ -186,14 +211,15 @@ class Work:
             return await gates.hold(step, life.prechecks, eyes, note)
         if host is None or node.unit.scm_name is None:
             return await gates.hold(step, node.gates, eyes, note)
-        started = stage.goal is State.RUNNING and node.role is Role.ACT and step.phase is Phase.GATE and node.gates
+        starts = goal_of(step, stage.goal) is State.RUNNING and node.role is Role.ACT
+        started = starts and step.phase is Phase.GATE and node.gates
         beside = steady.while_gates_wait(step, node, host, note, probed_s=self._poll_s) if started else None
         result = await gates.hold(step, node.gates, eyes, note, beside=beside)
         return await self._looked_up(result, host, node) if node.role is Role.ACT else result
 
     async def _hook_of(self, step: Step, node: Node, host: Host | None) -> Result:
         """A hook of a node, or its undo; or what is done on a host between stop and start."""
-        hook = _named((*node.life.before, *node.life.after) if node.life else (), step.hook)
+        hook = hook_of(node, step)
         if hook is not None and isinstance(hook.do, Reboot) and host is not None:
             return await self._reboots.run(step, node, host, self._notes_of(step))
         self._reboots.came_by(step)
