@@ -287,9 +287,9 @@ class StageRun(StageLives):
     def give_up(self, place: int, *, undo: bool) -> None:
         """Give a suspended node up: it ended as it did, and what waits for it never begins. *undo*: what it may have
         done on the way is undone first."""
-        outcome, owes = self.suspended.pop(place), self.unit_owes(place) if undo else ()
+        outcome, owes = self.suspended.pop(place), self.unit_owes(place)
         self.goes_on_at.pop(place, None)
-        self._undo(place, GivenUp(outcome, owes))
+        self._undo(place, GivenUp(outcome, owes if undo else ()))
 
     def withdraw(self, place: int, *, undo: bool) -> None:
         """Nothing more is done for a node that is not suspended and has not acted, or waits to go again."""
