@@ -39,7 +39,8 @@ def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
         if not whole_way_back(found.began.plan):
             raise BadInput(
                 f"run {found.run} is a rollback itself, and has no way back of its own",
-                hint=f"orch start --from {found.run}, or orch snapshot restore TAG, go to what was before it",
+                hint=f"orch rollback {found.began.of} puts back what it could not; "
+                f"orch start --from {found.run}, or orch snapshot restore TAG, go to what was before it",
             )
         hosts = touched_hosts(found.run, found.facts)
         if not hosts:
