@@ -5,6 +5,7 @@ is asked, when a stage is over, and what the verdict is are decided here. The sa
 same decisions.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
@@ -17,6 +18,8 @@ from orchestrator.domain.open_questions import OpenQuestion
 from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
 from orchestrator.domain.way_back import Touch
+
+_BAD = (Outcome.FAILED, Outcome.UNKNOWN)
 
 
 class Verdict(StrEnum):
@@ -245,8 +248,9 @@ class RunState:
 
         `done` only if every node that was needed ended ok and every unit was found at the end where the run left it;
         `rolled back` only if every unit that the run touched was found as in the snapshot, and no undo failed. The
-        counts are of units to be acted on, by the last stage that began with them; units that were only probed count if
-        they failed or are unknown, and were needed. `strayed` is there if any unit was.
+        counts are of units to be acted on, each once: by the last stage that began with them, or what went wrong with
+        them in any; units that were only probed count if they failed or are unknown, and were needed. `strayed` is
+        there if any unit was.
         """
         counts = self._counts()
         if self.strayed:
@@ -270,19 +274,18 @@ class RunState:
 
     def _counts(self) -> dict[str, int]:
         counts = {word.value: 0 for word in (Standing.OK, Standing.FAILED, Standing.UNKNOWN, Standing.UNTOUCHED)}
-        counted: set[str] = set()
+        found: dict[str, str] = {}
         for number in self._told_of():
             run = self._folded.runs.get(number)
             for place, node in enumerate(self.stages[number].nodes):
                 outcome = run.outcome(place) if run else None
                 if run is not None and place in run.under_way:
                     outcome = Outcome.UNKNOWN  # the run was closed over it
-                acted = node.role is Role.ACT and node.unit.id not in counted
                 spared = run is not None and place in run.schedule.spared
-                if acted or (outcome in (Outcome.FAILED, Outcome.UNKNOWN) and not spared):
-                    counts[outcome or Standing.UNTOUCHED.value] += 1
-                    counted.add(node.unit.id)
-        return counts
+                worse = outcome in _BAD and not spared and found.get(node.unit.id) not in _BAD
+                if worse or (node.role is Role.ACT and node.unit.id not in found):
+                    found[node.unit.id] = outcome or Standing.UNTOUCHED.value
+        return {**counts, **Counter(found.values())}
 
     def _told_of(self) -> list[int]:
         """The stages whose units are counted: whose checks did not hold is never acted on."""

@@ -1,5 +1,6 @@
 """The end of a run on paper: what did not end well and why, counts, duration, verdict, and what to type next."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from rich.console import Group, RenderableType
@@ -30,6 +31,7 @@ from orchestrator.interfaces.theme import (
 
 NOT_UNDONE = "not undone"
 """The count of undos that did not succeed."""
+_BAD = (Standing.FAILED, Standing.UNKNOWN)
 MOST_ROWS = 40
 """How many failed or strayed units are listed one by one; `orch show` lists them all."""
 
@@ -73,7 +75,7 @@ def _verdict(timeline: Timeline, *, carried: bool) -> Text:
 
 def _counts(timeline: Timeline, marks: Marks) -> Text:
     """`✓ 110 ok (12 needed no act) · ✗ 1 failed · ...`: the run's own counts, or those of now while it has no end."""
-    counts = timeline.ended.counts if timeline.ended else {str(key): n for key, n in timeline.counts().items()}
+    counts = timeline.ended.counts if timeline.ended else _of_units(timeline)
     pieces = []
     for standing in Standing:
         if counts.get(standing, 0) or standing is Standing.OK:
@@ -92,13 +94,30 @@ def _counts(timeline: Timeline, marks: Marks) -> Text:
     return Text(marks.dot).join(pieces)
 
 
+def _stands(timeline: Timeline) -> dict[str, Track]:
+    """Where each unit stands, once though several stages have it: in the first that it has not come well out of, else
+    in the last. Cost: O(units)."""
+    found: dict[str, Track] = {}
+    for stage in timeline.going:
+        for track in stage.tracks.values():
+            if track.unit not in found or found[track.unit].standing is Standing.OK:
+                found[track.unit] = track
+    return found
+
+
+def _of_units(timeline: Timeline) -> Mapping[str, int]:
+    """Units by where they stand; what is only looked at counts where it went wrong."""
+    acting = {track.unit for stage in timeline.going for track in stage.tracks.values() if track.role is Role.ACT}
+    stands = _stands(timeline).values()
+    return Counter(str(track.standing) for track in stands if track.unit in acting or track.standing in _BAD)
+
+
 def _counted(timeline: Timeline) -> int:
     """How many of the units that are left alone are counted by what became of them: a rollback may look at some, and
     brings what was paused as near to that as it can."""
     alone = {left.unit for left in timeline.began.plan.left_alone} if timeline.began else set()
-    bad = (Standing.FAILED, Standing.UNKNOWN)
     mine = (track for track in timeline.tracks() if track.unit in alone)
-    return len({track.unit for track in mine if track.role is Role.ACT or track.standing in bad})
+    return len({track.unit for track in mine if track.role is Role.ACT or track.standing in _BAD})
 
 
 def _needed_no_act(timeline: Timeline) -> int:
@@ -121,7 +140,7 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for unit, what in timeline.kept.rewritten.items():
         yield from _row(marks.strayed, STRAYED_STYLE, unit, "kept down, and somebody gave back", "", what)
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
-        left = (track for stage in timeline.going for track in stage.tracks.values() if track.standing is standing)
+        left = (track for track in _stands(timeline).values() if track.standing is standing)
         for first, units in _groups(left):
             what = _what(timeline, first)
             yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, first.why)

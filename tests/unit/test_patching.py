@@ -1,12 +1,14 @@
 """Between the stop and the start of a restart: what a playbook says, what is planned and refused, programs and reboots
 that are done once, and the ways back."""
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from drafts import draft, entry, survey
-from scripted_work import FAILED, Answer, Decision
+from rich.console import Console
+from scripted_work import FAILED, Answer, Decision, ScriptedWork
 from stages import node, plan, stage
 from test_conductor_lives import RESUMED, lively, of, run, running
 from test_drafting import drafted
@@ -16,7 +18,7 @@ from working import Bench
 from orchestrator.adapters.memory.fleet import Fault, MemoryService
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.fact_codec import packed, unpacked
-from orchestrator.domain.facts import DecisionAsked, Fact, StepIntended
+from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, Stamped, StepIntended
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.plan import Action, Node, Plan, Role, Unit
@@ -29,6 +31,8 @@ from orchestrator.domain.service import Asked, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.engine.ports import CommandOutput
 from orchestrator.interfaces.preview_view import question
+from orchestrator.interfaces.report import report
+from orchestrator.interfaces.runs_view import timeline_of
 
 PATCH = Hook(name="between.1", do=CommandCheck(exe="patch"), origin=Origin.HOST, timeout_s=1800.0)
 BOOT = Hook(name="between.2", do=Reboot(timeout_s=1200.0), origin=Origin.HOST, timeout_s=1200.0)
@@ -150,6 +154,21 @@ def test_a_host_that_is_given_up_is_started_or_left(choice: Choice, starts: list
     assert of(WEB, work) == ["between:between.1/1"]
     assert sorted(step.unit for step in work.asked if step.phase is Phase.START) == starts
     assert state.verdict().verdict == "failed"
+
+
+def test_a_unit_of_two_stages_is_counted_and_listed_once() -> None:
+    failed = {"0/app@web/stop/1": FAILED}
+    skipped = run(night(), running(failed, Choice.SKIP)).verdict().counts
+    assert skipped == {"ok": 1, "failed": 1, "unknown": 0, "untouched": 0}, "its start went well, its stop did not"
+    waits = ScriptedWork(failed, decide=lambda _: None, patient=False, before="Running")
+    run(night(), waits)
+    facts = [RunBegan(run="r-1", plan=night(), requester="ada", controller="ops"), *waits.journal]
+    stamped = [Stamped(number, 0.0, 0.0, fact) for number, fact in enumerate(facts, start=1)]
+    paper = io.StringIO()
+    Console(file=paper, width=120, color_system=None).print(report(timeline_of(stamped)))
+    lines = paper.getvalue().splitlines()
+    assert lines[1] == "· 1 waiting · ✓ 0 ok · ✗ 1 failed"
+    assert sum("app@web" in line for line in lines if not line.startswith(" ")) == 1
 
 
 def test_where_not_all_is_down_nothing_is_done() -> None:
