@@ -105,3 +105,10 @@ def leave_undo(state: Path, run: str, text: str) -> Path:
     from orchestrator.adapters import run_folder
 
     return run_folder.leave(state, run, "undo.ps1", text)
+
+
+def undo_left(state: Path, run: str) -> tuple[Path, str] | None:
+    """Where what to type by hand after *run* was written, and its text; None if it was not, or can't be read."""
+    from orchestrator.adapters import run_folder
+
+    return run_folder.left(state, run, "undo.ps1")

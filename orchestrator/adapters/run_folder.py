@@ -32,6 +32,16 @@ def leave(state: Path, run: str, name: str, text: str) -> Path:
         ) from exc
 
 
+def left(state: Path, run: str, name: str) -> tuple[Path, str] | None:
+    """The file *name* of the run's folder and its text; None if there is none that can be read."""
+    path = state / "runs" / run / name
+    if not _RUN.fullmatch(run):
+        return None
+    with suppress(OSError, UnicodeDecodeError):
+        return path, path.read_text(encoding="ascii")
+    return None
+
+
 def _make(folder: Path, *, shared: bool) -> None:
     """Raises OSError, also if something else stands there, such as a link to elsewhere."""
     with suppress(FileExistsError):

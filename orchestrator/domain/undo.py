@@ -128,6 +128,18 @@ def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) 
     return "\r\n".join(lines) + "\r\n"
 
 
+def commands_in(text: str) -> dict[str, str]:
+    """The commands of a `script`, by the units that they are for: they lead to where the hosts were then."""
+    found: dict[str, str] = {}
+    unit = ""
+    for line in text.splitlines():
+        if line.startswith("# ") and ": was " in line:
+            unit = line[2:].rpartition(": was ")[0]
+        elif line.startswith("Invoke-Command ") and unit:
+            found[unit] = line
+    return found
+
+
 def _in_order(plan: Plan) -> Iterator[tuple[Unit, State, str]]:
     """Each unit that may have to go back, where to, and where it was: as the way back goes, then what it can't move."""
     given: set[str] = set()

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,10 +17,11 @@ from orchestrator.domain.runstate import Standing
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
 from orchestrator.domain.track import Track
+from orchestrator.domain.undo import commands_in
 from orchestrator.engine.book_ports import Holding, RunSummary
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.report import report
-from orchestrator.interfaces.report_end import undo_of
+from orchestrator.interfaces.report_end import Undo, undo_of
 from orchestrator.interfaces.theme import (
     QUIET_STYLE,
     STYLES,
@@ -92,17 +95,32 @@ def timeline_of(facts: Sequence[Stamped]) -> Timeline:
     return timeline
 
 
-def show(facts: Sequence[Stamped], holding: Holding | None = None, marks: Marks = UNICODE_MARKS) -> RenderableType:
+def show(
+    facts: Sequence[Stamped],
+    holding: Holding | None = None,
+    marks: Marks = UNICODE_MARKS,
+    left: tuple[Path, str] | None = None,
+) -> RenderableType:
     """One run: who, when, what; every unit with its states, times, attempts and error; the report. *holding* is who
-    holds it, if it has not ended."""
+    holds it, if it has not ended; *left* the script for hands that the run left, which knows its hosts' addresses."""
     timeline = timeline_of(facts)
     return Group(
         _header(timeline, holding),
         Text(),
         *_units(timeline, marks),
         Text(),
-        report(timeline, marks, undo_of(timeline, {}), carried=holding is not None and holding.alive is True),
+        report(timeline, marks, _undo(timeline, left), carried=holding is not None and holding.alive is True),
     )
+
+
+def _undo(timeline: Timeline, left: tuple[Path, str] | None) -> Undo | None:
+    undo = undo_of(timeline, {})
+    if undo is None or left is None:
+        return undo
+    path, text = left
+    known = commands_in(text)
+    hands = [replace(hand, command=known.get(hand.unit, hand.command)) for hand in undo.hands]
+    return replace(undo, hands=hands, path=str(path))
 
 
 def show_json(facts: Sequence[Stamped], holding: Holding | None = None) -> str:

@@ -84,5 +84,8 @@ def test_what_does_not_come_back_is_named_with_what_to_type(pair: Site) -> None:
     typed = f"Invoke-Command -ComputerName '{pair.addresses['app-02']}' -ScriptBlock {{ Start-Service -Name 'Orders' }}"
     assert typed in script.read_text(encoding="ascii")
     assert typed in said
+    shown = " ".join(pair.orch("show", "last").out.split())
+    assert typed in shown, "as it was told when the run ended"
+    assert f"the same as a file: {script}" in shown
     assert script.stat().st_mode & 0o077 == 0
     assert pair.states()[SQL] == "Running"

@@ -14,6 +14,9 @@ def test_a_file_is_there_whole_for_its_owner_and_in_place_of_one_before(tmp_path
     path = run_folder.leave(tmp_path, RUN, "undo.ps1", "one\r\n")
     assert run_folder.leave(tmp_path, RUN, "undo.ps1", "two\r\n") == path == tmp_path / "runs" / RUN / "undo.ps1"
     assert path.read_bytes() == b"two\r\n"
+    assert run_folder.left(tmp_path, RUN, "undo.ps1") == (path, "two\n")
+    assert run_folder.left(tmp_path, RUN, "redo.ps1") is None
+    assert run_folder.left(tmp_path, "../runs", "undo.ps1") is None
     assert [entry.name for entry in path.parent.iterdir()] == ["undo.ps1"]
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700

@@ -21,7 +21,7 @@ from orchestrator.domain.powershell_words import literal, wildcard
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import Asked, State
-from orchestrator.domain.undo import ByHand, HookByHand, by_hand, hooks_by_hand, script
+from orchestrator.domain.undo import ByHand, HookByHand, by_hand, commands_in, hooks_by_hand, script
 from orchestrator.domain.way_back import Touch, rollback_plan, way_back
 
 PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_powershell.language()))
@@ -107,6 +107,12 @@ def test_what_is_typed_brings_the_unit_to_where_it_was(action: Action, was: Stat
     assert [hand.command for hand in hands] == [
         f"Invoke-Command -ComputerName 'app-01' -ScriptBlock {{ {hand.local} }}" for hand in hands
     ]
+
+
+def test_a_script_gives_its_commands_back() -> None:
+    hands = by_hand(planned(Action.STOP, RUNNING), {"orders@app-01": "Stopped", "sql@db-01": "StopPending"}, {}, {})
+    assert commands_in(script("r1", hands)) == {hand.unit: hand.command for hand in hands}
+    assert commands_in("") == {}
 
 
 def test_of_a_hook_only_what_needs_credentials_is_said_to_need_them() -> None:

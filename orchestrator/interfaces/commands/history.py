@@ -34,7 +34,8 @@ def show(*, run: str, json: bool, state_dir: Path | None) -> None:
         if json:
             print_json(show_json(found.facts, found.holding))
         else:
-            console.print(show_tables(found.facts, found.holding, marks_of(console)))
+            left = state_wiring.undo_left(state, found.run)
+            console.print(show_tables(found.facts, found.holding, marks_of(console), left))
 
 
 async def _runs(state: Path, limit: int) -> list[RunSummary]:
