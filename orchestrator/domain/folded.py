@@ -36,6 +36,7 @@ from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import StageRun, stuck
 
 _WINDOW_CLOSED = "window closed"
+_AFTER_A_KILL = "; kill is no answer to that: retry waits for the stop once more, and a kill comes after that again"
 
 
 class Folded(Known):
@@ -211,6 +212,8 @@ class Folded(Known):
         kill = life is not None and life.if_stuck is IfStuck.ASK and stuck(result)
         kind = result.problem.kind if result.problem else None
         said = result.said or (result.problem.text if result.problem else "")
+        if result.step.phase is Phase.KILL:
+            said += _AFTER_A_KILL
         self._is_suspended(place, Failure(kind, said, kill=kill, once=self._was_once(result)))
 
     def _was_once(self, result: Result) -> bool:

@@ -350,6 +350,17 @@ def test_if_stuck_ask_offers_a_kill_for_those_that_are_stuck() -> None:
     assert [Choice.KILL in fact.choices for fact in journal if isinstance(fact, DecisionAsked)] == [True, False]
 
 
+def test_after_a_kill_that_failed_it_is_said_why_there_is_no_other_and_how_there_is() -> None:
+    asks = replace(DOWN, if_stuck=IfStuck.ASK)
+    script = {"0/app@web/stop/1": STUCK, "0/app@web/kill/2": STUCK, "0/app@web/stop/3": STUCK}
+    work = running(script, Choice.KILL, Choice.RETRY, Choice.KILL)
+    assert run(stop_plan(asks), work).verdict().verdict == "done"
+    asked = [fact for fact in work.journal if isinstance(fact, DecisionAsked)]
+    assert [Choice.KILL in fact.choices for fact in asked] == [True, False, True]
+    assert ["kill is no answer" in fact.cause.said for fact in asked] == [False, True, False]
+    assert of("app@web", work)[6:10] == ["stop/1", "kill/2", "stop/3", "kill/4"]
+
+
 HOOKS = RunHooks(
     begin=(hook("on_begin.1"), hook("on_begin.2")), end=(hook("on_end.1"),), failure=(hook("on_failure.1"),)
 )

@@ -209,7 +209,8 @@ async def test_a_lost_answer_is_judged_by_the_process(fault: Fault, outcome: Out
     assert (result.outcome, result.acted) == (outcome, acted), result.said
     if outcome is Outcome.FAILED:
         assert result.problem is not None
-        assert (result.problem.kind, result.evidence["orphan"]) == (ProblemKind.ORPHAN, "1004")
+        assert (result.problem.kind, result.evidence["pid_after"]) == (ProblemKind.TIMEOUT, "1004")
+        assert "orphan" not in result.evidence, "it is on its way down yet"
 
 
 @in_virtual_time

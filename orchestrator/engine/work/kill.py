@@ -171,9 +171,12 @@ class Kill:
             problem = found.problem or Problem(ProblemKind.UNREACHABLE, "no answer")
             text = f"whether process {had.pid} was ended is not known ({problem.text}); {told}"
             raise _No(self._result(Outcome.UNKNOWN, text, problem))
-        self._evidence[ORPHAN] = str(had.pid)
         text = f"process {described(process)} still runs {GONE_S:g} s after it should have been ended; {told}"
-        raise _No(self._result(Outcome.FAILED, text, Problem(ProblemKind.ORPHAN, text)))
+        kind = ProblemKind.TIMEOUT
+        if self._before is not None and self._before.state is State.STOPPED:  # else it still is its service's
+            self._evidence[ORPHAN] = str(had.pid)
+            kind = ProblemKind.ORPHAN
+        raise _No(self._result(Outcome.FAILED, text, Problem(kind, text)))
 
     async def _read_back(self, ended: str) -> Result:
         """The service is stopped now; what revives it is stopped again."""
