@@ -202,7 +202,7 @@ def _again(timeline: Timeline) -> Iterator[RenderableType]:
         return
     typed, words = _typed_again(began), "units that are there already are left as they are"
     if began.plan.action is Action.RESTART:
-        typed = _as_start(typed)
+        typed = _as_start(typed, began.run)
         words = "starts what is stopped; a restart acts on what runs, so it would leave down what this one stopped"
     when = "goes on from here" if timeline.orders and not timeline.failures else "once what failed is mended"
     yield from _typed("or:   ", typed, f"{when}: {words}")
@@ -229,9 +229,12 @@ def _typed(label: str, line: str, what: str) -> Iterator[RenderableType]:
         yield below(Text(what, style=QUIET_STYLE))
 
 
-def _as_start(typed: str) -> str:
-    """A restart's command line as that of a start, which knows no dependents."""
-    words = [word for word in shlex.split(typed) if word not in ("--with-dependents", "--ignore-dependents")]
-    if Action.RESTART in words:
-        words[words.index(Action.RESTART)] = str(Action.START)
+def _as_start(typed: str, run: str) -> str:
+    """A restart's command line as that of a start, which knows no dependents and does not roll; of a plan that was
+    saved, which would restart again, the start of what ran before."""
+    of_restart = ("--with-dependents", "--ignore-dependents", "--rolling")
+    words = [word for word in shlex.split(typed) if word not in of_restart]
+    if Action.RESTART not in words:
+        return f"orch start --from {run}"
+    words[words.index(Action.RESTART)] = str(Action.START)
     return shlex.join(words)

@@ -71,6 +71,8 @@ def test_what_was_down_when_it_was_recorded_is_counted_and_nothing_to_start_says
         (Action.START, "orch start --from last --yes", "orch start --from r-0 --yes"),
         (Action.START, "orch start --from=last --limit last", "orch start --from=r-0 --limit last"),
         (Action.ROLLBACK, "orch rollback --yes last", "orch rollback --yes r-0"),
+        (Action.RESTART, "orch restart --rolling --with-dependents --plan p.yaml", "orch start --plan p.yaml"),
+        (Action.RESTART, "orch apply restart.orchplan", "orch start --from r-1"),
     ],
 )
 def test_what_is_to_be_typed_again_names_the_run_that_it_was_of(action: Action, typed: str, said: str) -> None:
