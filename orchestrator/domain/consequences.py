@@ -10,12 +10,12 @@ from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
-from orchestrator.domain.parts import faced, goal_of, is_last_reading
+from orchestrator.domain.parts import KEPT_DOWN, faced, goal_of, is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.results import HOOKS, MOVES, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
-from orchestrator.domain.step_words import step_words, undoes
+from orchestrator.domain.step_words import hook_words, step_words, undoes
 from orchestrator.domain.way_back import home, in_words
 
 NAMED = 3
@@ -256,7 +256,7 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
-    what = f"{_first(twin)}{what}"
+    what = f"{_first(twin)}{what}{_left_over(twin, cause)}"
     if not short:
         return f"{what}, and goes on with the rest"
     more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
@@ -270,6 +270,21 @@ def _first(twin: _Twin) -> str:
     if not twin.undone:
         return ""
     return f"puts {_names(twin.undone)} back first ({_undos(twin.undone)}); "
+
+
+def _left_over(twin: _Twin, cause: Cause) -> str:
+    """What is not undone, for nobody knows whether its unit still comes to where it was done for."""
+    goals, state = _goals(twin.state.plan), twin.state
+    on_way = [unit for unit in cause.units if unit in goals and state.whereabouts(unit) != goals[unit][1]]
+    owing = {
+        unit: [_undo(name) for name in reversed(tuple(state.owed[unit]))] for unit in on_way if state.owed.get(unit)
+    }
+    owing = {unit: undos for unit, undos in owing.items() if unit not in twin.undone}
+    return f", and what was done for {_names(owing)} as it is ({_undos(owing)} is left to you)" if owing else ""
+
+
+def _undo(name: str) -> str:
+    return "release" if name == KEPT_DOWN else hook_words(Phase.UNDO, name)
 
 
 def _taken_back(twin: _Twin) -> list[str]:

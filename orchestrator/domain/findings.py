@@ -12,7 +12,7 @@ from orchestrator.domain.parts import CHANGES, KEPT_DOWN, spends
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
-from orchestrator.domain.way_back import Touch, as_before, home, undone_by
+from orchestrator.domain.way_back import TOWARDS, Touch, as_before, home, undone_by
 
 _BRINGS_TO = {Phase.START: State.RUNNING, Phase.STOP: State.STOPPED, Phase.KILL: State.STOPPED}
 _READS = (Phase.READ, *_BRINGS_TO)
@@ -46,6 +46,8 @@ class Findings:
         self.owed: dict[str, dict[str, State]] = {}
         """What may have run of each unit's hooks and was not undone, by name, and on the way to which state; KEPT_DOWN
         if it is kept down."""
+        self.inherited: dict[str, tuple[str, ...]] = {}
+        """What a rollback is to undo, by unit: another run has done it."""
         self.not_undone: dict[tuple[str, str], str] = {}
         """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
         self.spent: dict[str, dict[str, None]] = {}
@@ -54,6 +56,8 @@ class Findings:
         """Units whose state a step of this run has read, or should have."""
         self.live: dict[str, str] = {}
         """What the looks of the round now, or of the last one, found; "" where they could not tell."""
+        self.lately: dict[str, str] = {}
+        """Where a look found units whose failure is asked about, if no step of theirs has read them since."""
         self.todo: dict[str, None] = {}
         """Units that the round has still to look at."""
         self.looking: dict[str, Step] = {}
@@ -68,6 +72,9 @@ class Findings:
         self.strayed: list[Strayed] = []
         self.attempts: dict[tuple[str, Phase], int] = {}
         """How many looks, and last readings, of each unit were issued."""
+        self._take_in(plan)
+
+    def _take_in(self, plan: Plan) -> None:
         for number, stage in enumerate(plan.stages):
             for node in stage.nodes:
                 if node.unit.id not in self.units:
@@ -80,6 +87,7 @@ class Findings:
                     if node.life is not None and plan.action is Action.ROLLBACK and (owes := undone_by(node, stage)):
                         away = State.STOPPED if stage.goal is State.RUNNING else State.RUNNING
                         self.owed[node.unit.id] = dict.fromkeys(owes, away)  # the planner has left what is owed
+                        self.inherited[node.unit.id] = tuple(owes)
 
     def begin_stage(self, stage: Stage) -> None:
         """Units that only a way back knows."""
@@ -104,8 +112,16 @@ class Findings:
         return not self.round_open and not any(unit in self.changed for unit in units)
 
     def now(self, unit: str) -> str:
-        """Where *unit* is, as far as is known: where a look found it, if others moved it, or where the run left it."""
-        return self.changed[unit].found if unit in self.changed else self.left.get(unit, "")
+        """Where *unit* is, as far as is known: where a look found it, if others moved it or its failure is asked about,
+        or where the run left it."""
+        if unit in self.changed:
+            return self.changed[unit].found
+        return self.lately.get(unit) or self.left.get(unit, "")
+
+    def missed(self, unit: str, goal: State) -> bool:
+        """Whether *unit* is known to be neither at *goal* nor on its way there."""
+        found = self.now(unit)
+        return found != "" and found not in TOWARDS[goal]
 
     def changed_words(self, units: Sequence[str]) -> str:
         """How the first of *units*, all of them changed, has moved, and how many more did."""
@@ -122,15 +138,15 @@ class Findings:
     def _readable(self, unit: str) -> bool:
         return self.units[unit].host is not None and self.units[unit].scm_name is not None
 
-    def known(self, busy: Iterable[str]) -> list[str]:
-        """The units that this run acted on and knows where it left them, but for *busy*, in plan order. Cost: O(units).
+    def known(self, busy: Iterable[str], asked: Iterable[str]) -> list[str]:
+        """The units that this run acted on and knows where it left them, but for *busy*; and those of *asked* that it
+        acts on, for what is told and done about them is to be true. In plan order. Cost: O(units).
 
-        What is only probed was left nowhere: that somebody mends it is what a run that waits for it hopes for. So is
-        what failed and is asked about, which callers count among the busy.
+        What is only probed was left nowhere: that somebody mends it is what a run that waits for it hopes for.
         """
-        away = set(busy)
-        here = (unit for unit in self.order if unit in self.stepped and unit in self.acting)
-        return [unit for unit in here if self.left[unit] and unit not in away]
+        away, too = set(busy), set(asked)
+        here = (unit for unit in self.order if unit in self.acting)
+        return [unit for unit in here if unit in too or (unit in self.stepped and self.left[unit] and unit not in away)]
 
     def surveyed(self) -> list[str]:
         """The units that the plan's survey saw, in plan order. Cost: O(units)."""
@@ -171,14 +187,17 @@ class Findings:
         self.looking[step.unit] = step
         self.attempts[step.unit, Phase.LOOK] = step.attempt
 
-    def looked(self, result: Result, *, accepted: bool) -> None:
-        """Fold a look in; *accepted*: somebody has said that what changed may have."""
+    def looked(self, result: Result, *, accepted: bool, asked: bool) -> None:
+        """Fold a look in; *accepted*: somebody has said that what changed may have. *asked*: it is asked about anyway,
+        and may be mended."""
         unit = result.step.unit
         if self.looking.get(unit) != result.step:
             raise ValueError(f"step {result.step.id} was answered but is not under way")
         del self.looking[unit]
         self.live[unit] = result.after
-        if self.touch(unit, result.after).changed:
+        if asked:
+            self.lately[unit] = result.after
+        elif self.touch(unit, result.after).changed:
             self.changed[unit] = Strayed(unit, self.left[unit], result.after)
             if accepted:
                 self.told[unit] = result.after
@@ -187,6 +206,7 @@ class Findings:
 
     def forget(self, unit: str) -> None:
         """*unit* is where the run has it (again)."""
+        self.lately.pop(unit, None)
         self.changed.pop(unit, None)
         self.told.pop(unit, None)
 
@@ -296,6 +316,19 @@ class Findings:
         """It is on record that the unit strayed."""
         self.strayed.append(fact)
         self.strays_due.pop(fact.unit, None)
+
+    def needs_hands(self, *, gone_back: bool) -> dict[tuple[str, str], str]:
+        """(unit, hook) of what was to be undone and is not, at the end of a run, and why: undos that did not end ok,
+        and what was done for a unit that was not found where it was done for. If the run has *gone_back*, all that was
+        done on the way from where it was before; if it is a rollback, all that its plan was to undo. Cost: O(owed)."""
+        found = dict(self.not_undone)
+        for unit, owed in self.owed.items():
+            final = self.finals.get(unit)
+            at = (final.found if final else "") or self.now(unit)
+            away = self.inherited.get(unit) or (self.owes(unit) if gone_back else ())
+            for name in (name for name, goal in owed.items() if name in away or at != goal):
+                found.setdefault((unit, name), f"it was not undone, and its unit is {at or _UNREAD}")
+        return found
 
     def all_before(self) -> bool:
         """Whether every touched unit was found at the end where it was before, and owes nothing. Cost: O(touched)."""

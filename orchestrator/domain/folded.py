@@ -174,7 +174,8 @@ class Folded(Known):
     def _step_ended(self, result: Result) -> None:
         step = result.step
         if step.phase is Phase.LOOK:
-            self.findings.looked(result, accepted=self.accept_drift)
+            asked = step.unit in self.failures.known and not self.going_back
+            self.findings.looked(result, accepted=self.accept_drift, asked=asked)
         elif is_errand(step):
             self.errands.ended(result)
         elif self._is_last_reading(step):
@@ -233,8 +234,9 @@ class Folded(Known):
         self.now.give_up(place, undo=self._missed(place))
 
     def _missed(self, place: int) -> bool:
-        """Whether the node's unit is not known to be where it was to be brought next."""
-        return self.findings.now(self.now.stage.nodes[place].unit.id) != self.now.goal(place)
+        """Whether the node's unit is known not to come to where it was to be brought next: a service that is on its way
+        down may be down in a minute."""
+        return self.findings.missed(self.now.stage.nodes[place].unit.id, self.now.goal(place))
 
     def _went_on_back(self, result: Result, *, failed: bool) -> None:
         """On the way back nobody is asked: what may be gone in a minute is tried again, in bounds; else it failed."""
@@ -267,7 +269,7 @@ class Folded(Known):
             for place in self.now.unsettled():
                 self._leave(place)
         elif not self.closing:
-            self.findings.begin_round(self.findings.known(self.failures.known))
+            self.findings.begin_round(self.findings.known((), self.failures.known))
 
     def _lose(self) -> None:
         """What is under way is lost with its process, be the run resumed or closed: it may have been done."""
@@ -308,7 +310,8 @@ class Folded(Known):
                     self.failures.ask_again(asked.units)
             case DecisionAnswered():
                 asked = self.questions.answered(fact)
-                if fact.answer.waited_s > LATE_S and fact.answer.choice not in LEAVES_ALL:
+                late = fact.answer.waited_s > LATE_S or (self.findings.round_open and not self.leaving)
+                if late and fact.answer.choice not in LEAVES_ALL:
                     self._look_first(fact.decision, asked, fact.answer)
                 else:
                     self._take(fact.decision, asked, fact.answer)
@@ -324,13 +327,15 @@ class Folded(Known):
             self.now.ask(self.now.places[units[0]])
 
     def _look_first(self, number: int, asked: Asked, answer: Answer) -> None:
-        """The answer came late: before it counts, all units are looked at whose state the run knows; before anything
-        began, those that it would act on."""
+        """The answer came late, or while they are looked at: before it counts, all units are whose state the run knows;
+        before anything began, those that it would act on."""
         self.questions.late[number] = (asked, answer)
         if not self.findings.round_open:
             busy = (step.unit for step in (*self.now.under_way.values(), *self.now.due.values()))
-            units = self.findings.known((*busy, *self.failures.known)) if self.stage >= 0 else self.findings.surveyed()
-            self.findings.begin_round(units)
+            failed = self.failures.known
+            owing = [unit for unit in failed if unit in self.findings.owed]  # whether that is undone depends on it
+            known = self.findings.known((*busy, *failed), owing) if self.stage >= 0 else self.findings.surveyed()
+            self.findings.begin_round(known)
 
     def _take(self, number: int, asked: Asked, answer: Answer) -> None:
         """Do what was answered. Of answers that came in together the first to end or to go back counts."""

@@ -4,27 +4,38 @@ Room: domain. A fold of results; what is undone when is the run's own business.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import KEPT_DOWN, spends
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.service import State
 
 _UNDOES = (Phase.UNDO, Phase.RELEASE)
+_ACTS = (Phase.START, Phase.STOP, Phase.KILL)
 _KEEPS = (Phase.KEEP_DOWN, Phase.RELEASE)
+_DONE_FOR = {
+    Phase.PRE_STOP: State.STOPPED,
+    Phase.KEEP_DOWN: State.STOPPED,
+    Phase.POST_STOP: State.STOPPED,
+    Phase.PRE_START: State.RUNNING,
+    Phase.POST_START: State.RUNNING,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
     """A hook of *unit* (`RUN`: of the run itself) whose do may be in effect; *hook* None: the unit is kept down.
     *tried* is the result of an undo of it that did not end well; *lost*: such an undo was under way when its process
-    was lost."""
+    was lost. *goal* is where it was done for to bring the unit (None: nowhere), *now* where that was read last."""
 
     unit: str
     hook: Hook | None
     acted: Acted
     tried: Result | None = None
     lost: bool = False
+    goal: State | None = None
+    now: str = ""
 
     @property
     def name(self) -> str:
@@ -36,6 +47,11 @@ class Done:
         """Whether it was to be undone, and nobody can say that it is."""
         return self.lost or self.tried is not None
 
+    @property
+    def in_vain(self) -> bool:
+        """Whether its unit is not where it was done for."""
+        return self.goal is not None and self.now != self.goal
+
 
 class HooksDone:
     """Folded step by step. Cost: O(1) each, but for a run whose process was lost: O(steps under way)."""
@@ -46,6 +62,8 @@ class HooksDone:
         self.spent: dict[str, set[str]] = {}
         """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
         self._under_way: dict[str, tuple[Step, Hook | None]] = {}
+        self._at: dict[str, str] = {}
+        """Where each unit was read last; "" if the last step that had to could not."""
 
     def intended(self, step: Step, hook: Hook | None) -> None:
         """A step is issued; *hook* is what it carries out or undoes."""
@@ -54,7 +72,10 @@ class HooksDone:
 
     def ended(self, result: Result) -> None:
         """A step ended: one that undoes takes its do away, or leaves what it said."""
-        found = self._under_way.pop(result.step.id, None)
+        step = result.step
+        if step.phase in _ACTS or (result.after and step.phase not in (Phase.GATE, Phase.LOOK)):
+            self._at[step.unit] = result.after
+        found = self._under_way.pop(step.id, None)
         if found is not None:
             self._fold(*found, result)
 
@@ -74,10 +95,12 @@ class HooksDone:
             if spends(hook, result):
                 self.spent.setdefault(step.unit, set()).add(name)
             acted = before.acted if before else Acted.MAYBE
-            self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None))
+            goal = before.goal if before else None
+            self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None, goal=goal))
         elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
             self.spent.get(step.unit, set()).discard(name)
-            self._keep(Done(step.unit, hook, result.acted if result else Acted.MAYBE))
+            acted = result.acted if result else Acted.MAYBE
+            self._keep(Done(step.unit, hook, acted, goal=_DONE_FOR.get(step.phase)))
         elif before is not None:
             self._keep(before)
 
@@ -86,5 +109,5 @@ class HooksDone:
 
     def due(self) -> Iterator[Done]:
         """What may have to be undone: unit by unit, what was done last first."""
-        for of in self.of.values():
-            yield from reversed(of.values())
+        for unit, of in self.of.items():
+            yield from (replace(done, now=self._at.get(unit, "")) for done in reversed(of.values()))

@@ -158,8 +158,12 @@ class RunState:
 
     @property
     def not_undone(self) -> Mapping[tuple[str, str], str]:
-        """(unit, hook) of the undos that were tried and did not end ok, and why: they need hands."""
-        return self._folded.findings.not_undone
+        """(unit, hook) of what was to be undone and is not, and why: it needs hands. Once the last readings are issued
+        that is all of it, before that the undos that were tried."""
+        folded = self._folded
+        if not folded.closing:
+            return folded.findings.not_undone
+        return folded.findings.needs_hands(gone_back=folded.back is not None)
 
     @property
     def hook_troubles(self) -> Mapping[tuple[str, str], str]:
@@ -255,8 +259,8 @@ class RunState:
         counts = self._counts()
         if self.strayed:
             counts["strayed"] = len(self.strayed)
-        if self.not_undone:
-            counts["not undone"] = len(self.not_undone)
+        if not_undone := self.not_undone:
+            counts["not undone"] = len(not_undone)
         verdict = self._verdict()
         return RunEnded(verdict=verdict.value, exit_code=EXIT_CODES[verdict], counts=counts)
 

@@ -177,6 +177,7 @@ def _findings(found: Findings) -> dict[str, Any]:
         "spent": [[unit, list(names)] for unit, names in found.spent.items()],
         "stepped": list(found.stepped),
         "live": dict(found.live),
+        "lately": dict(found.lately),
         "todo": list(found.todo),
         "looking": _steps(found.looking.values()),
         "changed": _strays(found.changed.values()),
@@ -203,6 +204,7 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
         found.spent[unit] = dict.fromkeys(names)
     found.stepped = dict.fromkeys(dumped["stepped"])
     found.live = dict(dumped["live"])
+    found.lately = dict(dumped["lately"])
     found.todo = dict.fromkeys(dumped["todo"])
     found.looking = {step.unit: step for step in _steps_again(dumped["looking"])}
     found.changed = _by_unit(dumped["changed"])

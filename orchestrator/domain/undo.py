@@ -16,7 +16,7 @@ from orchestrator.domain.preview import waves
 from orchestrator.domain.results import Acted, Phase
 from orchestrator.domain.service import Asked, Control, State
 from orchestrator.domain.step_words import hook_words, needs_secret, request_words
-from orchestrator.domain.way_back import as_before, home, left_behind, whole_way_back
+from orchestrator.domain.way_back import TOWARDS, as_before, home, left_behind, whole_way_back
 
 _UNREAD = "not known"
 
@@ -79,10 +79,11 @@ class HookByHand:
     secret: bool = False
 
 
-def hooks_by_hand(done: HooksDone, run: str, *, whole: bool) -> tuple[HookByHand, ...]:
+def hooks_by_hand(done: HooksDone, run: str, *, whole: bool, ended: bool) -> tuple[HookByHand, ...]:
     """What was to be undone and is not, for all that is known; *whole*: everything that was done and is not undone,
-    for nothing comes after that would. *run* is who released what is kept down."""
-    return tuple(_of_hook(one, run) for one in done.due() if whole or one.failed)
+    for nothing comes after that would. *ended*: the run has, and what was done for a unit that did not come to where it
+    was done for is to be undone. *run* is who released what is kept down."""
+    return tuple(_of_hook(one, run) for one in done.due() if whole or one.failed or (ended and one.in_vain))
 
 
 def _of_hook(done: Done, run: str) -> HookByHand:
@@ -102,7 +103,10 @@ def _why(done: Done) -> str:
     if done.tried is not None:
         problem = done.tried.problem
         return done.tried.said or (problem.text if problem else "") or "it did not succeed"
-    return "it was not undone" if done.acted is Acted.YES else "it may have been done, and was not undone"
+    said = "it was not undone" if done.acted is Acted.YES else "it may have been done, and was not undone"
+    if done.goal is not None and done.now in TOWARDS[done.goal] and done.in_vain:
+        return f"{said}: its unit is {done.now}, and may still come to {done.goal}; undo it if that stays out"
+    return said
 
 
 def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) -> str:

@@ -19,12 +19,13 @@ from orchestrator.domain.service import DOWN, ServiceStatus, State
 
 _OWES_NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _HELD = (State.PAUSED, State.PAUSE_PENDING)
-_TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
+TOWARDS: Mapping[str, tuple[State, ...]] = MappingProxyType(
     {
         State.STOPPED: DOWN,
         State.RUNNING: (State.RUNNING, State.START_PENDING, State.CONTINUE_PENDING),
     }
 )
+"""By goal: there, or on the way there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Touch:
     @property
     def own_doing(self) -> bool:
         """Whether the unit is where, or on its way to where, a control of the run's own may have brought it late."""
-        return self.live in _TOWARDS.get(self.coming, ())
+        return self.live in TOWARDS.get(self.coming, ())
 
 
 @dataclass(frozen=True, slots=True)

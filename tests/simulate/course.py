@@ -342,6 +342,16 @@ class Course:
             self._perhaps_acted(known["step"])
 
 
+def found_last(course: Course, unit: str) -> str:
+    """Where the last look found *unit*."""
+    looks = [
+        (known["ended"], known["result"]["after"])
+        for known in course.steps.values()
+        if known["step"]["unit"] == unit and known["step"]["phase"] == "look" and known["ended"] is not None
+    ]
+    return str(max(looks)[1]) if looks else ""
+
+
 def step_id(step: Json) -> str:
     """The key of a step, as the plan's words have it."""
     phase = f"{step['phase']}:{step['hook']}" if step["hook"] else step["phase"]

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from course import ACTS, CHANGES, TOWARDS, Course
+from course import ACTS, CHANGES, TOWARDS, Course, found_last
 from rule import Rule, Test
 from staging import Json
 
@@ -50,7 +50,7 @@ class Decisions(Rule):
             return
         nodes = [(stage["goal"], node) for stage in fact["stages"] for node in stage["nodes"]]
         for goal, unit in [(goal, node["unit"]["id"]) for goal, node in nodes if node["role"] == "act"]:
-            left, found = course.left.get(unit, ""), _found_last(course, unit)
+            left, found = course.left.get(unit, ""), found_last(course, unit)
             late = found in TOWARDS.get(course.coming.get(unit, ""), ())
             moved = left and found and found != left and not left.endswith("Pending") and not late
             moved = moved and found != goal  # of what is there already, hooks alone are undone
@@ -137,16 +137,6 @@ def _cause(cause: Json) -> tuple[str, str, str]:
     problem = cause["problem"] or ""
     kind = "failure" if cause["kind"] == "vanished" else cause["kind"]
     return (kind, problem, "" if problem in ONE_FOR_THE_RUN else cause["service"])
-
-
-def _found_last(course: Course, unit: str) -> str:
-    """Where the last look found *unit*."""
-    looks = [
-        (known["ended"], known["result"]["after"])
-        for known in course.steps.values()
-        if known["step"]["unit"] == unit and known["step"]["phase"] == "look" and known["ended"] is not None
-    ]
-    return str(max(looks)[1]) if looks else ""
 
 
 def _looked_since(course: Course, unit: str) -> bool:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from course import RUN, Course, repeatable, step_id
+from course import RUN, TOWARDS, Course, found_last, repeatable, step_id
 from rule import Rule, Test
 from staging import HOOKS, KEPT_DOWN, Json, Stage
 
@@ -36,6 +36,8 @@ class Hooks(Rule):
         """By run, (unit, hook) of undos that did not end well."""
         self.records: dict[str, list[str]] = {}
         self.found: dict[tuple[str, str], str] = {}
+        self.finals: dict[tuple[str, str], str] = {}
+        """By run and unit, what its last reading found."""
 
     def see(self, entry: Json) -> None:
         """See Rule."""
@@ -96,6 +98,8 @@ class Hooks(Rule):
         step = result["step"]
         if result["after"] and step["phase"] != "gate":
             self.found[course.run, step["unit"]] = result["after"]
+        if step["phase"] == "read" and not course.of_life(step):
+            self.finals[course.run, step["unit"]] = result["after"]
         if step["phase"] in (*HOOKS, *OF_RUN, "undo") and step["hook"]:
             self._told(course, result, entry)
         if step["phase"] in (*HOOKS, "on_begin", "undo", "keep_down", "release"):
@@ -138,7 +142,17 @@ class Hooks(Rule):
             self.test("hook told", there is None or there is not undo, entry["n"], said)
 
     def _end(self, course: Course, fact: Json, entry: Json) -> None:
-        """Nothing that may have been done is forgotten."""
+        """Nothing that may have been done is forgotten: the verdict counts all that needs hands."""
+        hands = {key for key in self.tried[course.run] if key[0] != RUN}
+        hands |= {
+            (unit, name)
+            for unit, of in course.owed.items()
+            if unit != RUN
+            for name in of
+            if self._left(course, unit, name)
+        }
+        said = f"{len(hands)} of {sorted(hands)} need hands, and {fact['counts'].get('not undone', 0)} are counted"
+        self.test("undone", fact["counts"].get("not undone", 0) == len(hands), entry["n"], said)
         for unit, names in course.owed.items():
             for name in names:
                 if unit != RUN and (course.run, unit, name) in self.stays:
@@ -151,15 +165,25 @@ class Hooks(Rule):
                 said = f"{unit} is up, and is kept down on its host"
                 self.test("released", not (up and mine) or known, entry["n"], said)
 
+    def _left(self, course: Course, unit: str, name: str) -> bool:
+        """Whether what may be in effect is to be undone: its unit is not where it was done for, or goes back."""
+        goal = self.stays.get((course.run, unit, name))
+        if course.plan["action"] == "rollback":
+            return goal is None or goal != self._at(course, unit)
+        back = course.rollback is not None and goal != _home(course, unit)
+        return back or goal != self._at(course, unit)
+
+    def _at(self, course: Course, unit: str) -> str:
+        """Where the unit is at the end, or where its own steps left it if that could not be read."""
+        return self.finals.get((course.run, unit), "") or course.left.get(unit, "")
+
     def _stays(self, course: Course, unit: str, name: str, fact: Json, entry: Json) -> None:
         goal = self.stays[course.run, unit, name]
         invariant = "released" if name == KEPT_DOWN else "undone"
         found = self.found.get((course.run, unit), "")
         there = found == goal or self._was_there(course, unit, goal)
         if course.rollback is not None:
-            seen = course.units[unit]["seen"]
-            home = "Stopped" if seen is not None and seen["state"] in ("Stopped", "StopPending") else "Running"
-            there = there and goal == home
+            there = there and goal == _home(course, unit)
         said = f"{name} of {unit} may be in effect; the unit is {found or 'unread'}, it was done for {goal}"
         self.test(invariant, there or self._named(course, unit, name, fact), entry["n"], said)
 
@@ -176,11 +200,13 @@ class Hooks(Rule):
         """Whether the journal says that somebody has to look at it."""
         if (unit, name) in self.tried[course.run]:
             return bool(fact["counts"].get("not undone"))
+        goal = self.stays.get((course.run, unit, name), "")
+        if {course.left.get(unit, ""), found_last(course, unit)} & {"", *TOWARDS.get(goal, ())}:
+            return bool(fact["counts"].get("not undone"))  # it may still come to where it was done for
         since = course.rollback["changed_since"] if course.rollback else []
         if unit in {one["unit"] for one in (*since, *course.strayed)}:
             return True
         later = course.stages[course.forward :] if course.rollback is not None else course.stages[: course.stage + 1]
-        goal = self.stays.get((course.run, unit, name))
         for stage in later:
             place = stage.places.get(unit)
             if place is None or stage.goal == goal or stage.nodes[place]["role"] != "act":
@@ -216,6 +242,11 @@ class Hooks(Rule):
         given_up = bool(tries) and not repeatable(hook) and tries[-1]["lost"]
         said = f"{hook['name']} of the run was carried out {len(ended)} times at its end"
         self.test("run hooks", len(ended) == 1 or (given_up and not ended), entry["n"], said)
+
+
+def _home(course: Course, unit: str) -> str:
+    seen = course.units[unit]["seen"]
+    return "Stopped" if seen is not None and seen["state"] in ("Stopped", "StopPending") else "Running"
 
 
 def _passed(course: Course, stage: Stage, place: int, name: str) -> bool:

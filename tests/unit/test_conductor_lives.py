@@ -155,6 +155,37 @@ def test_what_came_to_its_goal_is_not_undone_and_hold_undoes_nothing() -> None:
     assert (state.held, len(state.owed["app@web"])) == (True, 3)
 
 
+@pytest.mark.parametrize("choice", [Choice.SKIP, Choice.EXCLUDE, Choice.ABORT])
+@pytest.mark.parametrize("left", ["StopPending", ""])
+def test_given_up_while_it_may_still_come_down_it_is_not_put_back(choice: Choice, left: str) -> None:
+    outcome = Outcome.FAILED if left else Outcome.UNKNOWN
+    work = running({"0/app@web/stop/1": Answer(outcome, 1.0, left)}, choice)
+    state = run(stop_plan(), work)
+    assert of("app@web", work)[-1] == "stop/1"
+    assert [name for _, name in state.not_undone] == ["pre_stop.1", "pre_stop.2", "keep_down"]
+    assert state.verdict().counts["not undone"] == 3
+    late = running({"0/app@web/stop/1": STUCK, "0/app@web/read/1": Answer(after="Stopped")}, choice)
+    state = run(stop_plan(), late)
+    assert (state.not_undone, len(state.owed["app@web"])) == ({}, 3), "it came down after all"
+
+
+@pytest.mark.parametrize("found", ["Running", "Stopped"])
+def test_on_resume_what_is_asked_about_is_looked_at_and_given_up_as_it_is_then(found: str) -> None:
+    script = {"0/app@web/stop/1": STUCK}
+    work = running(script, Choice.HOLD)
+    run(stop_plan(), work)
+    before: list[Fact] = [*work.journal, RESUMED]
+    rest = replace(running(script), facts=[(0.0, fact) for fact in before], states={"app@web": found})
+    rest.decide = lambda _: Decision(Choice.SKIP)
+    state = run(stop_plan(), rest, before)
+    assert rest.ids[0] == "0/app@web/look/1"
+    assert not [
+        fact for fact in rest.journal if isinstance(fact, DecisionAsked) and fact.cause.kind is CauseKind.CHANGED
+    ]
+    undone = ["release/1", "undo:pre_stop.2/1", "undo:pre_stop.1/1"] if found == "Running" else []
+    assert (of("app@web", rest), state.not_undone) == (undone, {})
+
+
 def test_an_undo_that_fails_is_told_at_the_end() -> None:
     script = {"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), "0/app@web/undo:pre_stop.2/1": FAILED}
     work = running(script, Choice.SKIP)

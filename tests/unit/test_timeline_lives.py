@@ -197,6 +197,14 @@ def test_a_drain_that_the_start_undoes_needs_nobody_unless_the_run_was_closed() 
     assert "! orders@app-01  undo of drain\n      it was not undone\n      by hand: PUT https://lb/pools" in text
 
 
+def test_what_was_done_for_a_unit_that_may_still_come_down_needs_hands() -> None:
+    story = drained(checked(Story(stops()))).step(ONE, Phase.DRAINED)
+    story.step(ONE, Phase.STOP, outcome=Outcome.FAILED, after="StopPending", acted=Acted.YES).ask(ONE, Choice.SKIP)
+    text = on_paper(report(story.tell(RunEnded(verdict="failed", exit_code=1)).timeline))
+    assert "! orders@app-01  undo of drain" in text
+    assert "its unit is StopPending, and may still come to Stopped; undo it if that stays out" in " ".join(text.split())
+
+
 def test_who_was_on_its_way_when_the_run_ended_was_not_stopped() -> None:
     story = drained(checked(Story(stops()))).ask(OTHER, Choice.ABORT, kind=CauseKind.CANCELLED)
     story.step(ONE, Phase.UNDO, "drain", acted=Acted.YES)
