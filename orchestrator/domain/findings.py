@@ -327,7 +327,7 @@ class Findings:
             at = (final.found if final else "") or self.now(unit)
             away = self.inherited.get(unit) or (self.owes(unit) if gone_back else ())
             for name in (name for name, goal in owed.items() if name in away or at != goal):
-                found.setdefault((unit, name), f"it was not undone, and its unit is {at or _UNREAD}")
+                found.setdefault((unit, name), f"it was not undone, and its unit is {at or UNREAD}")
         return found
 
     def all_before(self) -> bool:

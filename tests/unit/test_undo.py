@@ -121,7 +121,7 @@ def test_of_a_hook_only_what_needs_credentials_is_said_to_need_them() -> None:
         step, done = Step(0, "orders@app-01", Phase.PRE_STOP, hook="drain"), HooksDone()
         done.intended(step, hook)
         done.ended(Result(step=step, outcome=Outcome.OK, acted=Acted.YES))
-        return script("r1", [], hooks_by_hand(done, "r1", whole=True))
+        return script("r1", [], hooks_by_hand(done, "r1", whole=True, ended=True))
 
     token = embed(SecretRef("env", "LB_TOKEN"))
     plain = told(CommandCheck(exe="lb.exe", args=("ready", "app-01")))
