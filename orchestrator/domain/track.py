@@ -130,6 +130,12 @@ class Track:
         return limit_s(self.step, self.life, act_s=self.timeout_s, gates_s=self.gates_s)
 
     @property
+    def stretched_s(self) -> float:
+        """How far the deadline of the stop that goes on may stretch while there is progress; 0: not at all."""
+        stops = self.busy and self.phase is Phase.STOP and self.life is not None
+        return (self.life.max_timeout_s or 0.0) if stops and self.life else 0.0
+
+    @property
     def needs_hands(self) -> bool:
         """Whether an undo of it did not end well."""
         return any(result.outcome is not Outcome.OK for result in self.undos)

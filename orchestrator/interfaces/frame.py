@@ -307,10 +307,16 @@ def _under_way(tracks: Sequence[Track], stage: StageProgress, lines: int, now_s:
     count = max(len(stage.under_way), len(tracks))
     for track in tracks[:lines]:
         unit = _unit(track, canvas.marks.standing[Standing.UNDER_WAY], STYLES[Standing.UNDER_WAY], canvas)
-        limit = f" of {spoken(track.limit_s)}" if track.limit_s else ""
         seen = safe(_seen(track.note) or track.now, QUIET_STYLE)
-        table.add_row(unit, safe(track.doing), seen, Text(_for_s(track, now_s) + limit))
+        table.add_row(unit, safe(track.doing), seen, Text(_for_s(track, now_s) + _of(track, now_s)))
     return _titled(f"under way ({count})", f"the {lines} longest" if count > lines else "", table, canvas.marks)
+
+
+def _of(track: Track, now_s: float) -> str:
+    """How long it may take; past the deadline of a stop that may stretch, how far at most."""
+    limit = f" of {spoken(track.limit_s)}" if track.limit_s else ""
+    past = now_s - track.since_s > track.limit_s
+    return f"{limit}, stretched up to {spoken(track.stretched_s)}" if past and track.stretched_s else limit
 
 
 _OF_GATE = re.compile(r"(.*? from (?:controller|host)): (.*)", re.DOTALL)

@@ -94,6 +94,16 @@ def test_who_is_there_already_has_its_gates_alone_before_it() -> None:
     assert story.step(ONE, Phase.GATE).stands(ONE) == "ok"
 
 
+def test_a_stop_past_its_deadline_says_how_far_that_may_stretch() -> None:
+    story = drained(checked(Story(stops()))).step(ONE, Phase.DRAINED).step(ONE, Phase.KEEP_DOWN, acted=Acted.YES)
+    story.intend(ONE, Phase.STOP)
+    story.now_s += 59.0
+    assert "59 s of 1 min 00 s" in picture(story)
+    assert "stretched" not in picture(story)
+    story.now_s += 2.0
+    assert "1 min 01 s of 1 min 00 s, stretched up to 5 min 00 s" in picture(story)
+
+
 def test_a_start_is_over_when_it_was_healthy_and_is_back_in_the_load_balancer() -> None:
     story = Story(starts()).begin().step(ONE, *READ, stage=0, after="Stopped").step(ONE, Phase.RELEASE, stage=0)
     story.step(ONE, Phase.START, stage=0, after="Running", acted=Acted.YES).intend(ONE, Phase.HEALTHY, stage=0)

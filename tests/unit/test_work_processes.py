@@ -180,6 +180,9 @@ async def test_the_deadline_stretches_while_the_checkpoint_rises() -> None:
     result = await one.run(Phase.STOP)
     assert result.outcome is Outcome.OK
     assert 200 <= result.took_s <= 203
+    stretched = [note.text for note in one.notes if "stretched" in note.text]
+    assert stretched[-1].startswith("StopPending, checkpoint 19 rises: deadline stretched to 2")
+    assert stretched[-1].endswith(", at most 600 s")
 
 
 @pytest.mark.parametrize(("stop_s", "rises_s", "took_s"), [(2000.0, math.inf, 300.0), (2000.0, 100.0, 130.0)])
@@ -189,6 +192,7 @@ async def test_the_stretch_ends_with_the_rise_and_at_its_limit(stop_s: float, ri
     result = await bench(Phase.STOP, service, life=Life(max_timeout_s=300)).run(Phase.STOP)
     assert (result.outcome, result.problem and result.problem.kind) == (Outcome.FAILED, ProblemKind.TIMEOUT)
     assert took_s - 3 <= result.took_s <= took_s + 3
+    assert " passed, stretched from 90 s; " in result.said
     if rises_s == 100.0:
         assert "stalled at checkpoint 11 for 3" in result.said
 

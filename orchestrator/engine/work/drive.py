@@ -18,7 +18,7 @@ from orchestrator.domain.service import Control, Move, ServiceStatus, State, nex
 from orchestrator.engine.work.looks import FINISH_S, Had, Host, Looks
 from orchestrator.engine.work.pace import TICK_S
 from orchestrator.engine.work.processes import Exit, Fate, identify
-from orchestrator.engine.work.record import STALLED_S, Record
+from orchestrator.engine.work.record import STALLED_S, Record, span
 
 NOT_NOW = 1061
 """The service can't take a control at this moment: Windows said no, and may be asked again."""
@@ -112,9 +112,9 @@ class Drive:
         self._looked += 1
         self._reboot()
         said = self._record.take(status, self._now_s())
+        stretched = self._stretch(status)
         if said:
-            self._note(said)
-        self._stretch(status)
+            self._note(said + stretched)
         asked_of = self._asked_of
         if asked_of is not None and (status.state is not asked_of.state or _other_process(asked_of, status)):
             self._moved = True
@@ -133,12 +133,17 @@ class Drive:
             self._record.rebooted()
             self._note(f"{self._host.name} has restarted")
 
-    def _stretch(self, status: ServiceStatus) -> None:
-        """The deadline of a stop moves on while its checkpoint rises, as far as the node's life lets it."""
+    def _stretch(self, status: ServiceStatus) -> str:
+        """The deadline of a stop moves on while its checkpoint rises, as far as the node's life lets it. Returns where
+        to, in words; "" where it stays."""
         most_s = self._node.life.max_timeout_s if self._node.life else None
         if most_s is not None and status.state is State.STOP_PENDING and self._record.rose_s is not None:
             patient_s = self._record.rose_s + max(status.wait_hint_s, STALLED_S)
-            self._ends_s = max(self._ends_s, min(patient_s, self._began_s + most_s))
+            moved_to_s = min(patient_s, self._began_s + most_s)
+            if moved_to_s > self._ends_s:
+                self._ends_s = moved_to_s
+                return f" rises: deadline stretched to {span(moved_to_s - self._began_s)}, at most {span(most_s)}"
+        return ""
 
     async def _turn(self, status: ServiceStatus) -> Result | None:
         """Judge one fresh status and do what follows from it. None: read again, now."""
@@ -295,7 +300,7 @@ class Drive:
         if self._sent is Sent.NO and self._hindrance is not None:
             after_s = self._ends_s - self._began_s
             return self._failed(self._record.never_asked(after_s, self._hindrance), self._hindrance)
-        said = self._record.late(self._now_s(), self._ends_s - self._began_s)
+        said = self._record.late(self._now_s(), self._ends_s - self._began_s, self._node.timeout_s)
         return self._failed(said, Problem(ProblemKind.TIMEOUT, said))
 
     async def _done(self) -> Result:

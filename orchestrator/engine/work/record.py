@@ -95,9 +95,10 @@ class Record:
             return f"{self._unit} is {self._goal} already"
         return f"{self._unit} became {self._goal} without being asked"
 
-    def late(self, now_s: float, timeout_s: float) -> str:
-        """The deadline passed on the way."""
-        deadline = f"deadline {span(timeout_s)} passed"
+    def late(self, now_s: float, deadline_s: float, timeout_s: float) -> str:
+        """The deadline passed on the way; *timeout_s* is what it was before it was stretched."""
+        stretched = f", stretched from {span(timeout_s)}" if deadline_s > timeout_s else ""
+        deadline = f"deadline {span(deadline_s)} passed{stretched}"
         if self._control is None:
             return f"{self._unit} {self._standing(now_s)} ({deadline}; {self._unasked})"
         if self.lost:
