@@ -1,13 +1,13 @@
 """What comes after what in the lives of one stage's units, for eyes: who has more to do, and who has ended.
 
-Room: domain. Only for lives of several parts; a plain unit has its act and its gates. `StageRun` decides by the same
-rules what is really done next.
+Room: domain. Only for lives of several parts; a plain unit has its act and its gates. What is really done next is
+`stage_run`'s.
 """
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from orchestrator.domain.parts import KEPT_DOWN, LEFT_OUT, Part, act_before, act_of, goal_of, goes_down, parts, place_of
+from orchestrator.domain.parts import KEPT_DOWN, Part, act_before, act_of, goal_of, goes_down, left_out, parts, place_of
 from orchestrator.domain.plan import Stage
 from orchestrator.domain.results import Phase, Result, Step
 
@@ -76,14 +76,11 @@ class Courses:
             return None
 
     def _left_out(self, unit: str, part: Part) -> bool:
-        if part.of_hook and part in self._carried.get(unit, ()):
-            return True
-        owed = self._owed.get(unit, ())
-        there = unit in self._there and (unit not in self._both_ways or goes_down(part))
-        if part.undoes and part.hook in self._spent.get(unit, ()):
-            return True
-        if part.undoes:
-            return (self._back or there) and not self._all_owed and part.hook not in owed
-        if part.phase is Phase.RELEASE:
-            return self._back and not self._all_owed and KEPT_DOWN not in owed
-        return there and part.phase in LEFT_OUT
+        return left_out(
+            part,
+            there=unit in self._there and (unit not in self._both_ways or goes_down(part)),
+            carried=self._carried.get(unit, ()),
+            owed=(part.hook, KEPT_DOWN) if self._all_owed else self._owed.get(unit, ()),
+            spent=self._spent.get(unit, ()),
+            back=self._back,
+        )

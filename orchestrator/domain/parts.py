@@ -1,10 +1,10 @@
 """The parts of a node's life in a stage: one step each, in order.
 
-Room: domain. What a plan's node has of prechecks, hooks, gates and patience, as a list. What is left out of it, and
-where a node goes on, is `stage_run`'s.
+Room: domain. What a plan's node has of prechecks, hooks, gates and patience, as a list. Where a node goes on is
+`stage_run`'s.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook, Life, Reboot
@@ -18,7 +18,7 @@ KEPT_DOWN = "keep_down"
 
 CHANGES = (*HOOKS, Phase.UNDO, Phase.KEEP_DOWN, Phase.RELEASE)
 """What changes something beside the state of a service."""
-LEFT_OUT = (
+_LEFT_OUT = (
     Phase.PRECHECK,
     Phase.DRAINED,
     Phase.KEEP_DOWN,
@@ -196,6 +196,30 @@ def hook_of(node: Node, step: Step) -> Hook | None:
         return None
     life = faced(node, step).life
     return None if life is None else next((one for one in (*life.before, *life.after) if one.name == step.hook), None)
+
+
+def left_out(
+    part: Part,
+    *,
+    there: bool,
+    carried: Collection[Part],
+    owed: Collection[str],
+    spent: Collection[str],
+    back: bool,
+) -> bool:
+    """Whether *part* of a life needs not be done now.
+
+    *there*: its unit was where that way brings it when its turn came. *carried* are the hooks that ended ok, *owed* and
+    *spent* the names of those that may have run and were not undone, and of those whose undo is not repeated by itself.
+    *back*: it is a way back, where only what is owed is taken back.
+    """
+    if part.of_hook and part in carried:
+        return True
+    if part.undoes:
+        return part.hook in spent or ((back or there) and part.hook not in owed)
+    if part.phase is Phase.RELEASE:
+        return back and KEPT_DOWN not in owed
+    return there and part.phase in _LEFT_OUT
 
 
 def repeatable(hook: Hook | None) -> bool:

@@ -9,12 +9,12 @@ from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import (
     GIVEN_UP,
     KEPT_DOWN,
-    LEFT_OUT,
     Part,
     act_of,
     goal_of,
     goes_down,
     hook_of,
+    left_out,
     place_of,
 )
 from orchestrator.domain.plan import Node, Role, Stage
@@ -95,16 +95,15 @@ class StageLives:
 
     def left_out(self, place: int, part: Part) -> bool:
         """Whether *part* needs not be done for its node."""
-        if part.of_hook and part in self.carried.get(place, ()):
-            return True
         unit = self.stage.nodes[place].unit.id
-        owed = self._owed.get(unit, ())
-        if part.undoes:
-            spent = part.hook in self._spent.get(unit, ())
-            return spent or ((self._back or self.is_there(place, part)) and part.hook not in owed)
-        if part.phase is Phase.RELEASE:
-            return self._back and KEPT_DOWN not in owed
-        return self.is_there(place, part) and part.phase in LEFT_OUT
+        return left_out(
+            part,
+            there=self.is_there(place, part),
+            carried=self.carried.get(place, ()),
+            owed=self._owed.get(unit, ()),
+            spent=self._spent.get(unit, ()),
+            back=self._back,
+        )
 
     def is_there(self, place: int, of: Step | Part) -> bool:
         """Whether the unit was where that way brings it when its turn came: one found down still comes up."""
