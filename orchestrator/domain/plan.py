@@ -165,6 +165,11 @@ class Stage:
     others: tuple[Unit, ...] = ()
     """Units of services with a count before their batches that are no nodes here, and are counted nevertheless."""
 
+    @property
+    def rolling(self) -> bool:
+        """Whether all that acts in it goes down before it comes up."""
+        return next((node.down is not None for node in self.nodes if node.role is Role.ACT), False)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftAlone:

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from graphlib import TopologicalSorter
 
 from orchestrator.domain.gates import describe
 from orchestrator.domain.kinds import is_service
 from orchestrator.domain.life import Hook, IfStuck, Life, Reboot, RunHooks
-from orchestrator.domain.plan import Action, Batch, LeftAlone, Node, Plan, Role, Stage
+from orchestrator.domain.plan import Action, Batch, Down, LeftAlone, Node, Plan, Role, Stage
 from orchestrator.domain.policy import Approval, Window
 from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.step_words import hook_words, request_words
+from orchestrator.domain.waves import waves
 from orchestrator.domain.way_back import stops_running
 from orchestrator.domain.window import window_of
 
@@ -26,6 +26,7 @@ class What(StrEnum):
 
     STOP = "stop"
     START = "start"
+    RESTART = "restart"
     ALREADY_THERE = "already there"
     PROBE_ONLY = "probe only"
     PASS = "pass"
@@ -64,6 +65,15 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WayDown:
+    """How a unit goes down that comes up again in the same life: what has to hold when it is stopped, and what is done
+    around that."""
+
+    gates: tuple[str, ...]
+    around: Around | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One unit in one wave. `state` None: it was not read; `wanted` None: nobody acts on it; `pid` is the process that
     it had when it was read; `around` None: the act and its gates are all."""
@@ -80,6 +90,8 @@ class Row:
     guessed: bool
     pid: int | None = None
     around: Around | None = None
+    down: WayDown | None = None
+    """Of a rolling restart: `gates` and `around` are of its way up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +106,15 @@ class PathStep:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRows:
     """How many instances of a service go at a time, one batch after the other, and what passes between two: `pause_s`,
-    and the word of a person if it `asks`."""
+    and the word of a person if it `asks`. In a rolling restart `at_least` of the `instances` that are counted have to
+    be up without those of each batch (None: nobody counts)."""
 
     service: str
     sizes: tuple[int, ...]
     pause_s: float
     asks: bool
+    instances: int = 0
+    at_least: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +122,8 @@ class StagePreview:
     """One direction. A wave holds what waits for nothing but earlier waves; a run goes unit by unit, not by waves.
 
     `checks`: nothing is moved in it, its units are those whose prechecks must hold before anything is. `between` is
-    what is done on each of its hosts, which stand for units in it.
+    what is done on each of its hosts, which stand for units in it; or, in a `rolling` one, on each while its unit is
+    down.
     """
 
     goal: State
@@ -117,6 +133,7 @@ class StagePreview:
     checks: bool = False
     between: tuple[HookRow, ...] = ()
     batches: tuple[BatchRows, ...] = ()
+    rolling: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,8 +221,7 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
 
 
 def _reboots(plan: Plan) -> bool:
-    lives = [node.life for stage in plan.stages if stage.between for node in stage.nodes[:1]]
-    return any(isinstance(hook.do, Reboot) for life in lives if life is not None for hook in life.before)
+    return any(isinstance(hook.do, Reboot) for stage in plan.stages for hook in _done_between(stage))
 
 
 def _may_boot(plan: Plan) -> bool:
@@ -215,57 +231,53 @@ def _may_boot(plan: Plan) -> bool:
 
 def _starts_at_boot(row: Row) -> bool:
     """Whether a reboot after its stop would start it: what is down already is not kept down."""
-    kept = row.around is not None and row.around.keep_down and row.state is not State.STOPPED
-    return row.wanted is State.STOPPED and row.start_type in _AT_BOOT and not kept
-
-
-def waves(stage: Stage) -> list[int]:
-    """The wave of each node, from 0: the longest way to it, counted in units that are looked at or acted on.
-
-    A node that only hands the order on, or stands between batches, takes no wave of its own. Cost: O(nodes + edges).
-    """
-    count = len(stage.nodes)
-    wave, opens = [0] * count, [0] * len(stage.barriers)
-    waits: dict[int, list[int]] = {
-        index: [count + barrier for barrier in node.waits_for] for index, node in enumerate(stage.nodes)
-    }
-    for index, barrier in enumerate(stage.barriers, start=count):
-        waits[index] = [node for instance in barrier.instances for node in instance]
-    for place in TopologicalSorter(waits).static_order():
-        if place < count:
-            wave[place] = max((opens[barrier] for barrier in stage.nodes[place].waits_for), default=0)
-        else:
-            ends = (wave[node] + _is_looked_at(stage.nodes[node]) for node in waits[place])
-            opens[place - count] = max(ends, default=0)
-    return wave
-
-
-def _is_looked_at(node: Node) -> bool:
-    return node.role is not Role.PASS and node.batch is None
+    around = row.around if row.down is None else row.down.around
+    kept = around is not None and around.keep_down and row.state is not State.STOPPED
+    goes_down = row.wanted is State.STOPPED or row.down is not None
+    return goes_down and row.start_type in _AT_BOOT and not kept
 
 
 def _batches(stage: Stage) -> Iterator[BatchRows]:
     """The first of a service's batches has nothing before it, so it has what the others leave."""
     between: dict[str, list[Batch]] = {}
+    acting: dict[str, set[str]] = {}
+    known: dict[str, set[str]] = {}
     for node in stage.nodes:
         if node.batch is not None:
             between.setdefault(node.unit.service, []).append(node.batch)
-    for service, batches in between.items():
-        acting = {node.unit.instance for node in stage.nodes if node.unit.service == service and node.role is Role.ACT}
-        later = [batch.size for batch in batches]
-        sizes = (len(acting) - sum(later), *later)
-        yield BatchRows(service=service, sizes=sizes, pause_s=batches[0].pause_s, asks=batches[0].asks)
+        elif node.unit.host is not None:
+            known.setdefault(node.unit.service, set()).add(node.unit.instance)
+            if node.role is Role.ACT:
+                acting.setdefault(node.unit.service, set()).add(node.unit.instance)
+    for unit in stage.others:
+        known[unit.service].add(unit.instance)
+    for service in acting if stage.rolling else between:
+        batches = between.get(service, [])
+        later = [batch.size for batch in batches if batch.number > 1]
+        yield BatchRows(
+            service=service,
+            sizes=(len(acting[service]) - sum(later), *later),
+            pause_s=batches[-1].pause_s if batches else 0.0,
+            asks=bool(batches) and batches[-1].asks,
+            instances=len(known[service]),
+            at_least=batches[0].at_least if batches else None,
+        )
 
 
 def _stage(stage: Stage, *, first: bool) -> StagePreview:
     levels = waves(stage)
     grouped: list[list[Row]] = [[] for _ in range(max(levels, default=-1) + 1)]
     lives: dict[int, Around] = {}  # by identity: instances that need the same share one
+    downs: dict[int, WayDown] = {}
     for level, node in zip(levels, stage.nodes, strict=True):
         if node.batch is not None:
             continue
         row = _row(node, stage, first=first)
-        if node.life is not None and row.what in (What.STOP, What.START):
+        if node.down is not None:
+            if id(node.down) not in downs:
+                downs[id(node.down)] = _way_down(node.down)
+            row = replace(row, down=downs[id(node.down)])
+        if node.life is not None and row.what in (What.STOP, What.START, What.RESTART):
             if id(node.life) not in lives:
                 lives[id(node.life)] = _around(node.life, stage.goal)
             row = replace(row, around=lives[id(node.life)])
@@ -277,15 +289,23 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
         critical_path=tuple(PathStep(node.unit.id, node.expected_s, node.guessed) for node in path),
         expected_s=stage.expected_s,
         checks=stage.checks,
-        between=_between(stage),
+        between=tuple(_hook(hook, Phase.BETWEEN) for hook in _done_between(stage)),
         batches=tuple(_batches(stage)),
+        rolling=stage.rolling,
     )
 
 
-def _between(stage: Stage) -> tuple[HookRow, ...]:
-    """All its hosts have the same."""
+def _done_between(stage: Stage) -> tuple[Hook, ...]:
+    """What is done on each of its hosts, or while each of its units is down: all have the same."""
+    if stage.rolling:
+        return next(node.down.between for node in stage.nodes if node.down is not None)
     life = stage.nodes[0].life if stage.between else None
-    return tuple(_hook(hook, Phase.BETWEEN) for hook in life.before) if life is not None else ()
+    return life.before if life is not None else ()
+
+
+def _way_down(down: Down) -> WayDown:
+    around = None if down.life is None else _around(down.life, State.STOPPED)
+    return WayDown(gates=tuple(gate.in_full for gate in down.gates), around=around)
 
 
 def _around(life: Life, goal: State) -> Around:
@@ -347,13 +367,16 @@ def _what(node: Node, goal: State, *, first: bool) -> What:
         return What.PROBE_ONLY if node.life is None else What.BETWEEN
     if node.role is Role.PASS:
         return What.PASS
+    if node.down is not None:
+        return What.RESTART
     if first and node.unit.seen is not None and node.unit.seen.state is goal:
         return What.ALREADY_THERE
     return What.START if goal is State.RUNNING else What.STOP
 
 
-def _asks_others(around: Around) -> bool:
-    return bool(around.prechecks or around.before or around.drained or around.after)
+def _asks_others(row: Row) -> bool:
+    arounds = (row.around, row.down.around if row.down else None)
+    return any(one.prechecks or one.before or one.drained or one.after for one in arounds if one is not None)
 
 
 def _no_services(plan: Plan) -> AbstractSet[str]:
@@ -363,10 +386,10 @@ def _no_services(plan: Plan) -> AbstractSet[str]:
 
 
 def _not_verified(rows: list[Row], no_services: AbstractSet[str], *, dry_run: bool) -> Iterator[NotVerified]:
-    gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates))
+    gated = tuple(dict.fromkeys(row.unit for row in rows if row.gates or (row.down and row.down.gates)))
     if gated and dry_run:
         yield NotVerified("gates are not probed in a dry run; `orch check` probes each once", gated)
-    lived = tuple(dict.fromkeys(row.unit for row in rows if row.around and _asks_others(row.around)))
+    lived = tuple(dict.fromkeys(row.unit for row in rows if _asks_others(row)))
     if lived and dry_run:
         yield NotVerified("what prechecks and hooks would say is not known: a dry run carries none out", lived)
     starts = [row for row in rows if row.wanted is State.RUNNING and row.unit not in no_services]

@@ -12,10 +12,10 @@ from orchestrator.domain.hooks_done import Done, HooksDone
 from orchestrator.domain.kinds import is_service, typed
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.powershell_words import literal, wildcard
-from orchestrator.domain.preview import waves
 from orchestrator.domain.results import Acted, Phase
 from orchestrator.domain.service import Asked, Control, State
 from orchestrator.domain.step_words import hook_words, needs_secret, request_words
+from orchestrator.domain.waves import waves
 from orchestrator.domain.way_back import TOWARDS, as_before, home, left_behind, whole_way_back
 
 _UNREAD = "not known"

@@ -1,6 +1,6 @@
 """The part of a preview that tells what is done around each act: checks before, hooks, patience, and what is killed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -47,40 +47,57 @@ def done_between(stage: StagePreview) -> Iterator[RenderableType]:
 
 def gates_in_full(stage: StagePreview) -> Iterator[RenderableType]:
     """What has to hold after each act, service by service, with what is wanted and for how long it is waited for."""
-    if stage.checks or stage.between:
+    if stage.checks or (stage.between and not stage.rolling):
         return
+    rows = [row for wave in stage.waves for row in wave]
+    if stage.rolling:
+        head = "it comes up when they hold"
+        yield from _gates(rows, _gates_down, f"gates of the {GOALS[State.STOPPED]}: ", head)
+    yield from _gates(rows, _gates_of, f"gates of the {GOALS[stage.goal]}: ", "what waits for it waits for them")
+
+
+def _gates_of(row: Row) -> tuple[str, ...]:
+    return row.gates
+
+
+def _gates_down(row: Row) -> tuple[str, ...]:
+    return row.down.gates if row.down else ()
+
+
+def _gates(
+    rows: Sequence[Row], of: Callable[[Row], tuple[str, ...]], title: str, rest: str
+) -> Iterator[RenderableType]:
     lines = []
-    for units in _gated_alike([row for wave in stage.waves for row in wave if row.gates]):
+    for units in _gated_alike([row for row in rows if of(row)], of):
         first = units[0]
         name = Text(clean(first.service if len(units) > 1 else first.unit))
         if len(units) > 1:
             name.append(f" ({len(units)}; shown for {clean(first.unit)})", style=QUIET_STYLE)
-        lines += [[name if place == 0 else Text(""), safe(gate)] for place, gate in enumerate(first.gates)]
+        lines += [[name if place == 0 else Text(""), safe(gate)] for place, gate in enumerate(of(first))]
     if lines:
-        yield Text(f"gates of the {GOALS[stage.goal]}: ", style="bold").append(
-            "what waits for it waits for them", "not bold"
-        )
+        yield Text(title, style="bold").append(rest, "not bold")
         yield _grid(lines)
 
 
-def _gated_alike(rows: Sequence[Row]) -> list[list[Row]]:
+def _gated_alike(rows: Sequence[Row], of: Callable[[Row], tuple[str, ...]]) -> list[list[Row]]:
     """Units of one service with the same kinds of gates: they differ in addresses alone."""
     found: dict[object, list[Row]] = {}
     for row in rows:
-        found.setdefault((row.service, tuple(gate.partition(" ")[0] for gate in row.gates)), []).append(row)
+        found.setdefault((row.service, tuple(gate.partition(" ")[0] for gate in of(row))), []).append(row)
     return list(found.values())
 
 
 def around_the_acts(stage: StagePreview) -> Iterator[RenderableType]:
     """For each service whose units have more to their lives than an act and gates: all of it, in order."""
-    rows = [row for wave in stage.waves for row in wave if row.around is not None]
-    for units in _alike(rows):
-        first, act = units[0], GOALS[stage.goal]
+    rows = [row for wave in stage.waves for row in wave]
+    for units in _alike([row for row in rows if row.around or (row.down and (row.down.around or stage.between))]):
+        first, act = units[0], "restart" if stage.rolling else GOALS[stage.goal]
         title = Text(f"the {act} of {clean(first.service if len(units) > 1 else first.unit)}", style="bold")
         if len(units) > 1:
             title.append(f"  {len(units)} units, shown for {clean(first.unit)}", style=QUIET_STYLE)
         yield title
-        yield _grid([[safe(what), safe(how)] for what, how in _life(units, stage.goal)])
+        life = _both_ways(units, stage.between) if stage.rolling else _one_way(units, stage.goal)
+        yield _grid([[safe(what), safe(how)] for what, how in life])
 
 
 def of_the_run(preview: Preview) -> Iterator[RenderableType]:
@@ -118,31 +135,47 @@ def _alike(rows: Sequence[Row]) -> list[list[Row]]:
     """Units of one service whose lives have the same parts: they differ in addresses alone, and one stands for all."""
     found: dict[object, list[Row]] = {}
     for row in rows:
-        if row.around is not None:
-            found.setdefault((row.service, _shape(row.around)), []).append(row)
+        shape = (row.service, _shape(row.around), _shape(row.down.around if row.down else None))
+        found.setdefault(shape, []).append(row)
     return list(found.values())
 
 
-def _shape(around: Around) -> object:
+def _shape(around: Around | None) -> object:
+    if around is None:
+        return None
     gates = tuple(tuple(gate.partition(" ")[0] for gate in of) for of in (around.prechecks, around.drained))
     hooks = tuple(tuple(hook.words for hook in of) for of in (around.before, around.after))
     stuck = (around.if_stuck, around.max_timeout_s, around.kill_shared)
     return (gates, hooks, stuck, around.healthy_s, around.keep_down)
 
 
-def _life(units: Sequence[Row], goal: State) -> Iterator[tuple[str, str]]:
-    """The parts of a life in order, each with what it means."""
+def _both_ways(units: Sequence[Row], between: Sequence[HookRow]) -> Iterator[tuple[str, str]]:
+    """The parts of a life that goes down and up, the acts among them."""
+    down, up = units[0].down, units[0].around
+    below = down.around if down else None
+    yield from _life(units, below, State.STOPPED, undone="its own way up", acts=True) if below else [("stop", "")]
+    yield from ((hook.words, hook.does + ("" if hook.once else "; may be done twice")) for hook in between)
+    yield from _life(units, up, State.RUNNING, undone="a stop after it", acts=True) if up else [("start", "")]
+
+
+def _one_way(units: Sequence[Row], goal: State) -> Iterator[tuple[str, str]]:
     around = units[0].around
-    if around is None:
-        return
+    if around is not None:
+        yield from _life(units, around, goal, undone="a start after it" if goal is State.STOPPED else "a stop after it")
+
+
+def _life(
+    units: Sequence[Row], around: Around, goal: State, *, undone: str, acts: bool = False
+) -> Iterator[tuple[str, str]]:
+    """The parts of a life in order, each with what it means; with *acts* a plain act, too."""
     stops = goal is State.STOPPED
     yield from (("precheck", gate) for gate in around.prechecks)
-    undone = "a start after it" if stops else "a stop after it"
     yield from ((hook.words, _told(hook, undone)) for hook in around.before)
     yield from (("drained", gate) for gate in around.drained)
     if around.keep_down:
         yield _kept_down(stops)
-    yield from _act(units, around, stops=stops)
+    act = list(_act(units, around, stops=stops))
+    yield from act or ([(GOALS[goal], "")] if acts else [])
     if around.healthy_s:
         yield (
             "healthy",

@@ -29,6 +29,7 @@ from orchestrator.interfaces.theme import QUIET_STYLE, marks_of, plural, safe
 WORDS = {
     What.STOP: ("stop", "bold red"),
     What.START: ("start", "bold green"),
+    What.RESTART: ("restart", "bold yellow"),
     What.ALREADY_THERE: ("already there", QUIET_STYLE),
     What.PROBE_ONLY: ("probe only", "cyan"),
     What.PASS: ("not looked at", QUIET_STYLE),
@@ -64,12 +65,13 @@ def warn(survey: Survey) -> None:
 def question(preview: Preview) -> str:
     """`Stop 34 units on 12 hosts?`, with the restart's two halves."""
     rows = _rows(preview)
-    acting = {row.unit: row.host for row in rows if row.what in (What.STOP, What.START)}
+    acting = {row.unit: row.host for row in rows if row.what in (What.STOP, What.START, What.RESTART)}
     hosts = len(set(acting.values()))
     if not acting:
         return "Nothing has to be moved; probe the gates all the same?"
     asked = "Put back" if preview.action is Action.ROLLBACK else preview.action.capitalize()
     boots = f", and reboot the host{'s' * (hosts != 1)}" if preview.reboots else ""
+    boots += ", one batch after the other" if any(stage.rolling for stage in preview.stages) else ""
     return f"{asked} {plural(len(acting), 'unit')} on {plural(hosts, 'host')}{boots}?"
 
 
@@ -87,9 +89,9 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
     for stage in preview.stages:
         if stage.waves:
             parts += [Text(""), *_told(stage)]
-        if stage.critical_path and not (stage.checks or stage.between):
+        if stage.critical_path and (stage.rolling or not (stage.checks or stage.between)):
             parts.append(_path(stage, marks_of(console).arrow))
-        parts += map(_batches, stage.batches)
+        parts += map(_rolled if stage.rolling else _batches, stage.batches)
     acts = (lines for stage in preview.stages for lines in (gates_in_full(stage), around_the_acts(stage)))
     for lines in (*acts, of_the_run(preview)):
         told = list(lines)
@@ -101,7 +103,7 @@ def render(preview: Preview, survey: Survey, console: Console) -> RenderableType
 def _told(stage: StagePreview) -> Iterator[RenderableType]:
     if stage.checks:
         yield from checked_first(stage)
-    elif stage.between:
+    elif stage.between and not stage.rolling:
         yield from done_between(stage)
     else:
         yield _stage(stage)
@@ -154,7 +156,8 @@ def _now(row: Row) -> str:
 
 def _gates(row: Row) -> str:
     """The kinds of the gates of a line; one that is the same for all its units would be read for one of them."""
-    return ", ".join(dict.fromkeys(gate.partition(" ")[0] for gate in row.gates))
+    gates = (*(row.down.gates if row.down else ()), *row.gates)
+    return ", ".join(dict.fromkeys(gate.partition(" ")[0] for gate in gates))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +188,62 @@ def _by_service(units: Sequence[str]) -> Text:
 
 def _path(stage: StagePreview, arrow: str) -> Text:
     text = Text("critical path: ", style="bold")
-    return text.append(f" {arrow} ".join(map(_step, stage.critical_path)), style="")
+    steps = _by_batches(stage) if stage.rolling else map(_step, stage.critical_path)
+    return text.append(f" {arrow} ".join(steps), style="")
+
+
+def _by_batches(stage: StagePreview) -> Iterator[str]:
+    """`orders 3 x 2 min 00 s (guess)`: the path of a rolling restart goes through one unit of each batch."""
+    for service, alike in groupby(stage.critical_path, key=lambda step: _service(step.unit)):
+        steps = list(alike)
+        units = [step for step in steps if "@" in step.unit]
+        pauses_s = sum(step.expected_s for step in steps if "@" not in step.unit)
+        pauses = f", and {spoken(pauses_s)} of pauses" if pauses_s else ""
+        if len(units) == 1:
+            yield f"{_step(units[0])}{pauses}"
+        elif units:
+            longest = max(units, key=lambda step: step.expected_s)
+            guess = " (guess)" if any(step.guessed for step in units) else ""
+            yield f"{clean(service)} {len(units)} x {spoken(longest.expected_s)}{guess}{pauses}"
+
+
+def _service(unit: str) -> str:
+    """`orders` of `orders:Orders.Api@app-01`, and of `orders#2`."""
+    return (unit.rpartition("@")[0] or unit).partition(":")[0].partition("#")[0]
+
+
+def _rolled(of: BatchRows) -> Text:
+    """`orders: restart in 3 batches of 2, never below 3 of 5`."""
+    most = max(of.sizes)
+    how = f"in {len(of.sizes)} batch{'es' * (len(of.sizes) != 1)} of {most}"
+    if not {*of.sizes[:-1]} <= {most}:
+        how = f"in {len(of.sizes)} batches ({_sizes(of)})"
+    elif most == 1:
+        how = f"one at a time, {len(of.sizes)} in all" if len(of.sizes) > 1 else "of one instance"
+    below = "; without min_available nobody counts who is up"
+    if of.at_least is not None:
+        below = f", never below {of.at_least} of {of.instances}"
+    text = Text(f"{clean(of.service)}: ", style="bold")
+    if of.asks:
+        return text.append(f"restart {how}{below}{_pauses(of)}", style="")
+    return text.append(f"restart {how}{_pauses(of)}{below}", style="")
 
 
 def _batches(of: BatchRows) -> Text:
     """`orders: 3 batches (1, 4, 7), 5 min between them`."""
+    text = Text(f"{clean(of.service)}: ", style="bold").append(f"{len(of.sizes)} batches ({_sizes(of)})", style="")
+    return text.append(_pauses(of), style="")
+
+
+def _sizes(of: BatchRows) -> str:
     sizes = [f"{count} x {size}" if count > 1 else str(size) for size, count in _runs(of.sizes)]
-    shown = ", ".join(sizes[:LONG]) + (", ..." if len(sizes) > LONG else "")
-    text = Text(f"{clean(of.service)}: ", style="bold").append(f"{len(of.sizes)} batches ({shown})", style="")
+    return ", ".join(sizes[:LONG]) + (", ..." if len(sizes) > LONG else "")
+
+
+def _pauses(of: BatchRows) -> str:
     if of.asks:
-        return text.append("; before each next one somebody is asked", style="")
-    return text.append(f", {spoken(of.pause_s)} between them" if of.pause_s else "", style="")
+        return "; before each next one somebody is asked"
+    return f", {spoken(of.pause_s)} between them" if of.pause_s else ""
 
 
 def _runs(sizes: Sequence[int]) -> list[tuple[int, int]]:

@@ -17,9 +17,9 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, chosen, questions
 from orchestrator.domain.planning.left_alone import left_alone
 from orchestrator.domain.planning.refusals import PlanRefused
-from orchestrator.domain.preview import waves
 from orchestrator.domain.service import Asked, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
+from orchestrator.domain.waves import waves
 
 HOSTS = ("h1", "h2", "h3", "h4")
 SHAPES = ((Asked("A"),), (Asked("A"), Asked("B")), (Asked("P*", pattern=True),))
