@@ -155,10 +155,21 @@ def goal_of(step: Step | Part, goal: State) -> State:
 def faced(node: Node, step: Step) -> Node:
     """*node* as *step* has it: of one that lives both ways only the way that it is of. Cost: a node, of those."""
     down = node.down
-    if down is None or not (goes_down(step) or (step.phase is Phase.UNDO and _does(down.life, step.hook))):
+    if down is None or not _is_of(down, step):
         return node
-    life = Life(before=down.between) if step.phase is Phase.BETWEEN else down.life
+    life = life_at(step, node.life, down)
     return replace(node, gates=down.gates, timeout_s=down.timeout_s, life=life, down=None)
+
+
+def life_at(step: Step, life: Life | None, down: Down | None) -> Life | None:
+    """The life that *step* is of, of a node with that *life* and way *down*."""
+    if down is None or not _is_of(down, step):
+        return life
+    return Life(before=down.between) if step.phase is Phase.BETWEEN else down.life
+
+
+def _is_of(down: Down, step: Step) -> bool:
+    return goes_down(step) or (step.phase is Phase.UNDO and _does(down.life, step.hook))
 
 
 def _does(life: Life | None, name: str) -> bool:

@@ -10,14 +10,13 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import UNREAD, Stamped
 from orchestrator.domain.life import IfStuck
 from orchestrator.domain.openings import Openings
-from orchestrator.domain.parts import is_last_reading, repeatable
+from orchestrator.domain.parts import GIVEN_UP, is_last_reading, repeatable
 from orchestrator.domain.plan import Stage
 from orchestrator.domain.results import HOOKS, MOVES, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.schedule import phases
 from orchestrator.domain.service import State
 from orchestrator.domain.stage_run import stuck
-from orchestrator.domain.step_words import hook_of
 from orchestrator.domain.track import ServiceRow, Track, Wait
 
 LOOKED_AT = 64
@@ -83,6 +82,7 @@ class StageProgress:
             before=seen,
             now=seen,
             life=node.life,
+            down=node.down,
             checks=self.stage.checks,
         )
         row = self.rows.setdefault(unit.service, ServiceRow(unit.service))
@@ -131,7 +131,8 @@ class StageProgress:
         step = result.step
         track.take(result, stamped.at)
         track.busy = False
-        killed = track.life is not None and track.life.if_stuck is IfStuck.KILL and stuck(result)
+        life = track.life_at(step)
+        killed = life is not None and life.if_stuck is IfStuck.KILL and stuck(result)
         if killed or (result.outcome is Outcome.OK and not self._is_last(result)):
             self._under_way_since(track, stamped.elapsed_s)
             return None
@@ -157,7 +158,8 @@ class StageProgress:
     def is_beside(self, step: Step) -> bool:
         """Whether *step* is no part of its unit's life in this stage. On the way down a release is the undo of a unit
         that is given up."""
-        return step.phase in BESIDE or (step.phase is Phase.RELEASE and self.stage.goal is State.STOPPED)
+        given_up = step.hook == GIVEN_UP or self.stage.goal is State.STOPPED
+        return step.phase in BESIDE or (step.phase is Phase.RELEASE and given_up)
 
     def beside(self, step: Step, stamped: Stamped) -> None:
         """A step beside the unit's own life was issued. An undo is seen, for somebody waits for it; whoever was on the
@@ -189,7 +191,8 @@ class StageProgress:
         """Nothing more is done for a unit that is between two steps: it never comes to its act."""
         self.under_way.pop(track.unit, None)
         self.work_left_s -= track.expected_s
-        track.why = f"given up after {track.words}, before its {_ACTS[self.stage.goal]}"
+        before = "restart was over" if track.down is not None else _ACTS[self.stage.goal]
+        track.why = f"given up after {track.words}, before its {before}"
         self._stand(track, Standing.UNTOUCHED)
         if self._openings.outcomes[self._indices[track.unit]] is None:
             self._settle(self._indices[track.unit], False)
@@ -279,7 +282,7 @@ class StageProgress:
             if track.phase in _CHANGES and track.acted is Acted.NO:
                 track.acted = Acted.MAYBE
                 track.moved = track.moved or track.phase in MOVES
-            hook = hook_of(track.step, track.life) if track.step else None
+            hook = track.hook_of(track.step) if track.step else None
             if hook is not None and not repeatable(hook):
                 track.why = f"{LOST}, and nobody knows whether it was done: it is not done twice by itself"
                 self.work_left_s -= track.expected_s

@@ -56,7 +56,7 @@ def step_words(step: Step, life: Life | None = None) -> str:
     """A step as its result is told: `stop`, `keep down`, `pre_stop hook drain`. *life* is that of its node."""
     if _carries_out(step):
         return hook_words(step.phase, step.hook, undoes=undoes(step, life), act=_act(step, life))
-    return _NAMES.get(step.phase, str(step.phase))
+    return _gate_down(step) or _NAMES.get(step.phase, str(step.phase))
 
 
 def doing(step: Step, life: Life | None = None) -> str:
@@ -64,7 +64,12 @@ def doing(step: Step, life: Life | None = None) -> str:
     if _carries_out(step):
         undoing = step.phase is Phase.UNDO or undoes(step, life)
         return f"undoing {_quoted(step.hook)}" if undoing else hook_words(step.phase, step.hook, act=_act(step, life))
-    return _DOING.get(step.phase, str(step.phase))
+    return _gate_down(step) or _DOING.get(step.phase, str(step.phase))
+
+
+def _gate_down(step: Step) -> str:
+    """`stopped gate`: of a unit that goes down and up in one life there are others, too."""
+    return f"{step.hook} gate" if step.phase is Phase.GATE and step.hook else ""
 
 
 def _act(step: Step, life: Life | None) -> Act | None:

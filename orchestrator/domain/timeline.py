@@ -41,7 +41,7 @@ from orchestrator.domain.plan import Action, Role, Stage
 from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, RUN, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
-from orchestrator.domain.step_words import hook_of, step_words
+from orchestrator.domain.step_words import step_words
 from orchestrator.domain.track import Track, Wait
 
 
@@ -282,7 +282,7 @@ class Timeline:
         if step.unit == RUN:
             return self.hooks_of_run.hook(step)
         track = self._track(step)
-        return hook_of(step, track.life) if track else None
+        return track.hook_of(step) if track else None
 
     def words(self, step: Step) -> str:
         """What *step* is called: `stop`, `pre_stop hook drain`, `undo of drain`."""

@@ -7,12 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from orchestrator.domain.facts import UNREAD
-from orchestrator.domain.life import Life
-from orchestrator.domain.plan import Role
+from orchestrator.domain.life import Hook, Life
+from orchestrator.domain.parts import goes_down, life_at
+from orchestrator.domain.plan import Down, Role
 from orchestrator.domain.results import MOVES, ORPHAN, PID, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
-from orchestrator.domain.step_words import doing, limit_s, step_words
+from orchestrator.domain.step_words import doing, hook_of, limit_s, step_words
 
 
 @dataclass(slots=True, eq=False)
@@ -59,6 +60,8 @@ class Track:
     """The last result of the unit's own steps (not of the reading at the end)."""
     life: Life | None = None
     """What it does around its act in this stage."""
+    down: Down | None = None
+    """How it goes down first, in a rolling restart."""
     undos: tuple[Result, ...] = ()
     """How the undos of its hooks ended, once it was given up halfway."""
     checks: bool = False
@@ -91,7 +94,7 @@ class Track:
             return f"after {self.words}"  # whatever is next waits, as long as the run pauses
         if self.step.phase is Phase.KILL and self.process:
             return f"{doing(self.step)} PID {self.process}"
-        return "precheck" if self._is_check(self.step) else doing(self.step, self.life)
+        return "precheck" if self._is_check(self.step) else doing(self.step, self.life_at(self.step))
 
     @property
     def phase(self) -> Phase | None:
@@ -105,7 +108,16 @@ class Track:
 
     def name(self, step: Step) -> str:
         """What a step of its own is called. Where nothing but checks is done, its gates are the prechecks."""
-        return str(Phase.PRECHECK) if self._is_check(step) else step_words(step, self.life)
+        return str(Phase.PRECHECK) if self._is_check(step) else step_words(step, self.life_at(step))
+
+    def life_at(self, step: Step) -> Life | None:
+        """The life that *step* is of: a unit that is restarted by itself has one on its way down, and one on its way
+        up."""
+        return life_at(step, self.life, self.down)
+
+    def hook_of(self, step: Step) -> Hook | None:
+        """The hook that *step* carries out; None if it carries out none."""
+        return hook_of(step, self.life_at(step))
 
     def _is_check(self, step: Step) -> bool:
         return self.checks and step.phase is Phase.GATE
@@ -127,7 +139,11 @@ class Track:
         """The deadline of what is being done; 0 where it has none."""
         if self.step is None or not self.busy:
             return 0.0
-        return limit_s(self.step, self.life, act_s=self.timeout_s, gates_s=self.gates_s)
+        act_s, gates_s = self.timeout_s, self.gates_s
+        if self.down is not None and goes_down(self.step):
+            act_s = self.down.timeout_s
+            gates_s = max((gate.deadline_s for gate in self.down.gates), default=0.0)
+        return limit_s(self.step, self.life_at(self.step), act_s=act_s, gates_s=gates_s)
 
     @property
     def stretched_s(self) -> float:

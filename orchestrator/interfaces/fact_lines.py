@@ -24,6 +24,7 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.plan import Plan, Role, Stage
 from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.way_back import in_words
 from orchestrator.interfaces.clean_text import clean
@@ -185,7 +186,8 @@ def _ending(result: Result, timeline: Timeline, *, own: bool) -> Iterator[str]:
     """What stands beside a unit's own steps is worth a line only where it fails, but for what acts."""
     step = result.step
     if step.phase is Phase.READ and step.hook and result.outcome is Outcome.OK:
-        if result.after == timeline.stages[step.stage].stage.goal:
+        stage = timeline.stages[step.stage].stage
+        if result.after == (State.STOPPED if stage.rolling else stage.goal):
             yield f"{clean(step.unit)}  is {result.after} already: what has to be done before that is left out"
     elif own or result.outcome is not Outcome.OK or step.phase in _TOLD_FIRST or step.phase in _ASIDE:
         yield f"{unit_name(step.unit)}  {clean(timeline.words(step))} {_outcome(result)}"

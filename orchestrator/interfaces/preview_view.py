@@ -196,7 +196,7 @@ def _by_batches(stage: StagePreview) -> Iterator[str]:
     """`orders 3 x 2 min 00 s (guess)`: the path of a rolling restart goes through one unit of each batch."""
     for service, alike in groupby(stage.critical_path, key=lambda step: _service(step.unit)):
         steps = list(alike)
-        units = [step for step in steps if "@" in step.unit]
+        units = [step for step in steps if "@" in step.unit and step.expected_s]
         pauses_s = sum(step.expected_s for step in steps if "@" not in step.unit)
         pauses = f", and {spoken(pauses_s)} of pauses" if pauses_s else ""
         if len(units) == 1:

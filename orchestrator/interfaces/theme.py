@@ -103,9 +103,9 @@ ASCII_MARKS = Marks(
 
 
 def stage_name(stage: Stage) -> str:
-    """What a stage does, in a word: `stop`, `start`, `prechecks`, `between`."""
-    if stage.between:
-        return "between"
+    """What a stage does, in a word or two: `stop`, `start`, `rolling restart`, `prechecks`, `between`."""
+    if stage.between or stage.rolling:
+        return "between" if stage.between else "rolling restart"
     return "prechecks" if stage.checks else GOALS[stage.goal]
 
 
