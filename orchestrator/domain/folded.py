@@ -250,6 +250,12 @@ class Folded(Known):
         if passing and spent_s < self.plan.policy.rollback_timeout_s:
             self.now.retry(place, pausing=True)
         else:
+            self._without(place)
+
+    def _without(self, place: int) -> None:
+        """On a way back as much comes up as can: a hook after the act is named, and neither holds up others nor what
+        is left to undo; what failed before that is given up."""
+        if not self.now.pass_over(place):
             self._give_up(place)
 
     def is_failed(self, unit: str) -> bool:
@@ -288,7 +294,7 @@ class Folded(Known):
         if place not in self.now.suspended:
             return
         if self.rolling_back:
-            self._give_up(place)
+            self._without(place)
         else:
             what = f"{step.unit}: the answer of {step.hook} was lost; nobody knows whether it was done"
             said = f"{what}, and it is not done twice unless you say retry"

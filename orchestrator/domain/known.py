@@ -97,7 +97,9 @@ class Known:
     @property
     def complete(self) -> bool:
         """Whether every node of every stage ended ok."""
-        return len(self.runs) == len(self.stages) and all(run.schedule.whole for run in self.runs.values())
+        return len(self.runs) == len(self.stages) and all(
+            run.schedule.whole and not run.marred for run in self.runs.values()
+        )
 
     @property
     def as_planned(self) -> bool:

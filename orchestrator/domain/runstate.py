@@ -268,7 +268,8 @@ class RunState:
         folded = self._folded
         if folded.back is not None:
             undone = not folded.findings.not_undone and all(phase is not Phase.UNDO for phase, _ in self.hook_troubles)
-            whole = undone and folded.findings.all_before()
+            marred = any(run.marred for run in folded.runs.values())
+            whole = undone and not marred and folded.findings.all_before()
             return Verdict.ROLLED_BACK if whole else Verdict.ROLLBACK_INCOMPLETE
         if folded.ending and folded.called_off and not (folded.rolling_back and folded.findings.touched):
             return Verdict.CANCELLED

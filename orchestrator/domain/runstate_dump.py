@@ -108,6 +108,7 @@ def _run(run: StageRun) -> dict[str, Any]:
         "goes_on_at": [[place, *_parts([run.goes_on_at[place]])] for place in sorted(run.goes_on_at)],
         "at_goal": sorted(run.at_goal),
         "carried": [[place, _parts(run.carried[place])] for place in sorted(run.carried)],
+        "marred": [[place, run.marred[place]] for place in sorted(run.marred)],
         "given_up": [[place, one.outcome, _parts(one.left)] for place, one in sorted(run.given_up.items())],
         "watching": _steps(run.watching[place] for place in sorted(run.watching)),
         "to_watch": sorted(run.to_watch),
@@ -137,6 +138,7 @@ def _restore_run(run: StageRun, dumped: Mapping[str, Any]) -> None:
     run.goes_on_at = {place: _parts_again([part])[0] for place, part in dumped["goes_on_at"]}
     run.at_goal = dict.fromkeys(dumped["at_goal"])
     run.carried = {place: _parts_again(done) for place, done in dumped["carried"]}
+    run.marred = {place: Outcome(outcome) for place, outcome in dumped["marred"]}
     for place, outcome, left in dumped["given_up"]:
         run.given_up[place] = GivenUp(None if outcome is None else Outcome(outcome), _parts_again(left))
     run.watching = {run.places[step.unit]: step for step in _steps_again(dumped["watching"])}

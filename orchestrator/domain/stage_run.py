@@ -83,6 +83,8 @@ class StageRun(StageLives):
         self.again: dict[int, Again] = {}
         self.attempts: dict[int, int] = {}
         """The attempt that each node is at, if it is not the first."""
+        self.marred: dict[int, Outcome] = {}
+        """Nodes that went on past a hook after their act that did not end ok, and how that ended."""
         self.given_up: dict[int, GivenUp] = {}
         self.watching: dict[int, Step] = {}
         self.to_watch: dict[int, None] = {}
@@ -274,6 +276,24 @@ class StageRun(StageLives):
         self.again[place] = Again(attempt, outcome, pause_s(step.id, attempt) if pausing else 0.0)
         self.schedule.again(place, last=pausing)
 
+    def pass_over(self, place: int) -> bool:
+        """Let a suspended node that failed at a hook after its act go on past it, and hold up nobody: its unit is where
+        it was to be. False: it failed elsewhere."""
+        life, part = self.schedule.lives[place], self.goes_on_at.get(place)
+        if part is None or not part.of_hook or life.index(part) < act_before(life, len(life) - 1):
+            return False
+        del self.goes_on_at[place]
+        outcome = self.suspended.pop(place)
+        self.marred.setdefault(place, outcome)
+        following = next((one for one in life[life.index(part) + 1 :] if not self.left_out(place, one)), None)
+        if following is None:
+            self.schedule.settle(place, Outcome.OK)
+        else:
+            self.goes_on_at[place] = following
+            self.again[place] = Again(self.attempts.get(place, 1), self.marred[place])
+            self.schedule.again(place)
+        return True
+
     def repeat(self, place: int) -> None:
         """Let a node that ended ok go again, and those behind it that have not begun wait for it."""
         if self.schedule.outcomes[place] is Outcome.OK and self.schedule.lives[place]:
@@ -383,7 +403,7 @@ class StageRun(StageLives):
         """How the node ended, as far as is known: one that was to go again, and has not, ended as before."""
         settled = self.schedule.outcomes[place]
         if settled is not None:
-            return settled
+            return self.marred.get(place, settled)
         if place in self.suspended:
             return self.suspended[place]
         if place in self.given_up and self.given_up[place].outcome is not None:

@@ -215,9 +215,23 @@ class Course:
         life.settled = stage.nodes[place]["unit"]["host"] in self.excluded
         if stage.number >= self.forward:
             passing = result["problem"] is not None and result["problem"]["kind"] in PASSING
-            life.settled = not passing or self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
+            hook = stage.hook(place, step["hook"])
+            once = hook is not None and not repeatable(hook) and result["acted"] != "no"
+            over = self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
+            life.settled = not passing or once or over
+            self._goes_past(stage, place, step, number)
         if not stage.spared(place):
             self.failed[step["unit"]] = None
+
+    def _goes_past(self, stage: Stage, place: int, step: Json, number: int) -> None:
+        """On a way back a hook after the act that did not end ok holds up neither others nor what is left to do."""
+        life = stage.lives[place]
+        if not life.settled or step["phase"] not in HOOKS or stage.at(place, step) < stage.act_at(place):
+            return
+        life.settled, life.marred = False, True
+        owed, spent = self.owed[step["unit"]], self.spent[step["unit"]]
+        over = stage.following(place, step, owed, spent, back=True) is None
+        life.standing, life.since = ("ok" if over else "waiting"), number
 
     def _goes_well(self, stage: Stage, place: int, result: Json, number: int) -> None:
         life, step = stage.lives[place], result["step"]
@@ -322,6 +336,8 @@ class Course:
             life.standing, life.since = "unknown", number
             life.settled = self.back(stage) or stage.nodes[place]["unit"]["host"] in self.excluded
             self.failed[step["unit"]] = None
+            if self.back(stage):
+                self._goes_past(stage, place, step, number)
 
     def _perhaps_acted(self, step: Json) -> None:
         """What is under way when its process is gone may have been done."""

@@ -130,7 +130,8 @@ def _troubled(course: Course) -> bool:
 def _whole(course: Course, number: int) -> bool:
     stage = course.stages[number]
     return all(
-        stage.ok(place) or (node["role"] == "probe" and _spared(course, number, place))
+        (stage.ok(place) and not stage.lives[place].marred)
+        or (node["role"] == "probe" and _spared(course, number, place))
         for place, node in enumerate(stage.nodes)
     )
 
@@ -186,6 +187,6 @@ def _named(course: Course) -> set[str]:
     named = {one["unit"] for one in (*since, *course.strayed, *course.plan["left_alone"])}
     for stage in course.stages[course.forward :]:
         for node, life in zip(stage.nodes, stage.lives, strict=True):
-            if node["role"] == "act" and life.standing != "ok":
+            if node["role"] == "act" and (life.standing != "ok" or life.marred):
                 named.add(node["unit"]["id"])
     return named

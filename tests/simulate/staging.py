@@ -20,7 +20,7 @@ _NOT_AT_GOAL = ("precheck", "drained", "keep_down", "start", "stop", *HOOKS)
 class Life:
     """How a node of a stage stands: waiting, under way, ok, failed, unknown; `settled`: nothing more comes of it."""
 
-    __slots__ = ("at_goal", "begun", "carried", "settled", "since", "standing", "step")
+    __slots__ = ("at_goal", "begun", "carried", "marred", "settled", "since", "standing", "step")
 
     def __init__(self) -> None:
         self.standing = "waiting"
@@ -30,6 +30,8 @@ class Life:
         self.since = -1
         """The entry at which it came to stand so."""
         self.at_goal = False
+        self.marred = False
+        """A hook after its act did not end ok, and it went on."""
         self.carried: set[str] = set()
         """The hooks that ended ok."""
 

@@ -237,6 +237,39 @@ def test_a_rollback_undoes_what_may_have_run_and_nothing_else() -> None:
     assert (state.verdict().verdict, state.owed) == ("rolled back", {})
 
 
+@pytest.mark.parametrize("outcome", [FAILED, UNKNOWN])
+@pytest.mark.parametrize("alone", [False, True])
+def test_on_a_way_back_a_hook_after_the_start_that_fails_holds_up_nobody_and_the_rest_is_undone(
+    outcome: Answer, alone: bool
+) -> None:
+    down = Life(before=(hook("pre_stop.1"),))
+    up = Life(after=(hook("post_start.1"), hook("pre_stop.1", undoes=True)))
+    stop = stage([lively("sql@db", None, waits_for=(0,)), lively("app@web", down)], [barrier(1)])
+    back = stage([lively("sql@db", None), lively("app@web", up), lively("web@x", None, waits_for=(0,))], [barrier(1)])
+    first = stage([lively("web@x", None), *stop.nodes], [barrier(2)], goal=State.STOPPED)
+    made = replace(plan(first, back=back), action=Action.STOP)
+    fails = {f"{n}/app@web/post_start:post_start.1/1": replace(outcome, after="") for n in (0, 1)}
+    work = running({"0/sql@db/stop/1": Answer(Outcome.FAILED, 1.0, "Running"), **fails}, Choice.ROLLBACK)
+    state = run(made, work)
+    if alone:
+        going = running({"0/sql@db/stop/1": Answer(Outcome.FAILED, 1.0, "Running")}, Choice.ABORT)
+        state = run(made, going)
+        touched = {unit: state.touch(unit, going.states[unit]) for unit in state.touched}
+        work = ScriptedWork(fails, before="Running", states=dict(going.states))
+        state = run(rollback_plan(made, way_back(made, touched, accept_drift=False), touched), work)
+    asked = of("app@web", work)
+    assert asked[asked.index("start/1") :] == ["start/1", "post_start:post_start.1/1", "post_start:pre_stop.1/1"]
+    assert work.states["web@x"] == "Running"
+    assert "start/1" in of("web@x", work)
+    verdict = state.verdict()
+    assert (verdict.verdict, verdict.exit_code, state.owed) == (
+        "rollback incomplete",
+        4,
+        {"app@web": ("post_start.1",)},
+    )
+    assert (state.standing("app@web"), state.not_undone) == (str(outcome.outcome), {})
+
+
 @pytest.mark.parametrize("where", ["the run", "a unit"])
 def test_a_way_back_on_which_an_undo_fails_is_not_whole(where: str) -> None:
     begin = RunHooks(begin=(hook("on_begin.1"),))
