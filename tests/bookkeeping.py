@@ -19,7 +19,7 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.policy import Notice, Policy
 from orchestrator.domain.service import Control, State
-from orchestrator.engine.book_ports import Tally, Vote
+from orchestrator.engine.book_ports import Lease, Tally, Vote
 from orchestrator.engine.jobs import resuming, running
 from orchestrator.engine.jobs.answering import decide
 from orchestrator.engine.jobs.asking import People, Query
@@ -55,6 +55,30 @@ class Told:
         self.events.append((asyncio.get_running_loop().time(), event))
         await asyncio.sleep(self._takes_s)
         return self._wrong
+
+
+class Deadly(MemoryJournal):
+    """A store at whose write number *at* the controller dies, just before it or just after."""
+
+    victim: "asyncio.Task[object]"
+
+    def __init__(self, at: int, *, before: bool) -> None:
+        super().__init__(began_at=BEGAN_AT)
+        self._at = at
+        self._before = before
+
+    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
+        self._at -= 1
+        if self._at == 0 and self._before:
+            await self._die()
+        written = await super().append(run, facts, lease=lease)
+        if self._at == 0:
+            await self._die()
+        return written
+
+    async def _die(self) -> None:
+        self.victim.cancel()
+        await asyncio.sleep(0)
 
 
 @dataclass

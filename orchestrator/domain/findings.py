@@ -42,7 +42,8 @@ class Findings:
         """The stage of each unit's last step, or its first one."""
         self.touched: dict[str, Acted] = {}
         self.coming: dict[str, str] = {}
-        """Where a start or stop that was sent and did not end well may yet bring its unit."""
+        """Where a start or stop that was sent and did not end well may yet bring its unit; or what was done while it
+        was down."""
         self.owed: dict[str, dict[str, State]] = {}
         """What may have run of each unit's hooks and was not undone, by name, and on the way to which state; KEPT_DOWN
         if it is kept down."""
@@ -223,6 +224,8 @@ class Findings:
                 self.coming.pop(unit, None)
             elif result.acted is not Acted.NO:
                 self.coming[unit] = _BRINGS_TO[result.step.phase]
+        elif result.step.phase is Phase.BETWEEN and result.acted is not Acted.NO:
+            self._may_come_up(unit)
         if result.step.phase in _READS or (result.after and result.step.phase is not Phase.GATE):
             self.left[unit] = result.after
             self.stepped[unit] = None
@@ -262,6 +265,13 @@ class Findings:
             self.forget(step.unit)
         elif step.phase in CHANGES:
             self._touch(step.unit, Acted.MAYBE)
+            if step.phase is Phase.BETWEEN:
+                self._may_come_up(step.unit)
+
+    def _may_come_up(self, unit: str) -> None:
+        """What is done while *unit* is down may start it: a reboot starts what is Automatic."""
+        if self._readable(unit):
+            self.coming[unit] = State.RUNNING
 
     def _touch(self, unit: str, acted: Acted) -> None:
         if not self._readable(unit):

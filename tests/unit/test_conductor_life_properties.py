@@ -17,7 +17,8 @@ from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, RunResumed, StepEnded, StepIntended
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
-from orchestrator.domain.plan import Action, Plan, Role, Stage
+from orchestrator.domain.parts import goes_down, life_down
+from orchestrator.domain.plan import Action, Down, Plan, Role, Stage
 from orchestrator.domain.results import RUN, Acted, Outcome, Phase, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import ServiceStatus, State
@@ -88,7 +89,7 @@ def lives(draw: st.DrawFn) -> tuple[Life, Life]:
 
 @st.composite
 def plans(draw: st.DrawFn) -> Plan:
-    """A stop of anything that runs, or a restart of it, whose way back is its start."""
+    """A stop of anything that runs, or a restart of it, whose way back is its start, be it a rolling one."""
     down = draw(stages(most=6, goal=State.STOPPED))
     made = [draw(lives()) if draw(st.booleans()) else (None, None) for _ in down.nodes]
     seen = [
@@ -109,6 +110,17 @@ def plans(draw: st.DrawFn) -> Plan:
     hooks = RunHooks(begin=(hook,), end=(replace(hook, name="on_end.1"),)) if draw(st.booleans()) else RunHooks()
     if draw(st.booleans()):
         return replace(plan(down, back), action=Action.RESTART, hooks=hooks)
+    if draw(st.booleans()):
+        patch = Hook(name="between.1", do=LB, origin=Origin.HOST, idempotent=draw(st.booleans()))
+        between = (patch,) if draw(st.booleans()) else ()
+        rolled = tuple(
+            replace(n, life=up[n.unit.id], down=Down(life=n.life, gates=n.gates, between=between))
+            if n.role is Role.ACT
+            else n
+            for n in down.nodes
+        )
+        whole = replace(down, nodes=rolled, goal=State.RUNNING)
+        return replace(plan(whole, back=back), action=Action.RESTART, hooks=hooks)
     return replace(plan(down, back=back), action=Action.STOP, hooks=hooks)
 
 
@@ -164,6 +176,31 @@ def _check(state: RunState, journal: list[Fact]) -> None:
         assert not state.owed
     if not state.rolling_back and state.stage >= 0:
         _nobody_is_left_halfway(state, state.stages[state.stage])
+        _put_back_only_if_up(state, journal)
+
+
+def _put_back_only_if_up(state: RunState, journal: list[Fact]) -> None:
+    """In a rolling restart who never went down owes nothing of its way down, or that is named; and who is left down is
+    not put back to where it is used."""
+    nodes = {node.unit.id: node for node in state.stages[state.stage].nodes if node.down is not None}
+    last: dict[str, Step] = {}
+    left: dict[str, str] = {}
+    for fact in journal:
+        if isinstance(fact, StepIntended) and fact.step.unit in nodes:
+            step = fact.step
+            if step.phase is Phase.UNDO and step.hook.startswith("pre_stop"):
+                assert left.get(step.unit) != "Stopped", f"{step.id} puts back who is down"
+            if (step.phase is not Phase.READ or step.hook) and step.phase not in (Phase.LOOK, Phase.WATCH, Phase.UNDO):
+                last[step.unit] = step
+        elif isinstance(fact, StepEnded) and fact.result.after and fact.result.step.phase is not Phase.LOOK:
+            left[fact.result.step.unit] = fact.result.after
+    for unit, step in last.items():
+        down = goes_down(step) and step.phase not in (Phase.POST_STOP, Phase.BETWEEN, Phase.GATE)
+        if down and state.standing(unit) != "ok" and "Stopped" not in (state.left[unit], state.whereabouts(unit)):
+            life = life_down(nodes[unit])
+            before = {hook.name for hook in life.before} if life else set()
+            owes = {(unit, name) for name in before} & _told(state)
+            assert owes <= set(state.not_undone), f"{owes} were neither undone nor named"
 
 
 def _nobody_is_left_halfway(state: RunState, stage: Stage) -> None:
@@ -222,5 +259,5 @@ def test_killed_anywhere_it_goes_on_and_repeats_no_hook_by_itself(
 
 
 def _once(any_plan: Plan, unit: str) -> bool:
-    [life] = [node.life for node in any_plan.stages[0].nodes if node.unit.id == unit]
+    [life] = [life_down(node) for node in any_plan.stages[0].nodes if node.unit.id == unit]
     return life is not None and all(not hook.idempotent for hook in life.before)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from bookkeeping import ALL_DOWN, BEGAN_AT, REFUSED, UNITS, Shop, books
+from bookkeeping import ALL_DOWN, BEGAN_AT, REFUSED, UNITS, Deadly, Shop, books
 from virtual_time import in_virtual_time
 
 from orchestrator.adapters.memory_journal import MemoryJournal
@@ -79,30 +79,6 @@ async def test_a_run_that_is_taken_over_as_it_parks_has_parked() -> None:
     shop = Shop(store=Hasty(began_at=BEGAN_AT))
     shop.refuses()
     assert (await shop.run(await shop.plan())).exit_code == 6
-
-
-class Deadly(MemoryJournal):
-    """A store at whose write number *at* the controller dies, just before it or just after."""
-
-    victim: "asyncio.Task[object]"
-
-    def __init__(self, at: int, *, before: bool) -> None:
-        super().__init__(began_at=BEGAN_AT)
-        self._at = at
-        self._before = before
-
-    async def append(self, run: str, facts: Sequence[Fact], *, lease: Lease | None = None) -> Sequence[Stamped]:
-        self._at -= 1
-        if self._at == 0 and self._before:
-            await self._die()
-        written = await super().append(run, facts, lease=lease)
-        if self._at == 0:
-            await self._die()
-        return written
-
-    async def _die(self) -> None:
-        self.victim.cancel()
-        await asyncio.sleep(0)
 
 
 class Asked(Deadly):
