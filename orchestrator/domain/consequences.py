@@ -253,6 +253,9 @@ def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
 
 def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     what = f"leaves {_names(cause.units)} and all that waits for that"
+    between = {node.unit.id for stage in twin.state.stages if stage.between for node in stage.nodes}
+    if between.issuperset(cause.units):
+        what = f"does nothing more between stop and start on {_names(unit.rpartition('@')[2] for unit in cause.units)}"
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]

@@ -411,7 +411,7 @@ class Timeline:
         """The units that the run changed or may have changed on its way forward, stage by stage. Cost: O(units)."""
         forward = self.stages[: self.back_from]
         tracks = [track for stage in forward for track in stage.tracks.values()]
-        acted = {track.unit for track in tracks if track.acted is not Acted.NO}
+        acted = {track.unit for track in tracks if track.role is Role.ACT and track.acted is not Acted.NO}
         return [unit for unit in dict.fromkeys(track.unit for track in tracks) if unit in acted]
 
     def elapsed_s(self, now_s: float) -> float:

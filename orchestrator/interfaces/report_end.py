@@ -18,6 +18,7 @@ from orchestrator.domain.unlike import unlike
 from orchestrator.domain.way_back import acted_on, home, in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command
+from orchestrator.interfaces.left_undone import all_well, left_undone
 from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe, unit_name
 
 INCOMPLETE = 4
@@ -196,10 +197,12 @@ def _again(timeline: Timeline) -> Iterator[RenderableType]:
     began = timeline.began
     if began is None:
         return
-    if timeline.touched():
+    for line, what in left_undone(timeline):
+        yield from _typed("by hand: ", line, what)
+    if unlike(timeline) or any(timeline.hooks_done.due()):
         words = "puts back what this run changed; add --dry-run to look first"
         yield from _typed("or:   ", f"orch rollback {began.run}", words)
-    if not began.command:
+    if not began.command or all_well(timeline):
         return
     typed, words = _typed_again(began), "units that are there already are left as they are"
     if began.plan.action is Action.RESTART:

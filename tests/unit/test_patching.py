@@ -18,16 +18,16 @@ from working import Bench
 from orchestrator.adapters.memory.fleet import Fault, MemoryService
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.fact_codec import packed, unpacked
-from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, Stamped, StepIntended
+from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, RunEnded, Stamped, StepIntended
 from orchestrator.domain.gates import CommandCheck, Origin
-from orchestrator.domain.life import Hook, Life, Reboot
+from orchestrator.domain.life import Hook, Life, Reboot, RunHooks
 from orchestrator.domain.plan import Action, Node, Plan, Role, Unit
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice as Chosen
 from orchestrator.domain.planning.refusals import PlanRefused
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Acted, Outcome, Phase, Result
-from orchestrator.domain.service import Asked, StartType, State
+from orchestrator.domain.service import Asked, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.engine.ports import CommandOutput
 from orchestrator.interfaces.preview_view import question
@@ -154,6 +154,43 @@ def test_a_host_that_is_given_up_is_started_or_left(choice: Choice, starts: list
     assert of(WEB, work) == ["between:between.1/1"]
     assert sorted(step.unit for step in work.asked if step.phase is Phase.START) == starts
     assert state.verdict().verdict == "failed"
+    lines = " ".join(told_of(work).split())
+    rest = "by hand: patch; reboot, back within 20 min 00 s on web: left out between stop and start"
+    again = "orch start --plan p.yaml"
+    assert (rest in lines, again in lines) == (choice is Choice.SKIP, choice is Choice.EXCLUDE)
+    assert ("orch rollback" in lines) is (choice is Choice.EXCLUDE), "after the skip all is as it was"
+
+
+def ran(of: Plan) -> Plan:
+    """*of*, with its units seen running."""
+    seen = ServiceStatus(name="s", state=State.RUNNING)
+    nodes = ([replace(one, unit=replace(one.unit, seen=seen)) for one in each.nodes] for each in of.stages)
+    return replace(
+        of, stages=tuple(replace(each, nodes=tuple(some)) for each, some in zip(of.stages, nodes, strict=True))
+    )
+
+
+def told_of(work: ScriptedWork, of: Plan | None = None, *, ended: bool = True) -> str:
+    """The report of what *work* went through."""
+    command = "orch restart --plan p.yaml"
+    first = RunBegan(run="r-1", plan=ran(of or night()), requester="ada", controller="ops", command=command)
+    facts: list[Fact] = [first, *(fact for fact in work.journal if not isinstance(fact, RunEnded))]
+    facts += [RunEnded(verdict="failed", exit_code=1)] * ended
+    stamped = [Stamped(number, 0.0, 0.0, fact) for number, fact in enumerate(facts, start=1)]
+    paper = io.StringIO()
+    Console(file=paper, width=200, color_system=None).print(report(timeline_of(stamped)))
+    return paper.getvalue()
+
+
+def test_a_hook_that_failed_at_the_end_is_done_by_hand_and_nothing_else_again() -> None:
+    hook = Hook(name="ticket", do=CommandCheck(exe="/bin/ticket", args=("close",)), origin=Origin.CONTROLLER)
+    of = replace(night(), hooks=RunHooks(end=(hook,)))
+    work = running({"0/run/on_end:ticket/1": FAILED})
+    run(of, work)
+    lines = " ".join(told_of(work, of).split())
+    assert "by hand: /bin/ticket close from the controller on_end hook ticket did not succeed" in lines
+    assert "orch start" not in lines
+    assert "orch rollback" not in lines
 
 
 def test_a_unit_of_two_stages_is_counted_and_listed_once() -> None:
@@ -162,11 +199,7 @@ def test_a_unit_of_two_stages_is_counted_and_listed_once() -> None:
     assert skipped == {"ok": 1, "failed": 1, "unknown": 0, "untouched": 0}, "its start went well, its stop did not"
     waits = ScriptedWork(failed, decide=lambda _: None, patient=False, before="Running")
     run(night(), waits)
-    facts = [RunBegan(run="r-1", plan=night(), requester="ada", controller="ops"), *waits.journal]
-    stamped = [Stamped(number, 0.0, 0.0, fact) for number, fact in enumerate(facts, start=1)]
-    paper = io.StringIO()
-    Console(file=paper, width=120, color_system=None).print(report(timeline_of(stamped)))
-    lines = paper.getvalue().splitlines()
+    lines = told_of(waits, ended=False).splitlines()
     assert lines[1] == "· 1 waiting · ✓ 0 ok · ✗ 1 failed"
     assert sum("app@web" in line for line in lines if not line.startswith(" ")) == 1
 

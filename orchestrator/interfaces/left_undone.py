@@ -1,0 +1,53 @@
+"""The part of a report's end that tells what of a run's list nobody does any more, and what to type for that."""
+
+from collections.abc import Iterator
+
+from orchestrator.domain.plan import Role
+from orchestrator.domain.results import Phase
+from orchestrator.domain.runstate import Standing
+from orchestrator.domain.step_words import request_words
+from orchestrator.domain.timeline import Timeline
+from orchestrator.domain.track import Track
+
+MOST_HOSTS = 12
+"""How many hosts are named; --json has all."""
+_AT_THE_END = (Phase.ON_END, Phase.ON_FAILURE)
+
+
+def left_undone(timeline: Timeline) -> Iterator[tuple[str, str]]:
+    """What to do by hand, and what it is: hooks at the end of the run that did not succeed, and what was left out on
+    hosts that were started all the same. Cost: O(hosts)."""
+    for track in timeline.hooks_of_run.bad:
+        hook = timeline.hook_of(track.step) if track.step else None
+        if hook is not None and track.phase in _AT_THE_END:
+            told = f"{track.words} did not succeed, and is not carried out again"
+            yield f"{request_words(hook.do)} from the {hook.origin}", told
+    groups: dict[str, list[str]] = {}
+    for track in _given_up_between(timeline):
+        groups.setdefault(_rest(track), []).append(track.host or "")
+    for rest, hosts in groups.items():
+        told = "left out between stop and start; a restart of these hosts alone (--limit) does their whole list again"
+        more = f" and {len(hosts) - MOST_HOSTS} more" if len(hosts) > MOST_HOSTS else ""
+        yield rest, f"on {', '.join(hosts[:MOST_HOSTS])}{more}: {told}"
+
+
+def all_well(timeline: Timeline) -> bool:
+    """Whether every unit is where the run was to bring it, whatever else did not succeed. Cost: O(units)."""
+    acting = (track for track in timeline.tracks() if track.role is Role.ACT)
+    return not timeline.strayed and all(track.standing is Standing.OK for track in acting)
+
+
+def _given_up_between(timeline: Timeline) -> Iterator[Track]:
+    """Hosts that did not end their list, and are not left down as they are."""
+    for stage in timeline.stages[: max(timeline.stage, 0)] if timeline.back_from is None else ():
+        for track in stage.tracks.values() if stage.stage.between else ():
+            if track.standing is not Standing.OK and track.host not in timeline.excluded:
+                yield track
+
+
+def _rest(track: Track) -> str:
+    """What its host has not done, from what failed on."""
+    hooks = track.life.before if track.life else ()
+    at = track.result.step.hook if track.result else ""
+    first = next((place for place, hook in enumerate(hooks) if hook.name == at), 0)
+    return "; ".join(request_words(hook.do) for hook in hooks[first:])
