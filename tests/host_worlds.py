@@ -86,7 +86,7 @@ class Says:
     waits: bool = True
     """The answer to a control comes when the service got there, or can't; else as soon as Windows took the control."""
     details: bool = True
-    """Display names, and which services of the host depend on one."""
+    """Display names."""
     clock: bool = True
     """The host's clock, and a version."""
     start: bool = True

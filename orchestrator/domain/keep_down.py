@@ -155,6 +155,12 @@ def has_triggers(printed: str) -> bool:
     return any(key.lower().endswith(f"\\{TRIGGERS.lower()}") for key in _keys(printed))
 
 
+def lists(printed: str, key: str) -> bool:
+    """Whether what `reg.exe query` *printed* of the key above *key* names it."""
+    wanted = f"{_ROOT}{key[key.index(chr(92)) :]}".lower()
+    return any(line.strip().lower() == wanted for line in printed.splitlines())
+
+
 def written(record: Record) -> str:
     """*record* as it is written on the host: letters, digits, `-` and `_` alone, which no shell touches."""
     text = json.dumps({"v": 1, **asdict(record)}, separators=(",", ":"))

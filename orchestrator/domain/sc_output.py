@@ -22,6 +22,8 @@ _LOST = re.compile("[?\ufffd]")
 _NO_LOSS = re.compile(r"\?|[^\x00-\x7f]")
 _NEVER_STARTED = 1077
 _SAID_MOST = 4
+_FULL = 7
+"""So many fields a service has where its process is told: six without."""
 _DEPENDENCIES, _ACCOUNT = 7, 8
 """Where labels stand in what `qc` prints: TYPE, START_TYPE, ERROR_CONTROL, BINARY_PATH_NAME, LOAD_ORDER_GROUP, TAG,
 DISPLAY_NAME, DEPENDENCIES, SERVICE_START_NAME."""
@@ -43,7 +45,13 @@ class ScmRow:
     pid: int
     can_stop: bool | None = None
 
-    def status(self, name: str, started: StartType | None = None, requires: tuple[str, ...] = ()) -> ServiceStatus:
+    def status(
+        self,
+        name: str,
+        started: StartType | None = None,
+        requires: tuple[str, ...] = (),
+        required_by: tuple[str, ...] = (),
+    ) -> ServiceStatus:
         """The row as a status of the service *name*."""
         return ServiceStatus(
             name=name,
@@ -56,6 +64,7 @@ class ScmRow:
             service_exit_code=self.service_exit_code,
             can_stop=self.can_stop,
             requires=requires,
+            required_by=required_by,
         )
 
     @property
@@ -79,6 +88,13 @@ class _Block:
     name: str
     fields: list[tuple[str, str]]
     can_stop: bool | None = None
+    answers: bool = False
+    """Its first line says of a call that it went well."""
+
+    @property
+    def in_short(self) -> bool:
+        """Whether it is a service with a state and no more than that: no process, no configuration."""
+        return bool(self.name) and 1 < len(self.fields) < _FULL and _number(self.fields[1][1]) in BY_NUMBER
 
     def take(self, line: str) -> None:
         """Add what one indented line tells."""
@@ -169,14 +185,38 @@ def configs(lines: Iterable[str]) -> dict[str, ScmConfig]:
     """The services that `sc.exe qc` printed, by name in lower case. Incomplete blocks are left out."""
     found: dict[str, ScmConfig] = {}
     for block in _blocks(lines):
-        labelled = [at for at, (label, _) in enumerate(block.fields) if label]
-        if len(labelled) <= _ACCOUNT or (number := _AUTOMATIC.match(block.fields[labelled[1]][1])) is None:
-            continue
-        named = block.fields[labelled[_DEPENDENCIES] : labelled[_ACCOUNT]]
-        requires = tuple(name for _, name in named if name and not name.startswith("+"))
-        started = start_type(int(number[1]), delayed=number[2] is not None)
-        found.setdefault(block.name.lower(), ScmConfig(started, requires))
+        if (one := _config(block)) is not None:
+            found.setdefault(block.name.lower(), one)
     return found
+
+
+def _config(block: _Block) -> ScmConfig | None:
+    labelled = [at for at, (label, _) in enumerate(block.fields) if label]
+    if len(labelled) <= _ACCOUNT or (number := _AUTOMATIC.match(block.fields[labelled[1]][1])) is None:
+        return None
+    named = block.fields[labelled[_DEPENDENCIES] : labelled[_ACCOUNT]]
+    requires = tuple(name for _, name in named if name and not name.startswith("+"))
+    return ScmConfig(start_type(int(number[1]), delayed=number[2] is not None), requires)
+
+
+def dependents(lines: Iterable[str]) -> tuple[str, ...]:
+    """The services that one `sc.exe enumdepend` printed, in its order; none where it was refused."""
+    return tuple(block.name for block in _blocks(lines) if block.in_short)
+
+
+def dependents_of(lines: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The same of several, each asked right after `sc.exe qc` of its service: by the name in lower case of that. Who
+    was refused is left out."""
+    told: dict[str, tuple[str, ...]] = {}
+    needed = ""
+    for block in _blocks(lines):
+        if (found := _config(block)) is not None or _row(block) is not None:
+            needed = block.name.lower() if found is not None else ""
+        elif needed and block.in_short:
+            told[needed] = (*told.get(needed, ()), block.name)
+        elif needed and block.answers:
+            told.setdefault(needed, ())
+    return told
 
 
 def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
@@ -189,7 +229,8 @@ def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
             block.take(line)
         elif not empty and not heading:
             yield block
-            block = _Block(line.partition(":")[2].strip(), [])
+            called = line.startswith("[SC]") and _FAILED.match(line) is None
+            block = _Block(line.partition(":")[2].strip(), [], answers=called)
         heading = not indented and not empty
     yield block
 

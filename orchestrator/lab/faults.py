@@ -27,6 +27,7 @@ HOST_KINDS = {
     "silent": 'stops in mid-answer: nothing, or {"count", "verb"}',
     "rejects-credentials": "lets nobody in",
     "no-cim": "Windows' management service is broken: Get-CimInstance fails",
+    "no-registry": "access denied to reg.exe at HKLM\\SOFTWARE\\orch and below it",
     "garbage": 'answers nonsense: "text" (default) or "clixml" (half of each message), or {"what", "count", "verb"}',
     "quota": "no further shell; a number: so many commands in the life of each shell (SSH: channels of a connection)",
 }

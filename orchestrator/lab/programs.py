@@ -68,7 +68,9 @@ async def _sc(where: Where, arguments: Sequence[str]) -> ProgramResult:
 
 
 async def _reg(where: Where, arguments: Sequence[str]) -> ProgramResult:
-    return ProgramResult(*reg.run(where.host.registry, where.host.spec.language, arguments))
+    host = where.host
+    denied = "no-registry" in host.faults
+    return ProgramResult(*reg.run(host.registry, host.spec.language, arguments, denied=denied))
 
 
 async def _tasklist(where: Where, arguments: Sequence[str]) -> ProgramResult:

@@ -7,11 +7,13 @@ from orchestrator.lab.console import Ran
 from orchestrator.lab.registry import ROOT, Registry, Value, Values
 
 _ROOTS = {"hklm": ROOT, ROOT.casefold(): ROOT}
+_OURS = f"{ROOT}\\SOFTWARE\\orch\\".casefold()
 _NOT_FOUND = {
     "en": "ERROR: The system was unable to find the specified registry key or value.",
     "de": "FEHLER: Der angegebene Registrierungsschlüssel bzw. Wert wurde nicht gefunden.",
     "fr": "ERREUR : le système n’a pas trouvé la clé ou la valeur de Registre spécifiée.",
 }
+_DENIED = {"en": "ERROR: Access is denied.", "de": "FEHLER: Zugriff verweigert", "fr": "ERREUR : accès refusé."}
 _DONE = {
     "en": "The operation completed successfully.",
     "de": "Der Vorgang wurde erfolgreich beendet.",
@@ -33,14 +35,18 @@ _VALUED = frozenset({"/v", "/t", "/d", "/se"})
 _TYPES = frozenset({"REG_SZ", "REG_EXPAND_SZ", "REG_MULTI_SZ", "REG_DWORD", "REG_QWORD", "REG_BINARY", "REG_NONE"})
 
 
-def run(registry: Registry, language: str, arguments: Sequence[str]) -> Ran:
-    """One call. Without /f, what would ask a person does nothing: nobody answers."""
+def run(registry: Registry, language: str, arguments: Sequence[str], *, denied: bool = False) -> Ran:
+    """One call. Without /f, what would ask a person does nothing: nobody answers. *denied*: what is ours may not be
+    read or changed, and the exit code is the same as for what is not there."""
     verb = arguments[0].casefold() if arguments else ""
     keys, options = _parsed(arguments[1:])
     known = {"query": _query, "add": _add, "delete": _delete, "copy": _copy}
     if verb not in known or options is None or len(keys) != 1 + (verb == "copy"):
         return 1, [], _SYNTAX[language].format(verb.upper()).split("\n")
-    found = known[verb](registry, language, [_path(key) for key in keys], options)
+    paths = [_path(key) for key in keys]
+    if denied and any(f"{path}\\".casefold().startswith(_OURS) for path in paths):
+        return 1, [], [_DENIED[language]]
+    found = known[verb](registry, language, paths, options)
     if isinstance(found, str):
         return 1, [], [found]
     return found

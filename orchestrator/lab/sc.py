@@ -1,6 +1,7 @@
 """sc.exe: its output in three languages, where labels differ but positions and numbers do not."""
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from orchestrator.lab import sc_settings, win32
 from orchestrator.lab.host import Host
@@ -41,6 +42,8 @@ _START_TYPES = {
 }
 _LISTED = {"type=": ("service", "own", "all", "driver"), "state=": ("active", "inactive", "all")}
 _BUFFER_MOST = 262_144
+_DEPENDENTS_ROOM, _DEPENDENTS_MOST, _ENTRY = 1_024, 262_144, 44
+"""Bytes: what enumdepend takes unless told, what the SCM takes, and what one entry has beside its names."""
 _WANTED = {"active": (True,), "inactive": (False,), "all": (True, False)}
 """Whether services that are not stopped, or stopped ones, are listed."""
 
@@ -184,10 +187,17 @@ def _interrogate(host: Host, arguments: Sequence[str]) -> list[str]:
 
 
 def _dependents(host: Host, arguments: Sequence[str]) -> list[str]:
-    """enumdepend."""
+    """enumdepend: what its buffer holds, 1,024 bytes unless told, and how much more there is."""
     found = host.scm.required_by(host.scm.find(sc_settings.name_of(arguments)))
-    head = f"[SC] EnumDependentServices: entriesread = {len(found)}"
-    return [head, *(line for each in found for line in _status(host, each, extended=False, listed=True))]
+    room = int(arguments[1]) if len(arguments) > 1 and arguments[1].isdigit() else _DEPENDENTS_ROOM
+    if room > _DEPENDENTS_MOST:
+        raise Win32Error(win32.INVALID_PARAMETER)
+    sizes = list(accumulate(_ENTRY + 2 * (len(each.name) + len(each.spec.display_name) + 2) for each in found))
+    fits = sum(size <= room for size in sizes)
+    head = [f"[SC] EnumDependentServices: entriesread = {fits}"]
+    if fits < len(sizes):
+        head = [f"[SC] EnumDependentServices: more data, need {sizes[-1] - ([0, *sizes])[fits]} bytes", "", *head]
+    return [*head, *(line for each in found[:fits] for line in _status(host, each, extended=False, listed=True))]
 
 
 def _control(host: Host, verb: str, name: str, ask: Callable[[str], object]) -> None:

@@ -15,6 +15,7 @@ from peers import peers
 from rich.console import Console
 from rich.table import Table
 from startup import startup
+from states import states
 from table import Row, Scale
 from waiting import waiting
 
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[Scale], Iterator[Row]]] = {
     "requests": requests,
     "waiting": lambda scale: chain(waiting("winrm", scale), waiting("ssh", scale)),
     "memory": lambda scale: chain(memory("winrm", scale), memory("ssh", scale)),
+    "states": lambda scale: chain(states("winrm", scale), states("ssh", scale)),
     "startup": startup,
 }
 

@@ -106,6 +106,12 @@ def test_what_a_lost_controller_kept_down_is_found_and_put_back_to_the_byte(fres
     assert words["db-01"].startswith("Automatic (delayed); on failure: restart it after 1 min 00 s, then run C:\\")
     assert words["app-01"] == "Automatic; on failure: reboot the host after 5.0 s"
     inventory = str(fresh.folder / "hosts.yaml")
+    fresh.lab.order(op="fault", host="db-01", kind="no-registry")
+    half = fresh.orch("kept-down", "--inventory", inventory, "--json")
+    assert half.code == 1, half.said
+    assert "db-01" in half.said, "a record that may not be read is not taken for none"
+    assert "FEHLER: Zugriff verweigert" in half.said
+    fresh.lab.order(op="clear", host="db-01")
     released = fresh.orch("release", "--host", "all", "--inventory", inventory, "--yes", "--json")
     assert released.code == 0, released.said
     assert [one["ok"] for one in json.loads(released.out)["released"]] == [True, True]

@@ -227,3 +227,24 @@ def test_half_a_list_finds_nothing(lines: list[str], code: int | None, said: str
 def test_a_name_that_can_not_be_read_is_not_passed_over(printed: str, pattern: str, told: bool) -> None:
     found = sc_output.listed(listing("Web", printed), [pattern])[pattern]
     assert isinstance(found, list) is told
+
+
+def test_what_depends_on_a_service_is_told_with_its_configuration() -> None:
+    """As it is printed where one of several may not be asked: refusals name nobody."""
+
+    def asked(name: str, above: str) -> list[str]:
+        named = [text.replace("MSSQLSERVER", name).replace("Orders\n", f"{name}\n") for text in (ENGLISH, CONFIG)]
+        return "".join([*named, above]).splitlines()
+
+    head, refused = (
+        "[SC] EnumDependentServices: entriesread = {}\n",
+        "[SC] OpenService FEHLER 5:\n\nZugriff verweigert\n",
+    )
+    entry = "\nDIENSTNAME: {}\nANZEIGENAME: x: y\n" + "\n".join(GERMAN.splitlines()[3:9]) + "\n"
+    two = head.format(2) + entry.format("Reports") + entry.format("Mail")
+    lines = [*asked("A", head.format(0)), *asked("B", refused), *asked("C", two), *asked("D", head.format(0))]
+    assert sc_output.dependents_of([*lines, *ENGLISH.splitlines()]) == {"a": (), "c": ("Reports", "Mail"), "d": ()}
+    assert sc_output.dependents(two.splitlines()) == ("Reports", "Mail")
+    assert sc_output.dependents(refused.splitlines()) == ()
+    assert list(sc_output.configs(lines)) == ["a", "b", "c", "d"]
+    assert list(sc_output.rows(lines)) == ["a", "b", "c", "d"]

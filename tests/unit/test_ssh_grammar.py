@@ -127,8 +127,8 @@ def test_programs(exe: str, args: Sequence[str]) -> None:
 
 @given(st.lists(NAMES, min_size=1, max_size=4))
 def test_sc_by_powershell(names: Sequence[str]) -> None:
-    script = inside(powershell.sc(NONCE, ("queryex", "qc"), names))
-    assert shape(script) == shape(inside(powershell.sc(NONCE, ("queryex", "qc"), ["Web"])))
+    script = inside(powershell.sc(NONCE, sc.CONFIGURED, names))
+    assert shape(script) == shape(inside(powershell.sc(NONCE, sc.CONFIGURED, ["Web"])))
     assert ",".join(map(coded, names)) in literals(script)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -123,6 +124,32 @@ async def test_a_broken_wire_is_tried_again_for_each_command_may_be_sent_twice(f
         result = await task
         _host(bench).faults.clear()
         assert (result.outcome, result.acted) == (Outcome.OK, Acted.YES)
+    assert tree(_host(bench)) == before
+
+
+@pytest.mark.parametrize("phase", [Phase.KEEP_DOWN, Phase.RELEASE])
+@pytest.mark.parametrize("kept", [False, True], ids=["never kept down", "kept down"])
+@in_virtual_time
+async def test_what_may_not_be_read_is_not_taken_for_absent(kept: bool, phase: Phase) -> None:
+    """reg.exe ends with 1 in both cases, and says why in the host's language."""
+    bench = _bench(StartType.AUTOMATIC)
+    if kept:
+        await bench.run(Phase.KEEP_DOWN)
+    before = tree(_host(bench))
+
+    def denied(args: Sequence[str]) -> CommandOutput:
+        if any(word.upper().startswith("HKLM\\SOFTWARE\\ORCH") for word in args):
+            return CommandOutput(1, "FEHLER: Zugriff verweigert\n")
+        return PROGRAMS["reg.exe"](bench.fleet, _host(bench), args)
+
+    _host(bench).commands["reg.exe"] = denied
+    result = await bench.run(phase)
+    if kept:
+        assert (result.outcome, result.acted) == (Outcome.FAILED, Acted.NO)
+        assert "reg.exe can't read HKLM\\SOFTWARE\\orch" in result.said
+        assert "exit code 1: FEHLER: Zugriff verweigert" in result.said
+    else:
+        assert (result.outcome is Outcome.OK) is (phase is Phase.RELEASE), "SOFTWARE lists no orch"
     assert tree(_host(bench)) == before
 
 

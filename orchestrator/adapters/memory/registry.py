@@ -149,7 +149,8 @@ def _start_type(host: MemoryHost, service: MemoryService, word: str) -> None:
 
 def _all(host: MemoryHost) -> dict[str, MemoryKey]:
     """All keys, those of services among them, by path in lower case."""
-    keys = dict(host.registry)
+    installed = f"{_full('HKLM')}\\SOFTWARE\\Microsoft"
+    keys = {installed.lower(): MemoryKey(installed), **host.registry}
     for service in host.services.values():
         path = f"{SERVICES}\\{service.name}"
         stored = host.registry.get(path.lower(), MemoryKey(path))

@@ -24,14 +24,15 @@ _CODED_MOST = 1400
 _EVERYTHING = "*"
 _UNASKABLE = "sc.exe can't be asked for a service with such a name"
 _Row = sc_output.ScmRow | Problem
-_Config = sc_output.ScmConfig | None
+_Config = tuple[sc_output.ScmConfig | None, tuple[str, ...]]
+"""The configuration, None if it can't be read, and what depends on it."""
 _Found = Mapping[str, list[sc_output.ScmRow] | Problem]
 
 
 class BySc:
     """Implements Talk. Names that could mean something to a shell go by PowerShell, which runs sc.exe with them.
 
-    What sc.exe does not tell stays unknown: display names, who depends on a service, the clock.
+    What sc.exe does not tell stays unknown: display names, the clock.
     """
 
     def __init__(self, host: str, line: SshLine, limit_s: float) -> None:
@@ -42,8 +43,9 @@ class BySc:
 
     async def read(self, asked: Sequence[Asked]) -> list[Reading]:
         """See HostServices. One exchange, for names of some 7,000 characters together; one more if there are patterns:
-        first all services are listed. Start types and dependencies are at most CONFIG_S old. The pattern `*` costs the
-        list alone, and tells neither: hosts have hundreds of services, and each would take two programs."""
+        first all services are listed. Start types and dependencies, both ways, are at most CONFIG_S old. The pattern
+        `*` costs the list alone, and tells none: hosts have hundreds of services, and each would take three programs.
+        """
         patterns = [one.name for one in asked if one.pattern]
         try:
             found = await self._found(patterns) if patterns else {}
@@ -73,7 +75,7 @@ class BySc:
                     for lines in await self._descriptors(part)
                 ]
             else:
-                rows = await self._odd(("sdshow",), askable)
+                rows = await self._odd(("sdshow ?",), askable)
                 told = [_descriptor(_lines(row)) for row in rows]
         except answers.Garbled as exc:
             raise self._garbled(exc) from exc
@@ -122,7 +124,7 @@ class BySc:
 
         if sc.plain(name):
             return Sentence(sc.control(nonce, name, wanted), outcome)
-        return Sentence(powershell.sc(nonce, (sc_output.VERBS[wanted],), (name,)), odd_outcome)
+        return Sentence(powershell.sc(nonce, (f"{sc_output.VERBS[wanted]} ?",), (name,)), odd_outcome)
 
     def close(self) -> None:
         """See Talk: nothing lives on."""
@@ -142,28 +144,31 @@ class BySc:
             fresh = [name for name in part if self._has_config(name)]
             stale = [name for name in part if not self._has_config(name)]
             said = await self._said(sc.states(nonce, fresh, stale))
-            found = iter(answers.sections(said, nonce, 2 * len(stale) + len(fresh)))
+            found = iter(answers.sections(said, nonce, len(sc.CONFIGURED) * len(stale) + len(fresh)))
             for name in stale:
                 known[name] = answers.scm_row(name, next(found))
-                self._configs[name.lower()] = (time.monotonic(), sc_output.config(next(found)))
+                self._keep(name, next(found), next(found))
             known |= {name: answers.scm_row(name, next(found)) for name in fresh}
         return known
 
     async def _odd_states(self, names: Sequence[str]) -> dict[str, _Row]:
-        rows = iter(await self._odd(("queryex", "qc"), names))
+        rows = map(_lines, await self._odd(sc.CONFIGURED, names))
         known: dict[str, _Row] = {}
         for name in names:
-            known[name] = answers.scm_row(name, _lines(next(rows)), named=False)
-            self._configs[name.lower()] = (time.monotonic(), sc_output.config(_lines(next(rows))))
+            known[name] = answers.scm_row(name, next(rows), named=False)
+            self._keep(name, next(rows), next(rows))
         return known
 
-    async def _odd(self, verbs: Sequence[str], names: Sequence[str]) -> list[answers.Row]:
-        """A row for each verb of each name."""
+    def _keep(self, name: str, config: Sequence[str], above: Sequence[str]) -> None:
+        self._configs[name.lower()] = (time.monotonic(), (sc_output.config(config), sc_output.dependents(above)))
+
+    async def _odd(self, calls: Sequence[str], names: Sequence[str]) -> list[answers.Row]:
+        """A row for each call about each name."""
         told: list[answers.Row] = []
         for part in _parted(names, lambda name: len(base64.b64encode(name.encode())), _CODED_MOST):
             nonce = _token()
-            rows = answers.framed(await self._said(powershell.sc(nonce, verbs, part)), nonce)
-            if rows is None or len(rows) != len(part) * len(verbs):
+            rows = answers.framed(await self._said(powershell.sc(nonce, calls, part)), nonce)
+            if rows is None or len(rows) != len(part) * len(calls):
                 raise answers.Garbled("half an answer")
             told += rows
         return told
@@ -180,7 +185,7 @@ class BySc:
         return ran.stdout
 
     def _has_config(self, name: str) -> bool:
-        read_s, config = self._configs.get(name.lower(), (0.0, None))
+        read_s, (config, _) = self._configs.get(name.lower(), (0.0, (None, ())))
         return config is not None and time.monotonic() - read_s < CONFIG_S
 
     def _literal(self, asked: Asked, row: _Row | None) -> Reading:
@@ -188,10 +193,10 @@ class BySc:
             return Reading(asked, problem=Problem(ProblemKind.REFUSED, _UNASKABLE))
         if isinstance(row, Problem):
             return Reading(asked, problem=row)
-        _, config = self._configs[asked.name.lower()]
+        _, (config, above) = self._configs[asked.name.lower()]
         name = row.name if row.name.lower() == asked.name.lower() else asked.name
         told = (config.start_type, config.requires) if config is not None else (None, ())
-        return Reading(asked, (row.status(name, *told),))
+        return Reading(asked, (row.status(name, *told, above),))
 
     def _several(self, asked: Asked, found: list[sc_output.ScmRow] | Problem, known: Mapping[str, _Row]) -> Reading:
         """What a pattern found, without what went away since it was listed."""

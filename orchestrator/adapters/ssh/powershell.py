@@ -143,17 +143,18 @@ def program(nonce: str, exe: str, args: Sequence[str]) -> str:
     )
 
 
-def sc(nonce: str, verbs: Sequence[str], names: Iterable[str]) -> str:
-    """A command that says `NONCE began` and runs sc.exe with each verb for each name: a row per run, in order."""
+def sc(nonce: str, calls: Sequence[str], names: Iterable[str]) -> str:
+    """A command that says `NONCE began` and runs sc.exe with each of *calls* (`qc ?`) for each name, which stands for
+    the question mark: a row per run, in order."""
     words = ",".join(map(_coded, names))
-    quoted = ",".join(f"'{verb}'" for verb in verbs)
+    quoted = ",".join(f"'{call}'" for call in calls)
     return _encoded(
         _TEXT
         + _RUN
         + _BEGIN.replace("{nonce}", nonce)
         + f"$rows=@(foreach($b in '{words}'.Split(',')){{$s=(OrchText $b).Replace('\"','\\\"');"
         + f"foreach($v in @({quoted})){{"
-        + "ConvertTo-Json -Compress -InputObject (OrchRun 'sc.exe' ($v+' \"'+$s+'\"'))}});"
+        + "ConvertTo-Json -Compress -InputObject (OrchRun 'sc.exe' ($v.Replace('?','\"'+$s+'\"')))}});"
         + f"OrchSay '{nonce}' $rows"
     )
 

@@ -20,6 +20,9 @@ LINE_MOST = 8191
 """Characters that cmd.exe takes as one line."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _OPTION = re.compile(r"[A-Za-z0-9_./=:-]+")
+CONFIGURED = ("queryex ?", "qc ? 8192", "enumdepend ? 64000")
+"""What is asked of a service by its name: its state, its configuration, and what depends on it (so many bytes of it are
+all that the SCM gives; sc.exe alone would take 1,024)."""
 _LIST = "sc.exe queryex type= service state= all bufsize= 262144"
 
 
@@ -40,11 +43,11 @@ def everything(nonce: str) -> str:
 
 
 def states(nonce: str, names: Sequence[str], configured: Sequence[str]) -> str:
-    """Sections, in order: state and configuration of each of *configured*, two each; the state of each of *names*."""
+    """Sections, in order: those of CONFIGURED of each of *configured*; the state of each of *names*."""
     parts: list[str] = []
     if configured:
-        both = f"echo {nonce} & sc.exe queryex %s & echo {nonce} & sc.exe qc %s 8192"
-        parts.append(f"(for %s in ({' '.join(configured)}) do ({both}))")
+        each = " & ".join(f"echo {nonce} & sc.exe {asked.replace('?', '%s')}" for asked in CONFIGURED)
+        parts.append(f"(for %s in ({' '.join(configured)}) do ({each}))")
     if names:
         parts.append(f"(for %s in ({' '.join(names)}) do (echo {nonce} & sc.exe queryex %s))")
     return _cmd([*parts, f"echo {nonce}"])

@@ -23,6 +23,8 @@ SHORT_S = 0.5
 """How long an answer is waited for on the host: the least that WinRM takes as an operation timeout."""
 FRESH_S = 3.0
 """How long a reading that shows a service on its way spares asking the cmdlet that waits for it."""
+DEPENDENTS_S = 10.0
+"""How long what depends on a service is taken for known, where sc.exe tells it: a state never is."""
 SLICE_S = 1.0
 """How long a program's output is waited for before others may use the lane."""
 WAITING_MOST = 15
@@ -70,6 +72,7 @@ class WinrmServices:
         self._lane = Lane(connection, threads, credentials)
         self._controls: dict[str, _Control] = {}
         self._last: dict[str, ServiceStatus] = {}
+        self._dependents: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._has_sc = True
         self._has_cim = True
         self._booted_at: float | None = None
@@ -81,7 +84,7 @@ class WinrmServices:
 
         Where an endpoint has no sc.exe they stay unknown, as they do for services found by a pattern, unless it is `*`.
         Start types come from .NET, which says Automatic of a delayed one on Windows PowerShell. Driven by sc.exe alone,
-        display names and dependents stay unknown, and patterns take one more exchange, for start types.
+        display names stay unknown, dependents are at most DEPENDENTS_S old, and patterns take one more exchange.
         """
         if not asked:
             return []
@@ -108,12 +111,17 @@ class WinrmServices:
         return answers.readings(asked, output)
 
     async def _read_by_sc(self, asked: Sequence[Asked]) -> list[Reading]:
-        output = await self._run(sc.states(asked))
+        asked_s = time.monotonic()
+        known = {name: above for name, (until_s, above) in self._dependents.items() if until_s > asked_s}
+        output = await self._run(sc.states(asked, known))
         if output.failed and not output.lines and not output.items:
             raise Refused(self._host, output.failures[-1].problem())
-        if more := sc.configurations(asked, output):
+        listed = sc.listed(asked, output)
+        if more := sc.configurations(asked, listed):
             output.values += (await self._run(more)).values
-        return sc.readings(asked, output)
+        fresh = sc_output.dependents_of(output.lines)
+        self._dependents |= {name: (asked_s + DEPENDENTS_S, above) for name, above in fresh.items()}
+        return sc.readings(asked, output, listed, known)
 
     async def request(self, name: str, control: Control) -> None:
         """See HostServices. The cmdlet, or sc.exe, runs on a pipeline of its own."""

@@ -61,18 +61,19 @@ class Keeper:
         found = kept_down.read_records(said)
         return found[0] if found else None
 
-    async def records(self) -> Sequence[Record]:
-        """All that stand on the host, by name."""
-        found = kept_down.read_records(await self._query(kept_down.KEPT, "/s", kept_down.WIDE))
+    async def records(self, *, surely: bool = True) -> Sequence[Record]:
+        """All that stand on the host, by name. Unless *surely*, none also where the host does not let them be read: one
+        exchange less where there is none."""
+        found = kept_down.read_records(await self._query(kept_down.KEPT, "/s", kept_down.WIDE, surely=surely))
         return sorted(found, key=lambda record: record.service.lower())
 
     async def config(self, name: str, *, whole: bool = False) -> Config:
         """What is configured of *name* now; its triggers only if *whole*. Raises Refused if the host has no such
         service."""
         key = kept_down.service_key(name)
-        own = await self._query(key)
+        own = await self._query(key, surely=False)
         asked = whole and kept_down.has_triggers(own)
-        triggers = await self._query(f"{key}\\{kept_down.TRIGGERS}", "/s") if asked else ""
+        triggers = await self._query(f"{key}\\{kept_down.TRIGGERS}", "/s", surely=False) if asked else ""
         config = kept_down.read_config(own, triggers)
         if config is None:
             text = f"{self.host} does not tell how {name} is configured: {key} has no start type there"
@@ -134,13 +135,34 @@ class Keeper:
             config = await self.config(record.service)
         return config, tuple(refused)
 
-    async def _query(self, key: str, *more: str) -> str:
-        """What `reg.exe query` prints of *key*; "" if there is no such key."""
+    async def _query(self, key: str, *more: str, surely: bool = True) -> str:
+        """What `reg.exe query` prints of *key*; "" if there is no such key. Raises Refused if that is not sure."""
+        said = await self._ask(key, *more)
+        if said.exit_code in (0, None):
+            return said.output
+        if surely and not await self._is_absent(key):
+            why = f"exit code {said.exit_code}: {' '.join(said.output.split()) or 'it says nothing'}"
+            text = f"{self.host} does not tell what is kept down: reg.exe can't read {key}: {why}"
+            raise Refused(self.host, Problem(ProblemKind.REFUSED, text))
+        return ""
+
+    async def _is_absent(self, key: str) -> bool:
+        """Whether the nearest key above *key* that can be read does not list what leads to it. reg.exe has one exit
+        code for what is not there and for what may not be read, and its words are in the host's language."""
+        while key.count("\\") > 1:
+            above = key.rpartition("\\")[0]
+            said = await self._ask(above, kept_down.WIDE)
+            if said.exit_code in (0, None):
+                return not kept_down.lists(said.output, key)
+            key = above
+        return False
+
+    async def _ask(self, key: str, *more: str) -> CommandOutput:
         said = await self._run(("reg.exe", ("query", key, *more)))
         if may_be_cut(said.output):
             text = f"reg.exe prints more of {key} than is read"
             raise Refused(self.host, Problem(ProblemKind.REFUSED, text))
-        return said.output if said.exit_code in (0, None) else ""
+        return said
 
     async def _change(self, command: Command) -> None:
         refused = await self._tried(command)
