@@ -5,7 +5,9 @@ replaced by our own words.
 """
 
 import asyncio
+import errno
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -46,7 +48,8 @@ class ControllerProbe:
         except TimeoutError:
             return Seen(False, f"no answer within {timeout_s:g} s (filtered, or the host is down)")
         except (OSError, UnicodeError, OverflowError, SecretError) as error:
-            return Seen(False, _why(error))
+            refused = _refused(error)
+            return Seen(False, "connection refused" if refused else _why(error), answered=refused)
         writer.close()
         with suppress(OSError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
@@ -153,6 +156,11 @@ def _decoded(body: bytes, charset: str | None) -> str:
         return body.decode("utf-8", errors="replace")
 
 
+def _refused(error: BaseException) -> bool:
+    """Whether an address of the name refused; asyncio puts what several addresses said into the text of one OSError."""
+    return isinstance(error, ConnectionRefusedError) or str(errno.ECONNREFUSED) in _ERRNO.findall(str(error))
+
+
 def _why(error: BaseException) -> str:
     """What went wrong, in words, from the most telling error of the chain."""
     chain = list(_chain(error))
@@ -178,6 +186,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield from _chain(cause)
 
 
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connection refused"),
     (socket.gaierror, "name not found"),

@@ -97,10 +97,10 @@ class _Block:
         return bool(self.name) and 1 < len(self.fields) < _FULL and _number(self.fields[1][1]) in BY_NUMBER
 
     def take(self, line: str) -> None:
-        """Add what one indented line tells."""
-        label, colon, value = line.partition(":")
+        """Add what one indented line tells. A label keeps the blanks behind it."""
+        label, colon, value = line.strip().partition(":")
         if colon:
-            self.fields.append((label.strip(), value.strip()))
+            self.fields.append((label, value.lstrip()))
         elif found := _ACCEPTS.match(line):
             self.can_stop = found[1] is None
 
@@ -224,7 +224,8 @@ def _blocks(lines: Iterable[str]) -> Iterator[_Block]:
     block = _Block("", [])
     heading = False
     for line in lines:
-        indented, empty = line[:1].isspace(), not line.strip()
+        first = line[:1]
+        indented, empty = first.isspace(), not first or line.isspace()
         if indented and not empty:
             block.take(line)
         elif not empty and not heading:
@@ -250,7 +251,7 @@ def refused(wanted: Control, lines: Sequence[str]) -> Problem | None:
 def refusals(lines: Sequence[str]) -> Iterator[Problem]:
     """Each `[SC]` line with an error number, and what it says, in order."""
     for at, line in enumerate(lines):
-        if found := _FAILED.match(line):
+        if "[SC]" in line and (found := _FAILED.match(line)):
             said = " ".join(word for later in lines[at : at + _SAID_MOST] for word in later.split())
             yield Problem(ProblemKind.REFUSED, said, int(found[1]))
 

@@ -123,8 +123,9 @@ class LocalCommand(Protocol):
 class Seen:
     """One probe's verdict: whether it held, and what it saw, in a few words without secrets.
 
-    `lost`: the request may have arrived, and nothing tells what became of it. `answered`: an answer came, and it was
-    not the wanted one, with `status`. Only where it did not hold, and only HTTP tells them.
+    `lost`: the request may have arrived, and nothing tells what became of it; only HTTP tells that. `answered`: an
+    answer came, and it was not the wanted one: HTTP's with its `status`, or a connection that was refused, for TCP
+    asks no more than that. Only where it did not hold.
     """
 
     held: bool

@@ -146,7 +146,7 @@ BOTH = pytest.mark.parametrize("kind", ["memory", "real"])
 async def test_tcp_tells_open_from_closed(kind: str) -> None:
     async with world(kind) as there:
         assert await there.probe.tcp(*there.up, timeout_s=5) == Seen(True, "connected")
-        assert await there.probe.tcp(*there.down, timeout_s=5) == Seen(False, "connection refused")
+        assert await there.probe.tcp(*there.down, timeout_s=5) == Seen(False, "connection refused", answered=True)
 
 
 @BOTH

@@ -11,7 +11,7 @@ from working import Bench, about, node
 from orchestrator.adapters.memory.fleet import Fault, MemoryPort, MemoryService
 from orchestrator.adapters.memory.probes import MemoryLocal
 from orchestrator.domain.errors import ProblemKind
-from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin
+from orchestrator.domain.gates import CommandCheck, Gate, HttpCheck, Origin, TcpCheck
 from orchestrator.domain.life import Hook, Life, RunHooks
 from orchestrator.domain.results import RUN, Acted, Outcome, Phase, Result
 from orchestrator.domain.secrets import SecretRef, embed
@@ -144,6 +144,28 @@ async def test_a_check_that_is_not_answered_says_neither_done_nor_undone(
     result = await one.run(phase, hook="pre_stop.1")
     assert outcome(result) == ((Outcome.OK, Acted.YES) if idempotent else (Outcome.UNKNOWN, Acted.NO))
     assert balancer.asked == (acts if idempotent else [])
+
+
+@pytest.mark.parametrize("phase", [Phase.PRE_STOP, Phase.UNDO])
+@pytest.mark.parametrize("origin", [Origin.CONTROLLER, Origin.HOST])
+@pytest.mark.parametrize("refused", [False, True], ids=["silent", "refused"])
+@in_virtual_time
+async def test_a_port_that_refuses_says_no_and_one_that_is_silent_says_nothing(
+    refused: bool, origin: Origin, phase: Phase
+) -> None:
+    balancer = Balancer(out=True)
+    one = drained(replace(DRAIN, check=TcpCheck(host="lb", port=9000), origin=origin), balancer)
+    one.fleet.add("lb", address="lb")
+    if not refused:
+        one.fleet.fault("lb", Fault.SILENT, times=None)
+    one.fleet.hosts["app-01"].commands["curl.exe"] = lambda args: (
+        CommandOutput(0, "HTTP/1.1 200 OK\r\n\r\n")
+        if "telnet:" not in args[-1]
+        else CommandOutput(7 if refused else 28, "0.000000")
+    )
+    result = await one.run(phase, hook="pre_stop.1")
+    done = Acted.YES if phase is Phase.PRE_STOP else Acted.NO
+    assert outcome(result) == ((Outcome.OK, done) if refused else (Outcome.UNKNOWN, Acted.NO))
 
 
 @pytest.mark.parametrize("origin", [Origin.CONTROLLER, Origin.HOST])

@@ -23,7 +23,11 @@ class MemoryProbe:
         """See Probe."""
         self.asked.append(f"tcp {host}:{port}")
         await asyncio.sleep(0)
-        return Seen(True, "connected") if self._port(host, port) else Seen(False, "connection refused")
+        if not self._reached(host):
+            return Seen(False, f"no answer within {timeout_s:g} s (filtered, or the host is down)")
+        if self._port(host, port) is None:
+            return Seen(False, "connection refused", answered=True)
+        return Seen(True, "connected")
 
     async def http(self, check: HttpCheck, *, timeout_s: float) -> Seen:
         """See Probe. Looks at status, text and regex; a JSON field is not looked at."""
@@ -44,9 +48,12 @@ class MemoryProbe:
 
     def _port(self, address: str, number: int) -> MemoryPort | None:
         host = self._fleet.at(address)
-        if host is None or any(fault.kind in (Fault.UNREACHABLE, Fault.SILENT) for fault in host.faults):
-            return None
-        return self._fleet.listening(host).get(number)
+        return self._fleet.listening(host).get(number) if host is not None and self._reached(address) else None
+
+    def _reached(self, address: str) -> bool:
+        host = self._fleet.at(address)
+        gone = (Fault.UNREACHABLE, Fault.SILENT)
+        return host is not None and not any(fault.kind in gone for fault in host.faults)
 
 
 class MemoryLocal:

@@ -5,6 +5,9 @@ import re
 from orchestrator.domain.gates import HttpCheck, TcpCheck
 
 EXE = "curl.exe"
+REFUSED = 7
+"""The exit code of a connection that was refused; one that is not answered, or to a name that is not known, has
+another."""
 NOT_SENT = (1, 2, 3, 4, 5, 6, 7, 35, 58, 59, 60, 77, 83, 90, 91)
 """Exit codes before a request is sent: what can't be asked, names, connections, TLS."""
 _QUIET = ("-q", "-s")  # -q comes first: no .curlrc of the account changes what is asked

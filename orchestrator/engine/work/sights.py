@@ -37,9 +37,10 @@ ANSWER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret. `silent`: an
-    HTTP request got no answer, or a program did not end. A gate takes that for a no; of what was done or not it says
-    nothing. `status`: that of an HTTP answer that was not the wanted one."""
+    """One probe's verdict. `held` None: nobody could tell, and `problem` says why. `saw` holds no secret. `silent`:
+    nobody answered, or a program did not end; where a connection alone is asked for, who refuses it has answered. A
+    gate takes that for a no; of what was done or not it says nothing. `status`: that of an HTTP answer that was not the
+    wanted one."""
 
     held: bool | None
     saw: str
@@ -103,13 +104,11 @@ class Eyes:
         return Sight(state is check.state, f"{name} is {state}")
 
     async def _from_controller(self, check: TcpCheck | HttpCheck | CommandCheck, timeout_s: float) -> Sight:
-        seen: Seen
         match check:
             case TcpCheck(host=host, port=port):
-                seen = await self.probe.tcp(host, port, timeout_s=timeout_s)
+                return _of_probe(await self.probe.tcp(host, port, timeout_s=timeout_s))
             case HttpCheck():
-                seen = await self.probe.http(check, timeout_s=timeout_s)
-                return Sight(seen.held, seen.saw, silent=not (seen.held or seen.answered), status=seen.status)
+                return _of_probe(await self.probe.http(check, timeout_s=timeout_s))
             case CommandCheck(exe=exe, args=args):
                 try:
                     return of_command(check, await self.local.run(exe, args, timeout_s=timeout_s))
@@ -117,7 +116,6 @@ class Eyes:
                     return Sight(False, f"did not end within {timeout_s:g} s, and was ended", silent=True)
                 except OSError as error:
                     return Sight(False, f"can't be run: {error}", silent=True)
-        return Sight(seen.held, seen.saw)
 
     async def _from_host(self, check: Check, timeout_s: float) -> Sight:
         match check:
@@ -159,11 +157,20 @@ def _not_run(exe: str, problem: Problem) -> Sight:
     return Sight(None, f"{shown(exe)} could not be run on the host: {problem.text}{advice}", problem)
 
 
+def _of_probe(seen: Seen) -> Sight:
+    return Sight(seen.held, seen.saw, silent=not (seen.held or seen.answered), status=seen.status)
+
+
 def _of_tcp(ran: CommandOutput) -> Sight:
     held = curl.connected(ran.output)
     if held is None:
         return _untold(ProblemKind.REMOTE, f"curl.exe did not say whether it connected: {_first_line(ran.output)}")
-    return Sight(held, "connected" if held else "no connection")
+    if held:
+        return Sight(True, "connected")
+    refused = ran.exit_code == curl.REFUSED
+    return Sight(
+        False, "no connection" if refused else f"no connection (exit code {ran.exit_code})", silent=not refused
+    )
 
 
 def _of_http(check: HttpCheck, ran: CommandOutput) -> Sight:
