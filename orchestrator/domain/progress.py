@@ -83,11 +83,15 @@ class StageProgress:
             now=seen,
             life=node.life,
             down=node.down,
+            batch=node.batch,
             checks=self.stage.checks,
         )
         row = self.rows.setdefault(unit.service, ServiceRow(unit.service))
-        row.total += 1
-        row.counts[Standing.WAITING] += 1
+        if node.batch is None:
+            row.total += 1
+            row.counts[Standing.WAITING] += 1
+        else:
+            row.batches = node.batch.of
         self.tracks[unit.id] = track
         self._lasts[unit.id] = last
         self._indices[unit.id] = index
@@ -207,21 +211,17 @@ class StageProgress:
         self._stand(track, Standing.UNDER_WAY)
         return True
 
-    def finish(self) -> int:
-        """Nothing more comes in this stage: who seems to be between two steps has ended, well if it came past its act.
-        Returns how many ended well."""
-        well = 0
+    def finish(self) -> None:
+        """Nothing more comes in this stage: who seems to be between two steps has ended, well if past its act."""
         for track in [one for one in self.under_way.values() if not one.busy]:
             if track.step is not None and track.unit in self._courses and not self._courses.acted(track.step):
                 self._withdraw(track)
                 continue
-            well += 1
             del self.under_way[track.unit]
             self.work_left_s -= track.expected_s
             self._stand(track, Standing.OK)
             if self._openings.outcomes[self._indices[track.unit]] is None:
                 self._settle(self._indices[track.unit], True)
-        return well
 
     def again(self, unit: str) -> Track | None:
         """*unit*, which has ended, goes back into the queue. Returns its track; None if it has not ended."""
@@ -388,9 +388,12 @@ class StageProgress:
         self.under_way[track.unit] = track
 
     def _stand(self, track: Track, standing: Standing) -> None:
-        counts = self.rows[track.service].counts
-        counts[track.standing] -= 1
-        counts[standing] += 1
+        row = self.rows[track.service]
+        if track.batch is None:
+            row.counts[track.standing] -= 1
+            row.counts[standing] += 1
+        elif standing is Standing.OK:
+            row.batch = track.batch.number
         track.standing = standing
 
     def _settle(self, node: int, ok: bool) -> None:

@@ -42,7 +42,7 @@ from orchestrator.domain.progress import LOOKED_AT, StageProgress
 from orchestrator.domain.results import REACHED_BY, RUN, Acted, Note, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.step_words import step_words
-from orchestrator.domain.track import Track, Wait
+from orchestrator.domain.track import ServiceRow, Track, Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +83,6 @@ class Timeline:
         """The first stage of the way back; None as long as the run goes forward."""
         self.changed_since: list[Strayed] = []
         """Units that a rollback leaves alone, for they are not where the run left them."""
-        self.total = 0
-        """Units to go, of the way back alone once that began; as many have ended as `ended_count` says."""
-        self.ended_count = 0
         self.failures: list[Track] = []
         """Failed and unknown units, in the order in which they ended."""
         self.strayed: list[Strayed] = []
@@ -163,7 +160,6 @@ class Timeline:
         self.began, self.began_at, self.first_s = fact, stamped.at, stamped.elapsed_s
         self.stages = self._staged(fact.plan.stages)
         self.hooks_of_run.begin(fact.plan.hooks)
-        self.total = sum(len(stage.tracks) for stage in self.stages if not stage.stage.checks)
 
     def _begin_stage(self, number: int) -> None:
         self._finish()
@@ -197,11 +193,7 @@ class Timeline:
     def _finish(self) -> None:
         """The steps of the stage now are over."""
         if self.current is not None:
-            self._count(self.current, self.current.finish())
-
-    def _count(self, stage: StageProgress, ended: int) -> None:
-        """So many units more of *stage* have ended; checks alone count for nothing."""
-        self.ended_count += 0 if stage.stage.checks else ended
+            self.current.finish()
 
     def _intend(self, step: Step, stamped: Stamped) -> None:
         self.hooks_done.intended(step, self.hook_of(step))
@@ -230,10 +222,9 @@ class Timeline:
             return
         if track in self.failures:
             if (step.phase is Phase.KILL or step.attempt > track.attempts) and stage.again(step.unit):
-                self._count(stage, -1)
                 self.failures.remove(track)
-        elif stage.reopen(step.unit):
-            self._count(stage, -1)
+        else:
+            stage.reopen(step.unit)
 
     def _end_step(self, fact: StepEnded, stamped: Stamped) -> None:
         step = fact.result.step
@@ -258,8 +249,6 @@ class Timeline:
             later.found(step.unit, stage.state_of(step.unit))
         if track is None:
             return
-        if step.phase is not Phase.WATCH:  # its unit had ended already
-            self._count(stage, 1)
         if track.standing is not Standing.OK:
             self.failures.append(track)
 
@@ -326,7 +315,6 @@ class Timeline:
             return
         if choice in (Choice.RETRY, Choice.KILL):
             again = [track for unit in question.units if (track := self.current.again(unit))]
-            self._count(self.current, -len(again))
             self.failures = [failed for failed in self.failures if failed not in again]
         elif choice in (Choice.SKIP, Choice.EXCLUDE, Choice.CONTINUE):
             self._set_aside(question, choice, self.current)
@@ -352,7 +340,6 @@ class Timeline:
         self.stages += back
         self.stage = self.back_from if back else self.stage
         self.changed_since = list(fact.changed_since)
-        self.total, self.ended_count = sum(len(stage.tracks) for stage in back), 0
         self._decided, self._cancelled = None, False
 
     def _resume(self, fact: RunResumed, at: float) -> None:
@@ -364,9 +351,7 @@ class Timeline:
         self.parked, self.checking = None, 0
         self._decided = None if self._decided is Choice.HOLD else self._decided
         if self.current:
-            suspended = self.current.lose()
-            self._count(self.current, len(suspended))
-            self.failures += suspended
+            self.failures += self.current.lose()
 
     def _end(self, fact: RunEnded) -> None:
         why = self.halted or "the run ended"
@@ -397,6 +382,19 @@ class Timeline:
     def going(self) -> tuple[StageProgress, ...]:
         """The stages of the run, or those of its way back once that began."""
         return self.stages[self.back_from or 0 :]
+
+    @property
+    def total(self) -> int:
+        """Units to go, of the way back alone once that began; checks and counts are none. Cost: O(services)."""
+        return sum(row.total for row in self._rows())
+
+    @property
+    def ended_count(self) -> int:
+        """How many of them have ended, however they ended. Cost: O(services)."""
+        return sum(row.ended for row in self._rows())
+
+    def _rows(self) -> Iterator[ServiceRow]:
+        return (row for stage in self.going if not stage.stage.checks for row in stage.rows.values())
 
     @property
     def run(self) -> str:
@@ -439,9 +437,8 @@ class Timeline:
     def counts(self) -> Counter[Standing]:
         """Units by where they stand, over all stages that it goes through now. Cost: O(services)."""
         found: Counter[Standing] = Counter()
-        for stage in self.going:
-            for row in stage.rows.values() if not stage.stage.checks else ():
-                found.update(row.counts)
+        for row in self._rows():
+            found.update(row.counts)
         return found
 
     def tracks(self) -> Iterator[Track]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.facts import UNREAD
 from orchestrator.domain.life import Hook, Life
 from orchestrator.domain.parts import goes_down, life_at
-from orchestrator.domain.plan import Down, Role
+from orchestrator.domain.plan import Batch, Down, Role
 from orchestrator.domain.results import MOVES, ORPHAN, PID, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import State
@@ -62,6 +62,8 @@ class Track:
     """What it does around its act in this stage."""
     down: Down | None = None
     """How it goes down first, in a rolling restart."""
+    batch: Batch | None = None
+    """It is no unit, but stands before a batch, and counts for nothing."""
     undos: tuple[Result, ...] = ()
     """How the undos of its hooks ended, once it was given up halfway."""
     checks: bool = False
@@ -170,11 +172,14 @@ class Track:
 
 @dataclass(slots=True)
 class ServiceRow:
-    """The units of one service in one stage, counted by where they stand."""
+    """The units of one service in one stage, counted by where they stand, and which `batch` of its `batches` (0: it has
+    none) goes on."""
 
     service: str
     total: int = 0
     counts: Counter[Standing] = field(default_factory=Counter)
+    batch: int = 1
+    batches: int = 0
 
     @property
     def ended(self) -> int:

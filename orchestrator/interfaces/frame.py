@@ -225,6 +225,8 @@ def _calm(row: ServiceRow) -> tuple[bool, bool, bool]:
 def _standings(row: ServiceRow, marks: Marks) -> Text:
     """`▶ 3 under way  · 4 waiting  ✗ 1 failed`: only what there is; a service that is all done says so."""
     text = Text()
+    if row.batches and row.ended < row.total:
+        text.append(f"batch {row.batch} of {row.batches}  ")
     for standing in (Standing.FAILED, Standing.UNKNOWN, Standing.UNDER_WAY, Standing.WAITING, Standing.UNTOUCHED):
         count = row.counts[standing]
         if count:

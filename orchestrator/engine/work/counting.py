@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.errors import HostError, Problem, ProblemKind
 from orchestrator.domain.gates import Gate
-from orchestrator.domain.plan import Batch, Node, Stage, Unit
+from orchestrator.domain.plan import Batch, Node, Role, Stage, Unit
 from orchestrator.domain.results import Outcome, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.engine.work.gates import Watch
@@ -75,7 +75,7 @@ class Services:
             if not barrier.soft and barrier.name in self._coming
         }
         for node in stage.nodes:
-            if node.batch is None:
+            if node.batch is None and node.role is not Role.PASS and node.unit.host is not None:
                 self._count(node.unit, node.gates)
                 for number in before.keys() & node.waits_for:
                     before[number].add(node.unit.instance)
