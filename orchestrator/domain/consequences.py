@@ -239,20 +239,27 @@ def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
             parts = [f"puts {_units(twin.moved)} back to the state before the run"] if twin.moved else []
             parts += _taken_back(twin)
             return " and ".join(parts) or "ends the run: nothing has to be put back"
-        case Choice.RETRY if cause.kind is CauseKind.HOOK:
-            return "carries it out again, and then begins the run"
         case Choice.KILL:
             return f"ends the process of {_names(cause.units)}, and then goes on with what waits for that"
         case Choice.RETRY:
-            return f"does {_names(cause.units)} again, and then goes on with what waits for that"
+            return _again(twin, cause)
         case Choice.CONTINUE:
             return _GOES_ON[cause.kind]
         case _:
             return _without(twin, cause, choice)
 
 
+def _again(twin: _Twin, cause: Cause) -> str:
+    if cause.kind is CauseKind.HOOK:
+        return "carries it out again, and then begins the run"
+    batch = _batch(twin, cause)
+    if batch:
+        return f"counts again before {batch}, and goes on with it once enough are up"
+    return f"does {_names(cause.units)} again, and then goes on with what waits for that"
+
+
 def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
-    what = f"leaves {_names(cause.units)} and all that waits for that"
+    what = f"leaves {_batch(twin, cause) or _names(cause.units)} and all that waits for that"
     between = {node.unit.id for stage in twin.state.stages if stage.between for node in stage.nodes}
     if between.issuperset(cause.units):
         what = f"does nothing more between stop and start on {_names(unit.rpartition('@')[2] for unit in cause.units)}"
@@ -265,6 +272,14 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
     left = f"{_units(short)} would not be where the run was to bring them: {', '.join(short[:NAMED])}{more}"
     return f"{what}, and goes on with the rest; {left}"
+
+
+def _batch(twin: _Twin, cause: Cause) -> str:
+    """`batch 2 of 4 of web`, if it is a batch that waits for a count; else ""."""
+    counted = {node.unit.id: node for stage in twin.state.stages for node in stage.nodes if node.batch is not None}
+    found = [counted[unit] for unit in cause.units if unit in counted]
+    batch = found[0].batch if len(found) == 1 == len(cause.units) else None
+    return "" if batch is None else f"batch {batch.number} of {batch.of} of {found[0].unit.service}"
 
 
 def _first(twin: _Twin) -> str:

@@ -144,7 +144,8 @@ class Failures:
             return [DecisionGrew(decision=number, units=units, pauses=pauses)]
         number = questions.last + 1
         whole = replace(cause, said=cause.said or self.known[units[0]].said, units=units)
-        may = choices(cause.kind, way_back=self.way_back, kill=kill)
+        on_hosts = any(self._units[unit].host is not None for unit in units)
+        may = choices(cause.kind, way_back=self.way_back, kill=kill, on_hosts=on_hosts)
         waits = judgement.do is Do.ASK
         asked = DecisionAsked(decision=number, cause=whole, choices=may, pauses=pauses, waits=waits)
         if waits:

@@ -65,11 +65,15 @@ class Judgement:
     by: str
 
 
-def choices(kind: CauseKind, *, way_back: bool, begun: bool = True, kill: bool = False) -> tuple[Choice, ...]:
+def choices(
+    kind: CauseKind, *, way_back: bool, begun: bool = True, kill: bool = False, on_hosts: bool = True
+) -> tuple[Choice, ...]:
     """What may be answered. Without a *way_back* nobody can choose it; before anything has *begun* nothing is done
-    again, but a hook of the run. *kill*: the units are stuck, and their processes may be ended."""
+    again, but a hook of the run. *kill*: the units are stuck, and their processes may be ended. *on_hosts*: one of them
+    is on a host that can be done without."""
     again = begun or kind is CauseKind.HOOK
     without = {Choice.ROLLBACK: not way_back, Choice.RETRY: not again, Choice.KILL: not kill}
+    without[Choice.EXCLUDE] = not on_hosts
     return tuple(choice for choice in _CHOICES[kind] if not without.get(choice))
 
 

@@ -89,11 +89,11 @@ shop: restart, nothing touched yet
 checked before anything is touched, and again before its own stop: 5 units
   web  (5; shown for web@w-1)  tcp 127.0.0.1:1433 from controller: within 2 min 00 s
 
-wave  service  units                              now      wanted   what     gates      estimate
-1     web      web@w-1, web@w-2, web@w-3,         Running  Running  restart  port, tcp  3 min 33 s (guess)
-               web@w-4, web@w-5
-2     api      api@a-1, api@a-2, api@a-3          Running  Running  restart             3 min 15 s (guess)
-critical path: web 3 x 3 min 33 s (guess) → api 2 x 3 min 15 s (guess), and 1 min 00 s of pauses
+wave  service  units                                  now      wanted   what     gates      estimate
+1     web      web@w-1, web@w-2, web@w-3, web@w-4,    Running  Running  restart  port, tcp  3 min 34 s (guess)
+               web@w-5
+2     api      api@a-1, api@a-2, api@a-3              Running  Running  restart             3 min 15 s (guess)
+critical path: web 3 x 3 min 34 s (guess) → api 2 x 3 min 15 s (guess), and 1 min 00 s of pauses
 web: restart in 3 batches of 2, never below 3 of 5
 api: restart in 2 batches (1, 2), 1 min 00 s between them; without min_available nobody counts who is up
 
@@ -220,9 +220,12 @@ def test_too_few_that_are_up_are_a_question_of_their_own() -> None:
     short = Answer(Outcome.FAILED, 90.0, "", ProblemKind.GATE)
     state, facts = carried(ScriptedWork({"0/web#1/count/1": short}, before="Running", decide=never), plain(FARM))
     assert [one.cause.units for one in asked] == [("web#1",)]
-    said = {one.choice: one for one in consequences(RunState.load(state.plan, state.dump()), 1)} if state.open else {}
-    assert said[Answered.RETRY].said == "counts again before batch 1 of 3 of web, and goes on with it if enough are up"
-    assert said[Answered.SKIP].said.startswith("leaves batch 1 of 3 of web")
+    (number,) = state.open
+    said = {one.choice: one.said for one in consequences(state, number)}
+    assert said[Answered.RETRY] == "counts again before batch 1 of 3 of web, and goes on with it once enough are up"
+    assert said[Answered.SKIP] == "leaves batch 1 of 3 of web and all that waits for that, and goes on with the rest"
+    assert said[Answered.ROLLBACK] == "ends the run: nothing has to be put back"
+    assert Answered.EXCLUDE not in said, "it is on no host"
     timeline = Timeline()
     for one in facts:
         timeline.fact(one)
