@@ -358,14 +358,14 @@ class Course:
             self._perhaps_acted(known["step"])
 
 
-def found_last(course: Course, unit: str) -> str:
-    """Where the last look found *unit*."""
+def found_last(course: Course, unit: str) -> str | None:
+    """Where the last look found *unit*; None if nobody looked."""
     looks = [
         (known["ended"], known["result"]["after"])
         for known in course.steps.values()
         if known["step"]["unit"] == unit and known["step"]["phase"] == "look" and known["ended"] is not None
     ]
-    return str(max(looks)[1]) if looks else ""
+    return str(max(looks)[1]) if looks else None
 
 
 def step_id(step: Json) -> str:
