@@ -16,7 +16,7 @@ class Hooks(Rule):
     says of its hook is what became of it. undone: whatever the way, what may have been done is undone where its unit
     did not come to where it was done for, or it is named. run hooks: those of the end are carried out once, in order,
     and what was begun is undone before. kept down: no service is disabled without a record of how it was. released:
-    what is not down is not kept down, or it is named."""
+    what is not down is not kept down, or it is named, and nothing is started before it is released."""
 
     NAMES = ("hook once", "hook told", "undone", "run hooks", "kept down", "released")
 
@@ -89,6 +89,10 @@ class Hooks(Rule):
                 self._errands(course, entry)
         elif fact["kind"] == "run_resumed":
             self._lost(course, (known["step"] for known in course.under_way.values()))
+        elif fact["kind"] == "step_intended" and fact["step"]["phase"] == "start":
+            unit = fact["step"]["unit"]
+            said = f"{unit} is started, and nobody has released it"
+            self.test("released", KEPT_DOWN not in course.owed[unit], entry["n"], said)
 
     def after(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
