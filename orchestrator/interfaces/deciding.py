@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decision_log import DecisionLog
-from orchestrator.domain.decisions import Choice
+from orchestrator.domain.decisions import LEAVES_ALL, Choice
 from orchestrator.domain.facts import (
     DecisionAnswered,
     DecisionAsked,
@@ -58,6 +58,8 @@ class Decider:
         self._began: RunBegan | None = None
         self._ends: dict[str, Result] = {}
         self._asking = 0
+        self._grown = False
+        """What was shown last of the question in the terminal is not all of it any more."""
         self._shown: set[int] = set()
         self._ended = False
         self._voted = 0
@@ -76,7 +78,10 @@ class Decider:
             case DecisionGrew(decision=number, units=units) as fact:
                 self._log.grew(fact)
                 if number == self._asking:
-                    self._aside(f"{plural(len(units), 'unit')} more for the same reason: {named(units)}")
+                    self._grown = True
+                    self._aside(
+                        f"{plural(len(units), 'unit')} more for the same reason: {named(units)}; Enter: show it anew"
+                    )
             case DecisionAnswered() as fact:
                 self._log.answered(fact, stamped.at)
                 self._tell(fact.decision, (self._by,) == fact.answer.approvals)
@@ -102,7 +107,7 @@ class Decider:
             await self._until_settled()
             if self._ended or query.state.held:
                 return None
-            self._asking = query.decision
+            self._asking, self._grown = query.decision, False
             self._shown.add(query.decision)
             try:
                 vote = await self._answer(query)
@@ -130,6 +135,7 @@ class Decider:
         else:
             await self._show(query)
         first = True
+        told: Choice | None = None
         while True:
             choices = self._log.all[query.decision].choices
             letters = "/".join(letter for letter, choice in LETTERS.items() if choice in choices)
@@ -140,8 +146,24 @@ class Decider:
                 await self._show(query)
             elif choice is None:
                 say(f"{typed.strip()!r} is none of {listed(choices)}")
-            elif (vote := await self._vote(query, choice)) is not None:
-                return vote
+            else:
+                vote = None if self._is_stale(choice, told) else await self._vote(query, choice)
+                if self._is_stale(choice, told):
+                    told = choice
+                    await self._refresh(query)
+                elif vote is not None:
+                    return vote
+
+    def _is_stale(self, choice: Choice, told: Choice | None) -> bool:
+        """Whether *choice* is about the units of the question, others have joined them since they were shown, and
+        nobody was *told* so when the same was said before."""
+        return self._grown and choice is not told and choice not in (Choice.ROLLBACK, *LEAVES_ALL)
+
+    async def _refresh(self, query: Query) -> None:
+        """Show what it is that is answered. Who says the same then is taken at their word, whoever joins meanwhile."""
+        units = plural(len(self._log.all[query.decision].units), "unit")
+        say(f"nothing was answered: it is about {units} by now; here it is as it stands, answer again")
+        await self._show(query)
 
     async def _vote(self, query: Query, choice: Choice) -> Vote | None:
         """The vote for *choice*; None if the person thought better of it."""
@@ -171,6 +193,7 @@ class Decider:
     async def _show(self, query: Query) -> None:
         began = self._began
         assert began is not None
+        self._grown = False
         asked = Asked(
             question=self._log.all[query.decision],
             foreseen=tuple((await self._foreseen(query)).values()),

@@ -48,6 +48,7 @@ class Typing(Asker):
         super().__init__()
         self.lines = list(lines)
         self.prompts: list[str] = []
+        self.meanwhile: list[Callable[[], None]] = []
         self.repeated = 0
         self.waiting = asyncio.Event()
 
@@ -57,6 +58,8 @@ class Typing(Asker):
 
     async def line(self, prompt: str, *, hidden: bool = False, first: bool = True) -> str | None:
         self.prompts.append(prompt)
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
         typed = self.lines.pop(0)
         if typed == NEVER:
             self.waiting.set()
@@ -186,6 +189,25 @@ async def test_what_happens_while_it_is_asked_is_said_beside_it(capsys: pytest.C
     table.hears()
     assert capsys.readouterr().err == "", "nobody has to think of what the policy answers"
     asked.cancel()
+
+
+@pytest.mark.parametrize(("typed", "refreshed"), [("skip", True), ("abort", False)])
+@in_a_loop
+async def test_who_answers_what_others_have_joined_since_is_shown_it_first(
+    typed: str, refreshed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = Table((typed, typed, ""))
+
+    def joins() -> None:
+        table.night.tell(DecisionGrew(decision=1, units=(f"web@web-1{len(table.typing.prompts)}",)))
+        table.hears()
+
+    table.typing.meanwhile = [joins, joins]
+    vote = await table.ask()
+    said = " ".join(capsys.readouterr().err.split())
+    assert (vote and vote.choice.value) == typed
+    assert ("nothing was answered: it is about 2 units by now" in said) is refreshed
+    assert said.count("DECISION 1") == 1 + refreshed
 
 
 @in_a_loop
