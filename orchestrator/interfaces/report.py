@@ -9,8 +9,9 @@ from rich.text import Text
 from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.plan import LeftAlone, Role
-from orchestrator.domain.results import RUN, Acted
+from orchestrator.domain.results import RUN, Acted, Outcome
 from orchestrator.domain.runstate import Standing
+from orchestrator.domain.step_words import step_words
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.track import Track
 from orchestrator.interfaces.clean_text import clean
@@ -143,7 +144,7 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
         left = (track for track in _stands(timeline).values() if track.standing is standing)
         for first, units in _groups(left):
             what = _what(timeline, first)
-            yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, first.why)
+            yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, _left(first))
     mine = {track.unit for track in timeline.tracks()}  # of those left alone, what was looked at stands further below
     alone = timeline.began.plan.left_alone if timeline.began else ()
     for why, units in by_reason([left for left in alone if left.unit not in mine]).items():
@@ -173,6 +174,8 @@ def _why(track: Track) -> str:
         words += f", {track.attempts} attempts"
     if track.set_aside:
         words += f", {track.set_aside}"
+    if undone := _undone(track):
+        words += f", {undone}"
     if track.acted is not Acted.NO:
         words += ", acted" if track.acted is Acted.YES else ", perhaps acted"
         words += "" if track.moved else " beside the service"
@@ -181,6 +184,17 @@ def _why(track: Track) -> str:
     told = track.error in said or (problem is not None and problem.text in said)
     hint = problem.hint if problem else ""
     return ": ".join(dict.fromkeys(filter(None, (words, said, "" if told else track.error, hint))))
+
+
+def _undone(track: Track) -> str:
+    """What was undone when the unit was given up: `undo of drain done`. What was not stands with what needs hands."""
+    done = dict.fromkeys(step_words(result.step) for result in track.undos if result.outcome is Outcome.OK)
+    return f"{' and '.join(done)} done" if done else ""
+
+
+def _left(track: Track) -> str:
+    """Why a unit that was not touched, or not yet, stands where it does."""
+    return "; ".join(filter(None, (track.why, _undone(track))))
 
 
 def _what(timeline: Timeline, track: Track) -> str:
@@ -194,7 +208,7 @@ def _groups(tracks: Iterable[Track]) -> list[tuple[Track, list[str]]]:
     """Units alike in stage, service, state and reason are told together, however many: the first one, and all names."""
     groups: dict[tuple[int, str, str, str], tuple[Track, list[str]]] = {}
     for track in tracks:
-        groups.setdefault((track.stage, track.service, track.now, track.why), (track, []))[1].append(track.unit)
+        groups.setdefault((track.stage, track.service, track.now, _left(track)), (track, []))[1].append(track.unit)
     return list(groups.values())
 
 

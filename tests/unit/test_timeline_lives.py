@@ -172,7 +172,11 @@ def given_up(*, well: bool) -> Story:
 
 def test_what_was_undone_needs_nobody() -> None:
     story = given_up(well=True)
-    assert "needs hands" not in on_paper(report(story.tell(RunEnded(verdict="failed", exit_code=1)).timeline))
+    text = on_paper(report(story.tell(RunEnded(verdict="failed", exit_code=1)).timeline))
+    assert "needs hands" not in text
+    assert ", skipped, undo of drain done, acted beside the service: orders@app-01: 12 sessions" in " ".join(
+        text.split()
+    )
     assert list(story.timeline.hooks_done.due()) == []
 
 
@@ -221,6 +225,8 @@ def test_who_was_on_its_way_when_the_run_ended_was_not_stopped() -> None:
     track = story.timeline.stages[1].tracks[ONE]
     assert (str(track.standing), track.why) == ("untouched", "given up after pre_stop hook drain, before its stop")
     assert story.timeline.ended_count == 0
+    text = on_paper(report(story.tell(RunEnded(verdict="cancelled", exit_code=5)).timeline))
+    assert "given up after pre_stop hook drain, before its stop; undo of drain done" in text
 
 
 def test_a_hook_whose_answer_was_lost_is_not_known_and_waits_for_a_person() -> None:
