@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import KEPT_DOWN, spends
+from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
+from orchestrator.domain.way_back import inherited
 
 _UNDOES = (Phase.UNDO, Phase.RELEASE)
 _ACTS = (Phase.START, Phase.STOP, Phase.KILL)
@@ -27,7 +29,8 @@ _DONE_FOR = {
 class Done:
     """A hook of *unit* (`RUN`: of the run itself) whose do may be in effect; *hook* None: the unit is kept down.
     *tried* is the result of an undo of it that did not end well; *lost*: such an undo was under way when its process
-    was lost. *goal* is where it was done for to bring the unit (None: nowhere), *now* where that was read last."""
+    was lost. *goal* is where it was done for to bring the unit (None: nowhere), *now* where that was read last.
+    *inherited*: another run has done it, and this one is to undo it."""
 
     unit: str
     hook: Hook | None
@@ -36,6 +39,7 @@ class Done:
     lost: bool = False
     goal: State | None = None
     now: str = ""
+    inherited: bool = False
 
     @property
     def name(self) -> str:
@@ -64,6 +68,12 @@ class HooksDone:
         self._under_way: dict[str, tuple[Step, Hook | None]] = {}
         self._at: dict[str, str] = {}
         """Where each unit was read last; "" if the last step that had to could not."""
+
+    def begin(self, plan: Plan) -> None:
+        """What a rollback is to undo was done by another run."""
+        if plan.action is Action.ROLLBACK:
+            for unit, hook, goal in inherited(plan):
+                self._keep(Done(unit, hook, Acted.YES, goal=goal, inherited=True))
 
     def intended(self, step: Step, hook: Hook | None) -> None:
         """A step is issued; *hook* is what it carries out or undoes."""

@@ -160,6 +160,7 @@ class Timeline:
         self.began, self.began_at, self.first_s = fact, stamped.at, stamped.elapsed_s
         self.stages = self._staged(fact.plan.stages)
         self.hooks_of_run.begin(fact.plan.hooks)
+        self.hooks_done.begin(fact.plan)
 
     def _begin_stage(self, number: int) -> None:
         self._finish()

@@ -7,6 +7,7 @@ never become code.
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from orchestrator.domain.hooks_done import Done, HooksDone
 from orchestrator.domain.kinds import is_service, typed
@@ -79,11 +80,19 @@ class HookByHand:
     secret: bool = False
 
 
-def hooks_by_hand(done: HooksDone, run: str, *, whole: bool, ended: bool) -> tuple[HookByHand, ...]:
+def hooks_by_hand(
+    done: HooksDone, run: str, *, whole: bool, ended: bool, homes: Mapping[str, State | None] = MappingProxyType({})
+) -> tuple[HookByHand, ...]:
     """What was to be undone and is not, for all that is known; *whole*: everything that was done and is not undone,
     for nothing comes after that would. *ended*: the run has, and what was done for a unit that did not come to where it
-    was done for is to be undone. *run* is who released what is kept down."""
-    return tuple(_of_hook(one, run) for one in done.due() if whole or one.failed or (ended and one.in_vain))
+    was done for is to be undone; so is, after a way back, what was not done for where the unit is brought back to, in
+    *homes*. *run* is who released what is kept down."""
+
+    def is_due(one: Done) -> bool:
+        away = one.unit in homes and one.goal is not homes[one.unit]
+        return whole or one.failed or (ended and (one.inherited or one.in_vain or away))
+
+    return tuple(_of_hook(one, run) for one in done.due() if is_due(one))
 
 
 def _of_hook(done: Done, run: str) -> HookByHand:

@@ -5,17 +5,19 @@ way up, goes to Running; one that was Stopped, or on its way down, to Stopped. N
 it goes to Running, and is named.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from orchestrator.domain import estimate
 from orchestrator.domain.facts import UNREAD, Strayed
-from orchestrator.domain.life import Life
+from orchestrator.domain.life import Hook, Life
 from orchestrator.domain.parts import KEPT_DOWN
 from orchestrator.domain.plan import Action, Barrier, LeftAlone, Node, Plan, Role, Stage, Unit
+from orchestrator.domain.results import Phase
 from orchestrator.domain.service import DOWN, ServiceStatus, State
+from orchestrator.domain.step_words import hook_words, request_words
 
 _OWES_NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _HELD = (State.PAUSED, State.PAUSE_PENDING)
@@ -132,11 +134,31 @@ def rollback_plan(plan: Plan, way: WayBack, touched: Mapping[str, Touch]) -> Pla
         name=plan.name,
         action=Action.ROLLBACK,
         stages=tuple(_as_now(stage, touched) for stage in way.stages),
-        left_alone=tuple(LeftAlone(unit=one.unit, why=in_words(one)) for one in way.changed_since),
+        left_alone=tuple(
+            LeftAlone(unit=one.unit, why=f"{in_words(one)}{_left_over(plan, way, one.unit, touched)}")
+            for one in way.changed_since
+        ),
         poll_s=plan.poll_s,
         policy=plan.policy,
         hooks=plan.hooks,
     )
+
+
+def _left_over(plan: Plan, way: WayBack, unit: str, touched: Mapping[str, Touch]) -> str:
+    """What stays done of the hooks of a unit that is left alone, and what undoes it."""
+    owes = touched[unit].owes if unit in touched else ()
+    acting = any(node.unit.id == unit and node.role is Role.ACT for stage in way.stages for node in stage.nodes)
+    if not owes or acting:
+        return ""
+    nodes = [node for stage in plan.stages for node in stage.nodes if node.unit.id == unit]
+    lives = [life for node in nodes for life in (node.life, node.down.life if node.down else None) if life is not None]
+    hooks = {hook.name: hook for life in lives for hook in (*life.before, *life.after) if not hook.undoes}
+    undos = [
+        f"{hook_words(Phase.UNDO, name)} ({request_words(hook.undo)})"
+        for name in owes
+        if (hook := hooks.get(name)) is not None and hook.undo is not None
+    ]
+    return f"; needs hands: {', '.join([*undos, *(['release'] if KEPT_DOWN in owes else [])])}"
 
 
 def in_words(strayed: Strayed) -> str:
@@ -256,6 +278,17 @@ def undone_by(node: Node, stage: Stage) -> dict[str, None]:
         return {}
     names = dict.fromkeys(hook.name for hook in (*life.before, *life.after) if hook.undoes)
     return {**names, KEPT_DOWN: None} if life.keep_down and stage.goal is State.RUNNING else names
+
+
+def inherited(plan: Plan) -> Iterator[tuple[str, Hook | None, State]]:
+    """What a rollback is to undo: unit, hook (None: it is kept down), and on the way to where it was done. The planner
+    has left nothing but what is owed."""
+    for stage in plan.stages:
+        away = State.STOPPED if stage.goal is State.RUNNING else State.RUNNING
+        for node in (one for one in stage.nodes if one.role is Role.ACT and one.life is not None):
+            hooks = {hook.name: hook for hook in (*node.life.before, *node.life.after)} if node.life else {}
+            for name in undone_by(node, stage):
+                yield node.unit.id, hooks.get(name), away
 
 
 def _narrowed(

@@ -52,15 +52,15 @@ def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
 
 
 def need_hands(timeline: Timeline) -> tuple[HookByHand, ...]:
-    """What of hooks was to be undone and is not. After a way back, and once somebody closed the run, that is all that
-    was done and not undone; a stop that went its way leaves the undo to the start after it, and one that did not, of
-    which nobody knows whether it still will, to a person."""
+    """What of hooks was to be undone and is not. After a way back that is all that was done on the way from where its
+    unit was, of a rollback all that the other run left, and once somebody closed the run all that was done. A stop that
+    went its way leaves the undo to the start after it; one of which nobody knows whether it still will, to a person."""
     began, ended = timeline.began, timeline.ended
     if began is None:
         return ()
-    back = timeline.back_from is not None or began.plan.action is Action.ROLLBACK
-    whole = ended is not None and (back or ended.verdict == Verdict.CLOSED)
-    return hooks_by_hand(timeline.hooks_done, began.run, whole=whole, ended=ended is not None)
+    whole = ended is not None and ended.verdict == Verdict.CLOSED
+    homes = {} if timeline.back_from is None else {unit.id: home(unit) for unit in acted_on(began.plan)}
+    return hooks_by_hand(timeline.hooks_done, began.run, whole=whole, ended=ended is not None, homes=homes)
 
 
 def by_hooks(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:

@@ -159,3 +159,5 @@ async def test_a_rollback_days_later_releases_what_the_run_kept_down() -> None:
     back = await plan_rollback("r1", await shop.facts("r1"), shop.world)
     assert (await shop.run(back.plan, "r2", of="r1")).exit_code == 0
     assert (shop.states, _trees(shop)) == ({}, before)
+    again = await plan_rollback("r1", await shop.facts("r1"), shop.world, later=[await shop.facts("r2")])
+    assert again.plan.stages == (), "what was undone is not undone again"

@@ -13,6 +13,7 @@ from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import RollbackBegan, RunEnded, RunResumed, StageBegan, StepEnded
 from orchestrator.domain.life import IfStuck
+from orchestrator.domain.plan import Action
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.results import AT_FIRST, ORPHAN, PID, RUN, Acted, Outcome, Phase
 from orchestrator.domain.timeline_json import as_json
@@ -20,7 +21,7 @@ from orchestrator.domain.undo import script
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.question_view import Asked, in_short, processes, question, understood
 from orchestrator.interfaces.report import report
-from orchestrator.interfaces.report_end import undo_of
+from orchestrator.interfaces.report_end import need_hands, undo_of
 from orchestrator.interfaces.runs_view import show
 from orchestrator.interfaces.theme import UNICODE_MARKS
 
@@ -327,6 +328,18 @@ def test_after_a_way_back_all_that_is_not_undone_needs_hands_in_the_script_too()
     assert "the same as a file: /runs/r1/undo.ps1" in on_paper(
         report(story.timeline, undo=replace(undo, path="/runs/r1/undo.ps1"))
     )
+
+
+def test_a_rollback_names_what_the_other_run_left_though_it_never_came_to_try() -> None:
+    back = replace(starts(), action=Action.ROLLBACK)
+    story = Story(back).begin().step(ONE, *READ, stage=0, outcome=Outcome.UNKNOWN, after="")
+    assert need_hands(story.timeline) == ()
+    story.tell(RunEnded(verdict="rollback incomplete", exit_code=4))
+    undo = undo_of(story.timeline, {})
+    assert undo is not None
+    named = {hook.what for hook in undo.hooks if hook.unit == ONE}
+    assert named == {"undo of drain", "it is kept down: what starts it by itself is taken away"}
+    assert "! orders@app-01  undo of drain\n      it was not undone" in on_paper(report(story.timeline, undo=undo))
 
 
 def test_what_stays_kept_down_is_named_with_how_to_give_it_back() -> None:

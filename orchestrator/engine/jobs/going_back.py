@@ -1,12 +1,14 @@
 """The way back of a run that has ended, days later too: from its journal and a fresh look."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.errors import BadInput
-from orchestrator.domain.facts import Stamped, Strayed
-from orchestrator.domain.plan import Plan, Unit
+from orchestrator.domain.facts import RollbackBegan, RunBegan, Stamped, StepEnded, Strayed
+from orchestrator.domain.parts import CHANGES, KEPT_DOWN, hook_of
+from orchestrator.domain.plan import Plan, Stage, Unit
 from orchestrator.domain.planning.observed import questions_about
+from orchestrator.domain.results import Acted, Outcome, Phase, Result
 from orchestrator.domain.runstate import RunState, fold
 from orchestrator.domain.survey import HostSurvey, Survey
 from orchestrator.domain.way_back import rollback_plan, way_back
@@ -33,10 +35,13 @@ async def plan_rollback(
     facts: Sequence[Stamped],
     world: World,
     *,
+    later: Sequence[Sequence[Stamped]] = (),
     accept_drift: bool = False,
     answered: Callable[[HostSurvey], None] = lambda _: None,
 ) -> Rollback:
     """Look at what *run* touched, and plan what puts it back. *facts* are all of the run's. Changes nothing.
+
+    *later* are the facts of rollbacks and starts of that run since, oldest first: what they undid is not undone again.
 
     *accept_drift*: also where somebody else moved a unit since. A unit that can't be read is acted on: what becomes of
     it is found out then.
@@ -55,9 +60,38 @@ async def plan_rollback(
     live = await survey(questions_about(units), world.hosts, answered=answered)
     seen = _states(live)
     touched = {unit.id: state.touch(unit.id, seen.get(_key(unit), "")) for unit in units}
+    undone = _undone(later)
+    for unit, touch in touched.items():
+        touched[unit] = replace(touch, owes=tuple(name for name in touch.owes if (unit, name) not in undone))
     way = way_back(began.plan, touched, accept_drift=accept_drift)
     plan = rollback_plan(began.plan, way, touched)
     return Rollback(plan=plan, live=live, changed_since=way.changed_since)
+
+
+def _undone(runs: Iterable[Sequence[Stamped]]) -> dict[tuple[str, str], None]:
+    """(unit, hook) of what *runs*, one after the other, have undone; KEPT_DOWN for a release."""
+    undone: dict[tuple[str, str], None] = {}
+    for facts in runs:
+        stages: tuple[Stage, ...] = ()
+        for fact in (stamped.fact for stamped in facts):
+            if isinstance(fact, RunBegan):
+                stages = fact.plan.stages
+            elif isinstance(fact, RollbackBegan):
+                stages += fact.stages
+            elif isinstance(fact, StepEnded) and fact.result.step.phase in CHANGES:
+                _turn(undone, fact.result, stages)
+    return undone
+
+
+def _turn(undone: dict[tuple[str, str], None], result: Result, stages: tuple[Stage, ...]) -> None:
+    step = result.step
+    node = next((one for one in stages[step.stage].nodes if one.unit.id == step.unit), None)
+    hook = None if node is None else hook_of(node, step)
+    key = (step.unit, hook.name if hook else KEPT_DOWN)
+    if step.phase in (Phase.UNDO, Phase.RELEASE) or (hook is not None and hook.undoes):
+        undone.update({key: None} if result.outcome is Outcome.OK else {})
+    elif result.acted is not Acted.NO:
+        undone.pop(key, None)
 
 
 def touched_hosts(run: str, facts: Sequence[Stamped]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import typer
 from orchestrator import state_wiring, wiring
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import BadInput, Declined, Drifted
-from orchestrator.domain.facts import Strayed
+from orchestrator.domain.facts import Stamped, Strayed
 from orchestrator.domain.preview import preview
 from orchestrator.domain.way_back import in_words, stops_running, whole_way_back
 from orchestrator.engine.jobs.going_back import Rollback, plan_rollback, touched_hosts
@@ -24,6 +24,9 @@ from orchestrator.interfaces.commands.opening import to_write
 from orchestrator.interfaces.commands.resume import GoOn
 from orchestrator.interfaces.loading import load_again
 from orchestrator.interfaces.terminal import confirm, say
+
+NEWEST = 1000
+"""Among how many runs those are looked for that went on from the one that is rolled back."""
 
 
 def rollback(*, run: str, dry_run: bool, going: GoOn) -> None:
@@ -71,7 +74,12 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
     async with wiring.world(ways, ways.connections, ask=asker.ask) as world:
         with surveying.shown(len(ways.connections), asker, quiet=going.json) as answered:
             back = await plan_rollback(
-                found.run, found.facts, world, accept_drift=going.accept_drift, answered=answered
+                found.run,
+                found.facts,
+                world,
+                later=await _later(state, found.run),
+                accept_drift=going.accept_drift,
+                answered=answered,
             )
         if dry_run:
             preview_view.show(preview(back.plan, dry_run=True), back.live, json=going.json)
@@ -89,6 +97,13 @@ async def _rollback(state: Path, found: Found, ways: wiring.Ways, going: GoOn, *
             header = state_wiring.header(sys.argv[1:], found.began.made_from, of=found.run)
             way = going.way(header, ways, asker, state)
             return await carry(back.plan, world, books, header, wiring.notifier(ways), way)
+
+
+async def _later(state: Path, run: str) -> list[Sequence[Stamped]]:
+    """The facts of the runs that went back from *run*, or on from it, oldest first."""
+    async with state_wiring.books(state) as books:
+        of = [one.run for one in await books.journal.runs(NEWEST) if one.of == run]
+        return [await books.journal.read(one) for one in reversed(of)]
 
 
 def _nothing(run: str, back: Rollback) -> None:
