@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import KEPT_DOWN, spends
 from orchestrator.domain.plan import Action, Plan
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import MOVES, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import inherited
 
 _UNDOES = (Phase.UNDO, Phase.RELEASE)
-_ACTS = (Phase.START, Phase.STOP, Phase.KILL)
 _KEEPS = (Phase.KEEP_DOWN, Phase.RELEASE)
 _DONE_FOR = {
     Phase.PRE_STOP: State.STOPPED,
@@ -83,7 +82,7 @@ class HooksDone:
     def ended(self, result: Result) -> None:
         """A step ended: one that undoes takes its do away, or leaves what it said."""
         step = result.step
-        if step.phase in _ACTS or (result.after and step.phase not in (Phase.GATE, Phase.LOOK)):
+        if step.phase in MOVES or (result.after and step.phase not in (Phase.GATE, Phase.LOOK)):
             self._at[step.unit] = result.after
         found = self._under_way.pop(step.id, None)
         if found is not None:

@@ -1,39 +1,17 @@
 """The LocalCommand port: one suite for real programs and for the twin, and what only real programs can show."""
 
 import asyncio
-import functools
 import sys
 import time
 import traceback
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, ParamSpec
 
 import pytest
+from controller_side import LOST, TOKEN, on_a_loop, reveal
 
 from orchestrator.adapters.local_command import ControllerCommand
 from orchestrator.adapters.memory.probes import MemoryLocal
-from orchestrator.domain.errors import SecretError
-from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.engine.ports import OUTPUT_MOST, CommandOutput, LocalCommand
-
-P = ParamSpec("P")
-TOKEN = embed(SecretRef("env", "TOKEN"))
-LOST = embed(SecretRef("env", "LOST"))
-
-
-def reveal(text: str) -> str:
-    if LOST in text:
-        raise SecretError("the environment has no LOST")
-    return text.replace(TOKEN, "hunter2")
-
-
-def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 def made(kind: str) -> LocalCommand:

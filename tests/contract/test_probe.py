@@ -8,12 +8,13 @@ import ipaddress
 import socket
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, ParamSpec, Protocol
+from typing import Any, Protocol
 
 import pytest
+from controller_side import LOST, TOKEN, on_a_loop, reveal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,31 +24,12 @@ from loopback import fresh_address
 from orchestrator.adapters.memory.fleet import MemoryFleet, MemoryPort, MemoryService
 from orchestrator.adapters.memory.probes import MemoryProbe
 from orchestrator.adapters.probe import ControllerProbe
-from orchestrator.domain.errors import SecretError
 from orchestrator.domain.gates import HttpCheck
-from orchestrator.domain.secrets import SecretRef, embed
 from orchestrator.domain.service import State
 from orchestrator.engine.ports import Probe, Seen
 
-P = ParamSpec("P")
-TOKEN = embed(SecretRef("env", "TOKEN"))
-LOST = embed(SecretRef("env", "LOST"))
 BODY = '{"status": "UP"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + BODY.encode()
-
-
-def reveal(text: str) -> str:
-    if LOST in text:
-        raise SecretError("the environment has no LOST")
-    return text.replace(TOKEN, "hunter2")
-
-
-def on_a_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
-    @functools.wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
-
-    return run
 
 
 Speaker = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from conducted import run
 from drafts import draft, entry, node_of, survey, waits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,15 +57,6 @@ def planned(
     """The plan for sql on db-1 and web, in batches, on *hosts*."""
     made = draft(entry("sql", "db-1"), entry("web", hosts, "sql", batches=of, **web), **(of_draft or {}))
     return build(made, Chosen(), action, survey(made, State.STOPPED if action is Action.START else State.RUNNING))
-
-
-def run(plan: Plan, work: ScriptedWork, before: list[Fact] | None = None) -> RunState:
-    """The run to its end, or on from the facts *before*; what was dumped on the way is taken up again."""
-    state = RunState.begin(plan)
-    for fact in before or []:
-        state.apply(fact)
-    state = RunState.load(plan, json.loads(json.dumps(state.dump())))
-    return run_virtual(conduct(plan, state, work.ports))
 
 
 def begun(work: ScriptedWork) -> list[tuple[float, str]]:

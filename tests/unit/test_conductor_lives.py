@@ -1,13 +1,11 @@
 """What the conductor does with lives of several parts: hooks, prechecks, undos, kills, watches, hooks of the run."""
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from conducted import of, run, running, says
 from scripted_work import FAILED, UNKNOWN, Answer, Decision, ScriptedWork
 from stages import GATE, barrier, node, plan, stage
-from virtual_time import run_virtual
 
 from orchestrator.domain.decisions import CauseKind, Choice
 from orchestrator.domain.errors import ProblemKind
@@ -17,10 +15,8 @@ from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
 from orchestrator.domain.plan import Action, Node, Plan, Role
 from orchestrator.domain.policy import Do, Policy, Rule
 from orchestrator.domain.results import Outcome, Phase
-from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.domain.way_back import rollback_plan, way_back
-from orchestrator.engine.conductor.conduct import conduct
 
 RESUMED = RunResumed(requester="me", controller="here", epoch=2)
 DOES = CommandCheck(exe="lb")
@@ -61,32 +57,6 @@ def stop_plan(life: Life = DOWN, up: Life = UP, *, hooks: RunHooks | None = None
     back = stage([lively("app@web", up, gated=True, waits_for=(0,)), lively("sql@db", None)], [barrier(1)])
     made = plan(replace(down, goal=State.STOPPED), back=back)
     return replace(made, action=Action.STOP, hooks=hooks or RunHooks())
-
-
-def says(*choices: Choice) -> Callable[[DecisionAsked], Decision]:
-    """The n-th decision is answered with the n-th of *choices*; then it is aborted."""
-    return lambda asked: Decision(([*choices, *[Choice.ABORT] * 9])[asked.decision - 1])
-
-
-def run(any_plan: Plan, work: ScriptedWork, before: list[Fact] | None = None) -> RunState:
-    """The run to its end, or on from the facts *before*."""
-    state = RunState.begin(any_plan)
-    for fact in before or []:
-        state.apply(fact)
-    state = RunState.load(any_plan, json.loads(json.dumps(state.dump())))
-    return run_virtual(conduct(any_plan, state, work.ports))
-
-
-def of(unit: str, work: ScriptedWork) -> list[str]:
-    """What was asked of *unit*: `phase:hook/attempt`, looks and last readings left out."""
-    steps = [step for step in work.asked if step.unit == unit and step.phase is not Phase.LOOK]
-    steps = [step for step in steps if step.phase is not Phase.READ or step.hook]
-    return [step.id.split("/", 2)[2] for step in steps]
-
-
-def running(script: dict[str, Answer] | None = None, *choices: Choice) -> ScriptedWork:
-    """A world in which all runs."""
-    return ScriptedWork(script or {}, before="Running", decide=says(*choices))
 
 
 WHOLE = [

@@ -1,14 +1,12 @@
 """What the conductor does with nodes that live both ways: a rolling restart."""
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from conducted import of, run, running
 from rolling import DOWN, STOPS, bare, in_batches, rolled, rolling
 from scripted_work import FAILED, Answer, Decision, ScriptedWork
 from stages import GATE, stage
-from virtual_time import run_virtual
 
 from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import CauseKind, Choice
@@ -21,12 +19,10 @@ from orchestrator.domain.facts import (
     StepEnded,
 )
 from orchestrator.domain.life import IfStuck
-from orchestrator.domain.plan import Plan, Role
+from orchestrator.domain.plan import Role
 from orchestrator.domain.results import Outcome, Phase
-from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
 from orchestrator.domain.way_back import rollback_plan, way_back
-from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.engine.ports import Order
 
 WHOLE = [
@@ -51,32 +47,6 @@ WHOLE = [
 ]
 """The life of a unit in a rolling restart, part by part."""
 WEB = "web@w-1"
-
-
-def says(*choices: Choice) -> Callable[[DecisionAsked], Decision]:
-    """The n-th decision is answered with the n-th of *choices*; then it is aborted."""
-    return lambda asked: Decision(([*choices, *[Choice.ABORT] * 9])[asked.decision - 1])
-
-
-def running(script: dict[str, Answer] | None = None, *choices: Choice) -> ScriptedWork:
-    """A world in which all runs."""
-    return ScriptedWork(script or {}, before="Running", decide=says(*choices))
-
-
-def run(any_plan: Plan, work: ScriptedWork, before: list[Fact] | None = None) -> RunState:
-    """The run to its end, or on from the facts *before*."""
-    state = RunState.begin(any_plan)
-    for fact in before or []:
-        state.apply(fact)
-    state = RunState.load(any_plan, json.loads(json.dumps(state.dump())))
-    return run_virtual(conduct(any_plan, state, work.ports))
-
-
-def of(unit: str, work: ScriptedWork) -> list[str]:
-    """What was asked of *unit*: `phase:hook/attempt`, looks and last readings left out."""
-    steps = [step for step in work.asked if step.unit == unit and step.phase is not Phase.LOOK]
-    steps = [step for step in steps if step.phase is not Phase.READ or step.hook]
-    return [step.id.split("/", 2)[2] for step in steps]
 
 
 def test_a_unit_goes_down_and_comes_up_in_one_life() -> None:

@@ -280,7 +280,7 @@ class ProgramStage:
             return
         kind = "NativeCommandError" if first else "NativeCommandErrorMessage"
         exception = NetException("System.Management.Automation.RemoteException", line)
-        record = ErrorRecord(exception, kind, (0, "NotSpecified"), self._name, line, line, "String", is_native=True)
+        record = ErrorRecord(exception, kind, (0, "NotSpecified"), self._name, line, line, "String")
         if convert.text(self._frame.get("erroractionpreference")).lower() == "stop":
             raise Failed(record, fatal=True)
         session.put_error(record)

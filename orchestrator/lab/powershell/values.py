@@ -151,7 +151,6 @@ class NetException:
     inner: "NetException | None" = None
     code: int = 0
     bases: tuple[str, ...] = ("System.SystemException", "System.Exception", "System.Object")
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -166,7 +165,6 @@ class ErrorRecord:
     target_name: str = ""
     target_type: str = ""
     at: str = ""
-    is_native: bool = False
 
 
 class Failed(Exception):
