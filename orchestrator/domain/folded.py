@@ -188,7 +188,7 @@ class Folded(Known):
         if self.now.called_off(step):
             return
         undoes = bool(self.now.given_up) and self.now.place(step) in self.now.given_up
-        failed = self.now.ended(result)
+        failed = self.now.ended(result, kills=not self.hands_off)
         self.findings.stepped_on(result)
         if step.phase in CHANGES:
             self.findings.did(step, goal_of(step, self.now.stage.goal), self.now.hook(step), result)
@@ -210,7 +210,7 @@ class Folded(Known):
     def _failed(self, result: Result) -> None:
         place = self.now.place(result.step)
         life = life_down(self.now.stage.nodes[place])
-        kill = life is not None and life.if_stuck is IfStuck.ASK and stuck(result)
+        kill = life is not None and life.if_stuck is not IfStuck.FAIL and stuck(result)
         kind = result.problem.kind if result.problem else None
         said = result.said or (result.problem.text if result.problem else "")
         if result.step.phase is Phase.KILL:

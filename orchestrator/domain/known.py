@@ -90,6 +90,11 @@ class Known:
         return self.ending or (self.going_back and self.back is None)
 
     @property
+    def hands_off(self) -> bool:
+        """Whether a person has stopped the run, or it is on hold: nothing is ended by force without another word."""
+        return self.cancelled or self.leaving or bool(self.questions.held or self.questions.on_hold)
+
+    @property
     def paused(self) -> bool:
         """Whether nothing new may begin for now."""
         return self.cancelled or self.questions.pausing or self.findings.round_open

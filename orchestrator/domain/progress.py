@@ -117,7 +117,7 @@ class StageProgress:
         if track is not None and track.busy and track.step == step:
             track.note = text
 
-    def end(self, result: Result, stamped: Stamped) -> Track | None:
+    def end(self, result: Result, stamped: Stamped, *, kills: bool = True) -> Track | None:
         """A step ended. Returns the unit's track if that ended the unit in this stage.
 
         One that ended badly and is not spared is suspended, until `again` or `settle` says what becomes of it.
@@ -129,14 +129,14 @@ class StageProgress:
         track.saw(result)
         if self.is_beside(step):
             return self._end_beside(track, result, stamped)
-        return self._end_own(track, result, stamped) if self._mine(step) is not None else None
+        return self._end_own(track, result, stamped, kills=kills) if self._mine(step) is not None else None
 
-    def _end_own(self, track: Track, result: Result, stamped: Stamped) -> Track | None:
+    def _end_own(self, track: Track, result: Result, stamped: Stamped, *, kills: bool) -> Track | None:
         step = result.step
         track.take(result, stamped.at)
         track.busy = False
         life = track.life_at(step)
-        killed = life is not None and life.if_stuck is IfStuck.KILL and stuck(result)
+        killed = kills and life is not None and life.if_stuck is IfStuck.KILL and stuck(result)
         if killed or (result.outcome is Outcome.OK and not self._is_last(result)):
             self._under_way_since(track, stamped.elapsed_s)
             return None

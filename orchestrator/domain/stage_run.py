@@ -129,8 +129,9 @@ class StageRun(StageLives):
         del self.to_watch[place]
         self.watching[place] = step
 
-    def ended(self, result: Result) -> bool:
-        """Fold in what came of a step. True: its node did not end ok, was needed, and is suspended now."""
+    def ended(self, result: Result, *, kills: bool = True) -> bool:
+        """Fold in what came of a step. True: its node did not end ok, was needed, and is suspended now. *kills*: the
+        process of a stop that is stuck is ended where the playbook says so."""
         step = result.step
         place = self.place(step)
         if step.phase is Phase.WATCH:
@@ -144,7 +145,7 @@ class StageRun(StageLives):
             self._undo_next(place)
             return False
         if result.outcome is not Outcome.OK:
-            return self._ended_badly(place, result)
+            return self._ended_badly(place, result, kills=kills)
         life = self.schedule.lives[place]
         if len(life) == 1:
             self._ended_well(place)
@@ -152,12 +153,12 @@ class StageRun(StageLives):
             self._go_on(place, step, life, result)
         return False
 
-    def _ended_badly(self, place: int, result: Result) -> bool:
+    def _ended_badly(self, place: int, result: Result, *, kills: bool) -> bool:
         if self.schedule.dispensable(place):
             self.schedule.end(place, result.outcome)
             return False
         life = life_down(self.stage.nodes[place])
-        if life is not None and life.if_stuck is IfStuck.KILL and stuck(result):
+        if kills and life is not None and life.if_stuck is IfStuck.KILL and stuck(result):
             self.due[place] = replace(result.step, phase=Phase.KILL, delay_s=0.0)
             return False
         self._suspend(place, result.step, result.outcome)

@@ -245,7 +245,7 @@ class Timeline:
 
     def _end_own(self, result: Result, stamped: Stamped) -> None:
         step, stage = result.step, self.stages[result.step.stage]
-        track = stage.end(result, stamped)
+        track = stage.end(result, stamped, kills=not self._cancelled and self._decided is None)
         for later in self.stages[step.stage + 1 :]:
             later.found(step.unit, stage.state_of(step.unit))
         if track is None:

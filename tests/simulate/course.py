@@ -16,6 +16,8 @@ CHANGES = (*HOOKS, "undo", "keep_down", "release")
 TOWARDS = {"Running": ("Running", "StartPending", "ContinuePending"), "Stopped": ("Stopped", "StopPending")}
 PASSING = ("unreachable", "quota", "protocol")
 """Problems that the way back tries again, until its time is over."""
+LATE_S = 60.0
+"""An answer that took longer counts only after a look."""
 RUN = "run"
 """The unit of steps that belong to the run as a whole."""
 
@@ -55,6 +57,8 @@ class Course:
         """How long each unit was tried on the way back."""
         self.decisions: dict[int, Json] = {}
         self.orders: list[str] = []
+        self.hands_off: set[str] = set()
+        """Why nothing is killed without a person's word: cancelled, leaving, held."""
         self.strayed: list[Json] = []
         self.rollback: Json | None = None
         self.resumed: list[Json] = []
@@ -207,7 +211,7 @@ class Course:
         if result["outcome"] == "ok":
             self._goes_well(stage, place, result, number)
             return
-        if stuck(step, result) and (stage.nodes[place]["life"] or {}).get("if_stuck") == "kill":
+        if stuck(step, result) and not self.hands_off and (stage.nodes[place]["life"] or {}).get("if_stuck") == "kill":
             return  # its process is ended next
         life.standing, life.since = result["outcome"], number
         if step["phase"] in ("gate", "healthy") or stage.at(place, step) == 0:
@@ -246,6 +250,7 @@ class Course:
 
     def _order_taken(self, fact: Json, by: int, number: int) -> None:
         self.orders.append(fact["order"])
+        self.hands_off |= {"cancelled"} if fact["order"] == "cancel" else set()
 
     def _strayed(self, fact: Json, by: int, number: int) -> None:
         self.strayed.append(fact)
@@ -284,6 +289,11 @@ class Course:
             return
         decision["open"] = False
         choice = decision["answer"] = fact["answer"]["choice"]
+        if decision["cause"]["kind"] == "cancelled" and choice != "hold":
+            self.hands_off.discard("cancelled")
+        self.hands_off.discard("held")
+        if choice in ("hold", "abort") or (choice == "rollback" and fact["answer"]["waited_s"] <= LATE_S):
+            self.hands_off.add("held" if choice == "hold" else "leaving")
         if choice == "continue" and decision["cause"]["kind"] == "max_failures":
             self.failed.clear()
         if choice == "retry" and fact["answer"]["source"] == "policy":
@@ -303,6 +313,7 @@ class Course:
 
     def _rollback_began(self, fact: Json, by: int, number: int) -> None:
         self.rollback = fact
+        self.hands_off.clear()
         self.forward = len(self.stages)
         self.stages += [Stage(len(self.stages) + more, data) for more, data in enumerate(fact["stages"])]
         for stage in self.stages[self.forward :]:
@@ -315,6 +326,7 @@ class Course:
     def _run_resumed(self, fact: Json, by: int, number: int) -> None:
         self.parked = False
         self.by = by
+        self.hands_off.discard("held")
         self.resumed.append({"epoch": fact["epoch"], "by": by, "n": number, "accept_drift": fact["accept_drift"]})
         self.watches.clear()
         for known in self.under_way.values():

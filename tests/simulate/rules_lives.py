@@ -147,6 +147,9 @@ class Lives(Rule):
             for before in course.stages[: stage.number]:
                 if before.checks and before.goal == stage.goal:
                     self._checked(before, step, entry)
+        if phase == "kill":
+            allowed = not course.hands_off or (course.run, unit) in self.kill_answers
+            self.test("kill", allowed, entry["n"], f"{unit} is to be killed, and the run is {sorted(course.hands_off)}")
         if phase == "stop" and stage.nodes[place]["life"] is not None and stage.nodes[place]["life"]["prechecks"]:
             mine = [
                 known

@@ -373,6 +373,25 @@ def test_if_stuck_kill_ends_the_process_and_life_goes_on_after_the_stop() -> Non
     assert "kill/1" in of("app@web", orphan)
 
 
+@pytest.mark.parametrize("choice", [Choice.KILL, Choice.ABORT, Choice.ROLLBACK])
+def test_if_stuck_kill_asks_once_somebody_has_cancelled(choice: Choice) -> None:
+    slow = replace(STUCK, took_s=60.0)
+    made = stop_plan(replace(DOWN, if_stuck=IfStuck.KILL))
+
+    def decide(asked: DecisionAsked) -> Decision:
+        if asked.cause.kind is CauseKind.CANCELLED:
+            return Decision(Choice.CONTINUE if choice is Choice.KILL else choice, 90.0, 1.0)
+        assert Choice.KILL in asked.choices
+        return Decision(choice, 200.0, 1.0)
+
+    work = replace(running({"0/app@web/stop/1": slow}), cancel_at_s=20.0, decide=decide)
+    state = run(made, work)
+    killed = [one for one in of("app@web", work) if one.startswith("kill")]
+    assert killed == (["kill/2"] if choice is Choice.KILL else [])
+    wanted = {Choice.KILL: "done", Choice.ABORT: "cancelled", Choice.ROLLBACK: "rolled back"}
+    assert state.verdict().verdict == wanted[choice]
+
+
 def test_if_stuck_ask_offers_a_kill_for_those_that_are_stuck() -> None:
     asks = replace(DOWN, if_stuck=IfStuck.ASK)
     work = running({"0/app@web/stop/1": STUCK}, Choice.KILL)
