@@ -107,13 +107,14 @@ class PathStep:
 class BatchRows:
     """How many instances of a service go at a time, one batch after the other, and what passes between two: `pause_s`,
     and the word of a person if it `asks`. In a rolling restart `at_least` of the `instances` that are counted have to
-    be up without those of each batch (None: nobody counts)."""
+    be up without those of each batch (None: nobody counts); `running` of them did when they were read."""
 
     service: str
     sizes: tuple[int, ...]
     pause_s: float
     asks: bool
     instances: int = 0
+    running: int = 0
     at_least: int | None = None
 
 
@@ -241,16 +242,17 @@ def _batches(stage: Stage) -> Iterator[BatchRows]:
     """The first of a service's batches has nothing before it, so it has what the others leave."""
     between: dict[str, list[Batch]] = {}
     acting: dict[str, set[str]] = {}
-    known: dict[str, set[str]] = {}
+    known: dict[str, dict[str, bool]] = {}
     for node in stage.nodes:
         if node.batch is not None:
             between.setdefault(node.unit.service, []).append(node.batch)
-        elif node.unit.host is not None:
-            known.setdefault(node.unit.service, set()).add(node.unit.instance)
-            if node.role is Role.ACT:
-                acting.setdefault(node.unit.service, set()).add(node.unit.instance)
-    for unit in stage.others:
-        known[unit.service].add(unit.instance)
+        elif node.role is Role.ACT:
+            acting.setdefault(node.unit.service, set()).add(node.unit.instance)
+    looked_at = (node.unit for node in stage.nodes if node.role is not Role.PASS and node.unit.host is not None)
+    for unit in (*looked_at, *stage.others):
+        runs = unit.seen is not None and unit.seen.state is State.RUNNING
+        of = known.setdefault(unit.service, {})
+        of[unit.instance] = of.get(unit.instance, True) and runs
     for service in acting if stage.rolling else between:
         batches = between.get(service, [])
         later = [batch.size for batch in batches if batch.number > 1]
@@ -260,6 +262,7 @@ def _batches(stage: Stage) -> Iterator[BatchRows]:
             pause_s=batches[-1].pause_s if batches else 0.0,
             asks=bool(batches) and batches[-1].asks,
             instances=len(known[service]),
+            running=sum(known[service].values()),
             at_least=batches[0].at_least if batches else None,
         )
 

@@ -83,7 +83,8 @@ def stops_words(count: int) -> str:
 def render(preview: Preview, survey: Survey, console: Console) -> RenderableType:
     """The whole preview; bounded in columns by the console, and in rows by its number of services."""
     yet = "nothing put back yet" if preview.action is Action.ROLLBACK else "nothing touched yet"
-    parts: list[RenderableType] = [Text(f"{preview.name}: {preview.action}, {yet}", style="bold")]
+    rolling = "rolling " * any(stage.rolling for stage in preview.stages)
+    parts: list[RenderableType] = [Text(f"{preview.name}: {rolling}{preview.action}, {yet}", style="bold")]
     if preview.stops_running:
         parts.append(Text(stops_words(preview.stops_running), style="bold red"))
     for stage in preview.stages:
@@ -223,6 +224,8 @@ def _rolled(of: BatchRows) -> Text:
     below = "; without min_available nobody counts who is up"
     if of.at_least is not None:
         below = f", never below {of.at_least} of {of.instances}"
+        if of.running - of.sizes[0] < of.at_least:
+            below += f"; only {of.running} of them run now: it waits for more, then asks"
     text = Text(f"{clean(of.service)}: ", style="bold")
     if of.asks:
         return text.append(f"restart {how}{below}{_pauses(of)}", style="")

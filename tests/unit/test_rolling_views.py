@@ -23,7 +23,7 @@ from orchestrator.domain.planning.choice import Choice
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
-from orchestrator.domain.service import ServiceStatus, StartType
+from orchestrator.domain.service import ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
@@ -84,7 +84,7 @@ def on_paper(drawn: RenderableType, width: int = 110) -> str:
 
 
 SHOWN = """\
-shop: restart, nothing touched yet
+shop: rolling restart, nothing touched yet
 
 checked before anything is touched, and again before its own stop: 5 units
   web  (5; shown for web@w-1)  tcp 127.0.0.1:1433 from controller: within 2 min 00 s
@@ -143,6 +143,15 @@ def test_a_preview_says_how_many_go_together_what_stays_up_and_what_each_goes_th
 )
 def test_one_line_says_how_a_service_goes(made: Draft, words: str) -> None:
     assert words in " ".join(on_paper(render(preview(planned(made)), Survey({}), Console(width=110))).split())
+
+
+def test_who_does_not_run_is_missed_before_anything_goes_down() -> None:
+    made = draft(entry("web", "w-1 w-2 w-3 w-4", min_available=Budget(3)))
+    found = survey(made, but={"web@w-3": State.STOPPED})
+    plan = build(made, Choice(rolling=True), Action.RESTART, found)
+    drawn = " ".join(on_paper(render(preview(plan), Survey({}), Console(width=110))).split())
+    assert "one at a time, 3 in all, never below 3 of 4; only 3 of them run now: it waits for more, then asks" in drawn
+    assert "run now" not in on_paper(render(preview(planned(made)), Survey({}), Console(width=110)))
 
 
 def carried(work: ScriptedWork, made: Draft = FARM) -> tuple[RunState, list[Stamped]]:
