@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from conducted import of, run, running
 from drafts import draft, entry, survey
+from lively import RESUMED, lively
 from rich.console import Console
 from scripted_work import FAILED, Answer, Decision, ScriptedWork
 from stages import node, plan, stage
-from test_conductor_lives import RESUMED, lively
 from test_drafting import drafted
 from virtual_time import in_virtual_time
 from working import Bench
