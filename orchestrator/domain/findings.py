@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.facts import UNREAD, Strayed
 from orchestrator.domain.life import Hook
-from orchestrator.domain.parts import CHANGES, KEPT_DOWN, spends
+from orchestrator.domain.parts import CHANGES, KEPT_DOWN, repeatable, spends
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -53,6 +53,8 @@ class Findings:
         """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
         self.spent: dict[str, dict[str, None]] = {}
         """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
+        self.done_once: dict[str, dict[str, None]] = {}
+        """By unit, the hooks that may have been carried out, and are not by themselves once more."""
         self.stepped: dict[str, None] = {}
         """Units whose state a step of this run has read, or should have."""
         self.live: dict[str, str] = {}
@@ -243,7 +245,11 @@ class Findings:
                 self.not_undone[step.unit, name] = _why(result)
                 if spends(hook, result):
                     self.spent.setdefault(step.unit, {})[name] = None
-        elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
+            return
+        did = result is None or result.acted is not Acted.NO
+        if did and not repeatable(hook):
+            self.done_once.setdefault(step.unit, {})[name] = None
+        if did and (hook is None or hook.undo is not None):
             self.owed.setdefault(step.unit, {})[name] = goal
             self.not_undone.pop((step.unit, name), None)
             self.spent.get(step.unit, {}).pop(name, None)
@@ -251,6 +257,7 @@ class Findings:
     def _undone(self, unit: str, name: str) -> None:
         self.not_undone.pop((unit, name), None)
         self.spent.get(unit, {}).pop(name, None)
+        self.done_once.get(unit, {}).pop(name, None)
         owed = self.owed.get(unit, {})
         owed.pop(name, None)
         if not owed:

@@ -117,7 +117,8 @@ class Folded(Known):
         stage = self.stages[number]
         back = number >= len(self.plan.stages) or self.plan.action is Action.ROLLBACK
         watched = stage.goal is State.RUNNING and not back
-        return StageRun(number, stage, self.findings.owed, self.findings.spent, back=back, watched=watched)
+        found = self.findings
+        return StageRun(number, stage, found.owed, found.spent, found.done_once, back=back, watched=watched)
 
     def _bar_unchecked(self) -> None:
         """Leave the units alone whose checks, in a stage before, did not hold for what is done to them now."""

@@ -217,12 +217,14 @@ def left_out(
     owed: Collection[str],
     spent: Collection[str],
     back: bool,
+    done: Collection[str] = (),
 ) -> bool:
     """Whether *part* of a life needs not be done now.
 
     *there*: its unit was where that way brings it when its turn came. *carried* are the hooks that ended ok, *owed* and
     *spent* the names of those that may have run and were not undone, and of those whose undo is not repeated by itself.
-    *back*: it is a way back, where only what is owed is taken back.
+    *back*: it is a way back, where only what is owed is taken back, and what may have been *done* and must not be twice
+    by itself is not.
     """
     if part.of_hook and part in carried:
         return True
@@ -230,7 +232,7 @@ def left_out(
         return part.hook in spent or ((back or there) and part.hook not in owed)
     if part.phase is Phase.RELEASE:
         return back and KEPT_DOWN not in owed
-    return there and part.phase in _LEFT_OUT
+    return (there and part.phase in _LEFT_OUT) or (back and part.of_hook and part.hook in done)
 
 
 def repeatable(hook: Hook | None) -> bool:

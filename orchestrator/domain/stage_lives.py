@@ -24,8 +24,8 @@ from orchestrator.domain.service import State
 
 
 class StageLives:
-    """The lives of stage *number*; *owed*, *spent* and *back* are as of `StageRun`. Cost: building O(nodes + edges);
-    everything else O(parts of the node)."""
+    """The lives of stage *number*; *owed*, *spent*, *done* and *back* are as of `StageRun`. Cost: building O(nodes +
+    edges); everything else O(parts of the node)."""
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class StageLives:
         stage: Stage,
         owed: Mapping[str, Collection[str]],
         spent: Mapping[str, Collection[str]],
+        done: Mapping[str, Collection[str]],
         *,
         back: bool,
     ) -> None:
@@ -52,6 +53,7 @@ class StageLives:
         """Whether it stops anything: it is held to the window."""
         self._owed = owed
         self._spent = spent
+        self._done = done
         self._back = back
 
     def place(self, step: Step) -> int:
@@ -103,6 +105,7 @@ class StageLives:
             owed=self._owed.get(unit, ()),
             spent=self._spent.get(unit, ()),
             back=self._back,
+            done=self._done.get(unit, ()),
         )
 
     def is_there(self, place: int, of: Step | Part) -> bool:

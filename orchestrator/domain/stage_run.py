@@ -60,8 +60,9 @@ class StageRun(StageLives):
     """The steps of stage *number*, folded. Cost: building O(nodes + edges); everything else O(neighbours).
 
     *owed* are the hooks of each unit that may have run and were not undone, by name, *spent* those whose undo may have
-    run and is not repeated by itself: they are the caller's, and change while the stage goes on. *back*: it is a way
-    back, where undos are carried out only of what is owed. *watched*: who ended ok and is counted on is watched.
+    run and is not repeated by itself, *done* those that may have run and must not by themselves once more: they are the
+    caller's, and change while the stage goes on. *back*: it is a way back, where undos are carried out only of what is
+    owed, and nothing that is done. *watched*: who ended ok and is counted on is watched.
     """
 
     def __init__(
@@ -70,11 +71,12 @@ class StageRun(StageLives):
         stage: Stage,
         owed: Mapping[str, Collection[str]] = _OWES_NOTHING,
         spent: Mapping[str, Collection[str]] = _OWES_NOTHING,
+        done: Mapping[str, Collection[str]] = _OWES_NOTHING,
         *,
         back: bool = False,
         watched: bool = False,
     ) -> None:
-        super().__init__(number, stage, owed, spent, back=back)
+        super().__init__(number, stage, owed, spent, done, back=back)
         self.under_way: dict[int, Step] = {}
         self.counting: dict[int, Step] = {}
         """Those of them that only wait for time to pass, before a batch."""

@@ -175,7 +175,7 @@ def _check(state: RunState, journal: list[Fact]) -> None:
     if ended.verdict == "rolled back":
         assert not state.owed
     if not state.rolling_back and state.stage >= 0:
-        _nobody_is_left_halfway(state, state.stages[state.stage])
+        _nobody_is_left_halfway(state, state.stages[state.stage], journal)
         _put_back_only_if_up(state, journal)
 
 
@@ -196,18 +196,20 @@ def _put_back_only_if_up(state: RunState, journal: list[Fact]) -> None:
             left[fact.result.step.unit] = fact.result.after
     for unit, step in last.items():
         down = goes_down(step) and step.phase not in (Phase.POST_STOP, Phase.BETWEEN, Phase.GATE)
-        if down and state.standing(unit) != "ok" and "Stopped" not in (state.left[unit], state.whereabouts(unit)):
+        if down and state.standing(unit) != "ok" and "Stopped" not in (state.left[unit], left.get(unit)):
             life = life_down(nodes[unit])
             before = {hook.name for hook in life.before} if life else set()
             owes = {(unit, name) for name in before} & _told(state)
             assert owes <= set(state.not_undone), f"{owes} were neither undone nor named"
 
 
-def _nobody_is_left_halfway(state: RunState, stage: Stage) -> None:
-    """Whoever did not come to the goal of the last stage owes nothing of it, or that is named."""
+def _nobody_is_left_halfway(state: RunState, stage: Stage, journal: list[Fact]) -> None:
+    """Whoever did not come to the goal of the last stage, late or never, owes nothing of it, or that is named."""
+    results = [fact.result for fact in journal if isinstance(fact, StepEnded)]
+    finals = {one.step.unit: one.after for one in results if one.step.phase is Phase.READ and not one.step.hook}
     for node in stage.nodes:
         hooks = {hook.name for hook in node.life.before if not hook.undoes} if node.life else set()
-        there = stage.goal in (state.left[node.unit.id], state.whereabouts(node.unit.id))
+        there = stage.goal in (state.left[node.unit.id], finals.get(node.unit.id))
         missed = not there and state.standing(node.unit.id) != "ok"
         if missed and node.role is Role.ACT:
             left = {(node.unit.id, name) for name in hooks} & _told(state)

@@ -180,6 +180,26 @@ def test_an_undo_that_may_have_been_carried_out_is_named_and_not_repeated_by_a_l
 
 
 @pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("undone", [True, False])
+def test_the_way_back_of_a_restart_does_nothing_twice_that_may_run_once_alone(once: bool, undone: bool) -> None:
+    does = replace(hook("pre_start.1", idempotent=not once), undo=hook("").undo if undone else None)
+    stop = stage([lively("app@web", Life()), lively("sql@db", None)], goal=State.STOPPED)
+    start = stage([lively("app@web", Life(before=(does,))), lively("sql@db", None)])
+    made = replace(plan(stop, start), action=Action.RESTART)
+    fails = {"1/app@web/start/1": Answer(Outcome.FAILED, 1.0, "Stopped")}
+    work = running({**fails, "1/sql@db/start/1": Answer(Outcome.FAILED, 9.0, "Stopped")}, Choice.ROLLBACK)
+    state = run(made, work)
+    assert ("2/app@web/pre_start:pre_start.1/1" in work.ids) is not once
+    assert "2/app@web/start/1" in work.ids
+    assert state.verdict().verdict == "rolled back"
+    again = running(fails, Choice.SKIP, Choice.ROLLBACK)
+    again.script = {**fails, "1/sql@db/start/1": Answer(Outcome.FAILED, 9.0, "Stopped")}
+    run(made, again)
+    did = "2/app@web/pre_start:pre_start.1/1" in again.ids
+    assert did is (undone or not once), "what was undone is done again"
+
+
+@pytest.mark.parametrize("once", [True, False])
 def test_the_way_back_tries_no_hook_again_that_may_run_once_alone(once: bool) -> None:
     down = replace(DOWN, before=(hook("pre_stop.1", idempotent=not once),))
     up = replace(UP, after=(hook("pre_stop.1", undoes=True, idempotent=not once),))
