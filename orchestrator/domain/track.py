@@ -150,8 +150,10 @@ class Track:
     @property
     def stretched_s(self) -> float:
         """How far the deadline of the stop that goes on may stretch while there is progress; 0: not at all."""
-        stops = self.busy and self.phase is Phase.STOP and self.life is not None
-        return (self.life.max_timeout_s or 0.0) if stops and self.life else 0.0
+        if self.step is None or not self.busy or self.phase is not Phase.STOP:
+            return 0.0
+        life = self.life_at(self.step)
+        return (life.max_timeout_s or 0.0) if life else 0.0
 
     @property
     def needs_hands(self) -> bool:

@@ -38,16 +38,21 @@ def all_well(timeline: Timeline) -> bool:
 
 
 def _given_up_between(timeline: Timeline) -> Iterator[Track]:
-    """Hosts that did not end their list, and are not left down as they are."""
-    for stage in timeline.stages[: max(timeline.stage, 0)] if timeline.back_from is None else ():
-        for track in stage.tracks.values() if stage.stage.between else ():
-            if track.standing is not Standing.OK and track.host not in timeline.excluded:
+    """Who did not end the list between stop and start, where the run went on all the same."""
+    if timeline.back_from is not None:
+        return
+    for stage in timeline.stages[: timeline.stage + 1]:
+        over = stage.stage.between and stage.number < timeline.stage
+        for track in stage.tracks.values():
+            here = track.result is not None and track.result.step.phase is Phase.BETWEEN
+            left = track.standing is not Standing.OK and (over or (track.down is not None and here))
+            if left and track.host not in timeline.excluded:
                 yield track
 
 
 def _rest(track: Track) -> str:
     """What its host has not done, from what failed on."""
-    hooks = track.life.before if track.life else ()
+    hooks = track.down.between if track.down else track.life.before if track.life else ()
     at = track.result.step.hook if track.result else ""
     first = next((place for place, hook in enumerate(hooks) if hook.name == at), 0)
     return "; ".join(request_words(hook.do) for hook in hooks[first:])

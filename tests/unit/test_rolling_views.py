@@ -31,6 +31,7 @@ from orchestrator.engine.conductor.conduct import conduct
 from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.preview_view import question, render
+from orchestrator.interfaces.report import report
 from orchestrator.interfaces.theme import UNICODE_MARKS
 
 DRAIN = Hook(
@@ -248,3 +249,14 @@ def plain(made: Draft) -> Draft:
         for one in made.entries
     )
     return replace(made, entries=entries, between=())
+
+
+def test_what_a_skipped_unit_did_not_do_while_it_was_down_is_told_at_the_end() -> None:
+    failed = {"1/web@w-2/between:between.1/1": Answer(Outcome.FAILED, 600.0, "")}
+    state, facts = carried(ScriptedWork(failed, before="Running", decide=lambda _: Decision(Answered.SKIP)))
+    timeline = Timeline()
+    for one in [*facts, Stamped(len(facts) + 1, 1e9, facts[-1].elapsed_s, state.verdict())]:
+        timeline.fact(one)
+    text = " ".join(on_paper(report(timeline), 160).split())
+    assert "by hand: reboot, back within 10 min 00 s on w-2: left out between stop and start" in text
+    assert "on w-1" not in text
