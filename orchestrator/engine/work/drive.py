@@ -142,7 +142,7 @@ class Drive:
             moved_to_s = min(patient_s, self._began_s + most_s)
             if moved_to_s > self._ends_s:
                 self._ends_s = moved_to_s
-                return f" rises: deadline stretched to {span(moved_to_s - self._began_s)}, at most {span(most_s)}"
+                return f" rises: deadline {span(moved_to_s - self._began_s)}, at most {span(most_s)}"
         return ""
 
     async def _turn(self, status: ServiceStatus) -> Result | None:
