@@ -17,6 +17,7 @@ from virtual_time import in_virtual_time
 from working import Bench
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryService
+from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.fact_codec import packed, unpacked
 from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, RunEnded, Stamped, StepIntended
@@ -203,6 +204,15 @@ def test_a_unit_of_two_stages_is_counted_and_listed_once() -> None:
     lines = told_of(waits, ended=False).splitlines()
     assert lines[1] == "· 1 waiting · ✓ 0 ok · ✗ 1 failed"
     assert sum("app@web" in line for line in lines if not line.startswith(" ")) == 1
+
+
+def test_what_a_skip_between_would_leave_is_said() -> None:
+    waits = ScriptedWork(
+        {f"1/{WEB}/between:between.1/1": FAILED}, decide=lambda _: None, patient=False, before="Running"
+    )
+    state = run(night(), waits)
+    said = {one.choice: one.said for one in consequences(state, state.asking[0])}[Choice.SKIP]
+    assert said == "does nothing more between stop and start on web, and goes on with the rest"
 
 
 def test_where_not_all_is_down_nothing_is_done() -> None:
