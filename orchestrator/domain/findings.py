@@ -6,6 +6,7 @@ Room: domain. Knows states and results; what follows from them is `runstate`'s.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import UNREAD, Strayed
 from orchestrator.domain.life import Hook
 from orchestrator.domain.parts import CHANGES, KEPT_DOWN, repeatable, spends
@@ -53,6 +54,8 @@ class Findings:
         """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
         self.spent: dict[str, dict[str, None]] = {}
         """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
+        self.orphans: dict[str, None] = {}
+        """Units whose process outlived their last stop."""
         self.done_once: dict[str, dict[str, None]] = {}
         """By unit, the hooks that may have been carried out, and are not by themselves once more."""
         self.stepped: dict[str, None] = {}
@@ -222,6 +225,10 @@ class Findings:
         unit = result.step.unit
         self._touch(unit, result.acted)
         if result.step.phase in _BRINGS_TO:
+            if result.problem is not None and result.problem.kind is ProblemKind.ORPHAN:
+                self.orphans[unit] = None
+            elif result.outcome is Outcome.OK:
+                self.orphans.pop(unit, None)
             if result.outcome is Outcome.OK:
                 self.coming.pop(unit, None)
             elif result.acted is not Acted.NO:
@@ -348,9 +355,10 @@ class Findings:
         return found
 
     def all_before(self) -> bool:
-        """Whether every touched unit was found at the end where it was before, and owes nothing. Cost: O(touched)."""
+        """Whether every touched unit was found at the end where it was before, left no process behind, and owes
+        nothing. Cost: O(touched)."""
         finals = ((unit, self.finals.get(unit)) for unit in self.touched)
-        return not any(map(self.owes, self.owed)) and all(
+        return not (self.orphans or any(map(self.owes, self.owed))) and all(
             final is not None and as_before(self.units[unit], final.found) for unit, final in finals
         )
 

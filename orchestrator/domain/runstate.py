@@ -251,7 +251,8 @@ class RunState:
         """How the run ended, once nothing is left to do.
 
         `done` only if every node that was needed ended ok and every unit was found at the end where the run left it;
-        `rolled back` only if every unit that the run touched was found as in the snapshot, and no undo failed. The
+        `rolled back` only if every unit that the run touched was found as in the snapshot, with no process of it left
+        behind, and no undo failed. Who is cancelled and leaves something undone has the code of what needs hands. The
         counts are of units to be acted on, each once: by the last stage that began with them, or what went wrong with
         them in any; units that were only probed count if they failed or are unknown, and were needed. `strayed` is
         there if any unit was.
@@ -262,12 +263,19 @@ class RunState:
         if not_undone := self.not_undone:
             counts["not undone"] = len(not_undone)
         verdict = self._verdict()
-        return RunEnded(verdict=verdict.value, exit_code=EXIT_CODES[verdict], counts=counts)
+        hands = verdict is Verdict.CANCELLED and (not_undone or self._run_not_undone)
+        code = EXIT_CODES[Verdict.ROLLBACK_INCOMPLETE if hands else verdict]
+        return RunEnded(verdict=verdict.value, exit_code=code, counts=counts)
+
+    @property
+    def _run_not_undone(self) -> bool:
+        """Whether an undo of the run's own hooks did not end ok."""
+        return any(phase is Phase.UNDO for phase, _ in self.hook_troubles)
 
     def _verdict(self) -> Verdict:
         folded = self._folded
         if folded.back is not None:
-            undone = not folded.findings.not_undone and all(phase is not Phase.UNDO for phase, _ in self.hook_troubles)
+            undone = not folded.findings.not_undone and not self._run_not_undone
             marred = any(run.marred for run in folded.runs.values())
             whole = undone and not marred and folded.findings.all_before()
             return Verdict.ROLLED_BACK if whole else Verdict.ROLLBACK_INCOMPLETE

@@ -22,7 +22,7 @@ from orchestrator.interfaces.left_undone import all_well, left_undone
 from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe, unit_name
 
 INCOMPLETE = 4
-"""The exit code of a way back that did not put all back."""
+"""The exit code of a way back that did not put all back, and of a cancel that left something undone."""
 MOST_UNITS = 40
 """How many units or commands are listed one by one; the file has all commands, and `orch show --json` all units."""
 
@@ -38,7 +38,8 @@ class Undo:
 
 
 def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
-    """What to type after a way back that did not put all back; None where there is nothing. Cost: O(nodes + edges)."""
+    """What to type after a way back that did not put all back, or a cancel that left something undone; None where there
+    is nothing. Cost: O(nodes + edges)."""
     began, ended = timeline.began, timeline.ended
     if began is None or ended is None or ended.exit_code != INCOMPLETE:
         return None
@@ -47,7 +48,9 @@ def undo_of(timeline: Timeline, addresses: Mapping[str, str]) -> Undo | None:
     units = states if gone_back else timeline.touched()
     now = {unit: "" if states[unit] == UNREAD else states[unit] for unit in units}
     pids = {track.unit: track.process for track in timeline.tracks() if track.process}
-    hands, hooks = by_hand(began.plan, now, addresses, pids), need_hands(timeline)
+    back = gone_back or timeline.back_from is not None  # who cancels leaves the rest as it is
+    hands = by_hand(began.plan, now, addresses, pids) if back else ()
+    hooks = need_hands(timeline)
     return Undo(hands=hands, hooks=hooks) if hands or hooks else None
 
 
@@ -148,7 +151,7 @@ def what_next(timeline: Timeline, *, carried: bool = False) -> Iterator[Renderab
     done = ended.verdict == "done"
     if not done or timeline.strayed:
         yield from _typed("next: ", f"orch show {began.run}", "every unit with its states, times and errors")
-    if ended.exit_code == INCOMPLETE:
+    if ended.exit_code == INCOMPLETE and ended.verdict != Verdict.CANCELLED:
         of = began.of if began.plan.action is Action.ROLLBACK else began.run
         yield from _typed("or:   ", f"orch rollback {of}", "once what failed is mended: puts back what is not back yet")
     elif timeline.back_from is None and not done:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from course import ACTS, RUN, Course
+from course import ACTS, BRINGS, RUN, Course
 from rule import Rule, Test
 from staging import Json
 
@@ -73,7 +73,9 @@ class Ends(Rule):
         if fact["kind"] != "run_ended":
             return
         verdict, at = fact["verdict"], entry["n"]
-        self.test("exit code", EXIT_CODES.get(verdict) == fact["exit_code"], at, f"{verdict} is {fact['exit_code']}")
+        hands = verdict == "cancelled" and (fact["counts"].get("not undone") or _undo_failed(course))
+        code = 4 if hands else EXIT_CODES.get(verdict)
+        self.test("exit code", code == fact["exit_code"], at, f"{verdict} is {fact['exit_code']}")
         if verdict == "closed":
             return
         self.test("explained", not course.under_way, at, f"it ends while {sorted(course.under_way)} are under way")
@@ -94,6 +96,8 @@ class Ends(Rule):
             found = _last_found(course, unit) if acted or before is course else told
             home = _as_before(before.units[unit], found)
             if verdict == "rolled back":
+                said = f"the last stop of {unit} left its process behind"
+                self.test("rolled back", not _left_behind(course, unit), at, said)
                 self.test("rolled back", home, at, f"{unit} is {found or 'unread'}, and was another before")
             if not home:
                 self.test("named", unit in named, at, f"{unit} is {found or 'unread'} after the way back and not named")
@@ -125,6 +129,21 @@ def _troubled(course: Course) -> bool:
         phase != "on_begin" and (known["result"] is None or known["result"]["outcome"] != "ok")
         for (phase, _), known in last.items()
     )
+
+
+def _undo_failed(course: Course) -> bool:
+    """Whether an undo of a hook of the run did not end well."""
+    undos = [one for one in course.steps.values() if (one["step"]["unit"], one["step"]["phase"]) == (RUN, "undo")]
+    last = {one["step"]["hook"]: one for one in undos}
+    return any(one["result"] is None or one["result"]["outcome"] != "ok" for one in last.values())
+
+
+def _left_behind(course: Course, unit: str) -> bool:
+    """Whether the last stop or start of *unit* told of a process that outlived it."""
+    acts = [one for one in course.steps.values() if one["step"]["unit"] == unit and one["result"] is not None]
+    acts = [one for one in acts if one["step"]["phase"] in BRINGS]
+    problem = acts[-1]["result"]["problem"] if acts else None
+    return problem is not None and problem["kind"] == "orphan"
 
 
 def _whole(course: Course, number: int) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from conducted import of, run, running
 from lively import DOWN, RESUMED, UP, hook, lively, stop_plan
 from scripted_work import FAILED, UNKNOWN, Answer, Decision, ScriptedWork
-from stages import barrier, plan, stage
+from stages import barrier, plan, stage, unit
 
 from orchestrator.domain.decisions import Choice
 from orchestrator.domain.errors import ProblemKind
@@ -210,3 +210,21 @@ def test_the_way_back_tries_no_hook_again_that_may_run_once_alone(once: bool) ->
     undone = [one for one in of("app@web", work) if one.startswith("post_start")]
     assert undone == ["post_start:pre_stop.1/1"] + ["post_start:pre_stop.1/2"] * (not once)
     assert set(state.not_undone) == ({("app@web", "pre_stop.1")} if once else set())
+
+
+def test_a_way_back_whose_stop_leaves_a_process_behind_is_not_whole() -> None:
+    nodes = [replace(lively(name, Life()), unit=unit(name)) for name in ("app@web", "sql@db")]
+    made = plan(stage(nodes), back=stage(nodes, goal=State.STOPPED))
+    orphan = Answer(Outcome.FAILED, 1.0, "Stopped", ProblemKind.ORPHAN)
+    for stopped, code in ((orphan, 4), (Answer(), 3)):
+        script = {"0/sql@db/start/1": Answer(Outcome.FAILED, 9.0, "Stopped"), "1/app@web/stop/1": stopped}
+        state = run(made, ScriptedWork(script, decide=lambda _: Decision(Choice.ROLLBACK)))
+        assert state.verdict().exit_code == code
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_cancel_that_leaves_something_undone_needs_hands(fails: bool) -> None:
+    undo = {"0/app@web/undo:pre_stop.1/1": FAILED} if fails else {}
+    work = running({"0/app@web/pre_stop:pre_stop.1/1": Answer(took_s=60), **undo}, Choice.ABORT)
+    ended = run(stop_plan(), replace(work, cancel_at_s=5)).verdict()
+    assert (ended.verdict, ended.exit_code) == ("cancelled", 4 if fails else 5)
