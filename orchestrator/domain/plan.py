@@ -1,8 +1,8 @@
 """The plan: a playbook resolved and frozen, with inventory, templates and live facts in it. JSON-serialisable.
 
-A plan has stages (one for stop or start, two for restart), run one after the other. A stage is a graph: nodes wait
-for barriers, barriers wait for nodes. A dependency between groups of N and M units is one barrier: N + M edges.
-Indices are positions in the stage's tuples; the order of nodes is the plan order that breaks every tie.
+A plan has stages (two for a restart that is not rolling, else mostly one), run one after the other. A stage is a graph:
+nodes wait for barriers, barriers wait for nodes. A dependency between groups of N and M units is one barrier: N + M
+edges. Indices are positions in the stage's tuples; the order of nodes is the plan order that breaks every tie.
 """
 
 from dataclasses import dataclass
