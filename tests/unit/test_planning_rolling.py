@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from drafts import READY, draft, entry, node_of, status, survey, waits
+from test_drafting import drafted
 
 from orchestrator.domain import drift, estimate
 from orchestrator.domain.budget import Budget
@@ -241,6 +242,21 @@ def test_dependents_on_other_hosts_run_on_whether_they_were_chosen_or_not() -> N
     assert [node.unit.id for node in only(plan).nodes if node.batch is None] == ["sql@db-1", "sql@db-2"]
     assert plan.ignored == ()
     assert list(questions(made, Choice(rolling=True, services=("sql",)), Action.RESTART)) == ["db-1", "db-2"]
+
+
+def test_a_silent_host_of_what_needs_it_keeps_nobody_from_going_down() -> None:
+    made = draft(entry("sql", "db-1 db-2"), entry("web", "w-1 w-2", "sql"))
+    found = survey(made, silent=("w-1", "db-2"))
+    plan = build(made, Choice(rolling=True), Action.RESTART, found, excluded=frozenset({"w-1", "db-2"}))
+    acting = [node.unit.id for node in only(plan).nodes if node.role is Role.ACT]
+    assert acting == ["sql@db-1"], "web needs all of sql to come up again"
+    assert [left.unit for left in plan.left_alone] == ["sql@db-2", "web@w-1", "web@w-2"]
+
+
+@pytest.mark.parametrize(("said", "wanted", "least"), [("60%", Budget(60, percent=True), 3), ("3", Budget(3), 3)])
+def test_a_playbook_says_how_many_have_to_be_up(said: str, wanted: Budget, least: int) -> None:
+    (made,) = drafted(f"services: {{ sql: {{ hosts: db, min_available: {said} }} }}").entries
+    assert (made.min_available, wanted.at_least(5)) == (wanted, least)
 
 
 @pytest.mark.parametrize("action", [Action.STOP, Action.START])
