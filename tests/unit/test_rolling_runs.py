@@ -25,6 +25,7 @@ from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.results import Phase, Result
 from orchestrator.domain.service import State
+from orchestrator.domain.terms import Terms
 from orchestrator.engine.book_ports import LEASE_S
 from orchestrator.engine.jobs.surveying import survey
 from orchestrator.engine.jobs.world import World
@@ -137,6 +138,19 @@ async def test_all_is_restarted_batch_by_batch_and_enough_stay_up() -> None:
         "batch 2 of 3 takes 2 of web down: 3 of web are up without them, 3 have to be",
         "batch 3 of 3 takes 1 of web down: 4 of web are up without them, 3 have to be",
     ]
+
+
+@in_virtual_time
+async def test_limits_hold_over_the_whole_life_of_an_instance() -> None:
+    zones = (("north", ("w-1", "w-2", "w-4")), ("south", ("w-3", "w-5")))
+    web = of_web(entry("web", " ".join(WEB), min_available=Budget(1)))
+    farm = Farm(made=draft(web, max_parallel_per_zone=1, terms=Terms(zones=zones)))
+    assert (await farm.run(await farm.plan())).exit_code == 0
+    assert (farm.least_up, farm.restarted(), farm.out) == (3, {f"web@{host}": 1 for host in WEB}, set())
+    down: set[str] = set()
+    for change in farm.fleet.changes:
+        (down.discard if change.state is State.RUNNING else down.add)(change.host)
+        assert all(len(down & {*hosts}) <= 1 for _, hosts in zones)
 
 
 @in_virtual_time

@@ -15,7 +15,7 @@ from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, Stamped, St
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, IfStuck, Life, RunHooks
 from orchestrator.domain.parts import is_last_reading, parts
-from orchestrator.domain.plan import Node, Plan, Role, Stage
+from orchestrator.domain.plan import Action, Down, Node, Plan, Role, Stage
 from orchestrator.domain.results import RUN, Outcome, Phase, Step
 from orchestrator.domain.runstate import RunState, Standing
 from orchestrator.domain.service import State
@@ -65,24 +65,46 @@ def plans(draw: st.DrawFn) -> Plan:
     """A stop, a start or a restart of units with lives, perhaps checked first, and with hooks of the run."""
     goal = draw(st.sampled_from([State.STOPPED, State.RUNNING]))
     bare = draw(stages(most=5, goal=goal))
-    acting = replace(bare, nodes=tuple(_lived(draw, node) for node in bare.nodes))
+    rolls = goal is State.RUNNING and draw(st.booleans())
+    acting = replace(bare, nodes=tuple(_lived(draw, node, rolls=rolls) for node in bare.nodes))
     staged = [acting]
     if draw(st.booleans()):
-        probes = [replace(node, role=Role.PROBE, life=None, gates=(GATE,)) for node in acting.nodes]
+        probes = [replace(node, role=Role.PROBE, life=None, gates=(GATE,), down=None) for node in acting.nodes]
         free = [replace(node, waits_for=(), begins_after=None) for node in probes if node.unit.host]
         staged.insert(0, replace(stage(free, goal=goal), checks=True))
     silence = Hook(name="on_begin.1", do=DOES, undo=DOES, origin=Origin.CONTROLLER)
     made = replace(plan(*staged[-1:]), stages=tuple(staged), back=(_back(acting),))
+    if rolls:
+        made = replace(made, action=Action.RESTART)
     return replace(made, hooks=RunHooks(begin=(silence,))) if draw(st.booleans()) else made
 
 
-def _lived(draw: st.DrawFn, node: Node) -> Node:
-    return replace(node, life=draw(lives())) if node.role is Role.ACT else node
+def _lived(draw: st.DrawFn, node: Node, *, rolls: bool) -> Node:
+    if node.role is not Role.ACT:
+        return node
+    return _both_ways(draw, node) if rolls and draw(st.booleans()) else replace(node, life=draw(lives()))
+
+
+def _both_ways(draw: st.DrawFn, node: Node) -> Node:
+    """*node*, which goes down before it comes up; what it does on the way down is undone on the way up."""
+    drain = Hook(name="drain", do=DOES, undo=DOES, idempotent=draw(st.booleans()), origin=Origin.CONTROLLER)
+    patch = Hook(name="between.1", do=DOES, idempotent=draw(st.booleans()), origin=Origin.HOST)
+    up, down = draw(lives()), draw(lives())
+    up = replace(up, prechecks=(), drained=()) if up else None  # those are of the way down alone
+    if down is not None:
+        down = replace(down, before=(drain,), after=())
+        up = replace(up or Life(), after=((up.after if up else ()) + (replace(drain, undoes=True),)))
+    between = (patch,) if draw(st.booleans()) else ()
+    gates = (GATE,) if draw(st.booleans()) else ()
+    return replace(node, life=up, down=Down(gates=gates, life=down, between=between))
 
 
 def _back(acting: Stage) -> Stage:
-    goal = State.RUNNING if acting.goal is State.STOPPED else State.STOPPED
-    nodes = [replace(node, waits_for=(), begins_after=None) for node in acting.nodes if node.role is Role.ACT]
+    rolls = any(node.down is not None for node in acting.nodes)
+    goal = State.RUNNING if rolls or acting.goal is State.STOPPED else State.STOPPED
+    nodes = [
+        replace(node, waits_for=(), begins_after=None, down=None) for node in acting.nodes if node.role is Role.ACT
+    ]
     return stage(nodes, goal=goal)
 
 
@@ -105,7 +127,7 @@ def scripts(draw: st.DrawFn, of: Plan) -> dict[str, Answer]:
     """A few steps that go wrong, or find their unit at its goal."""
     script: dict[str, Answer] = {}
     for step in draw(st.lists(st.sampled_from(steps_of(of)), max_size=6)):
-        goal = of.stages[step.stage].goal
+        goal = draw(st.sampled_from([of.stages[step.stage].goal, State.STOPPED]))
         if step.phase is Phase.READ:
             script[step.id] = Answer(after=goal)
             continue
@@ -151,7 +173,7 @@ def test_the_timeline_of_any_lives_tells_what_the_run_knows(
                 return Decision(choice)
         return Decision()
 
-    before = "Running" if of.stages[-1].goal is State.STOPPED else "Stopped"
+    before = "Running" if of.stages[-1].goal is State.STOPPED or of.action is Action.RESTART else "Stopped"
     work = ScriptedWork(data.draw(scripts(of)), decide=decide, before=before, cancel_at_s=cancel_at_s)
     run_virtual(conduct(of, RunState.begin(of), work.ports))
     timeline, state = Timeline(), RunState.begin(of)
