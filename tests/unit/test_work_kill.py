@@ -65,6 +65,31 @@ async def test_what_recovery_actions_revive_is_stopped_again() -> None:
     assert one.controls == ["stop orders@app-01"] * 2
 
 
+@pytest.mark.parametrize("times", [3, 4])
+@in_virtual_time
+async def test_what_is_revived_again_and_again_is_watched_to_the_last_and_has_failed(times: int) -> None:
+    one = stuck()
+    service = one.fleet.service("orders", "app-01")
+
+    async def revive() -> None:
+        left = times
+        for _ in range(100):
+            await asyncio.sleep(4.0)
+            if left and service.state is State.STOPPED:
+                service.hangs, left = frozenset(), left - 1
+                one.fleet.enter("app-01", service, State.RUNNING)
+
+    reviving = asyncio.create_task(revive())
+    result = await killed(one)
+    await reviving
+    assert "revived 3 times, and stopped again" in result.said
+    assert one.controls == ["stop orders@app-01"] * 4
+    assert (result.outcome, result.after) == (("ok", "Stopped") if times == 3 else ("failed", "Running"))
+    if times == 4:
+        assert "is Running once more within 10 s: it does not stay stopped" in result.said
+        assert "keep_down" in result.problem.hint
+
+
 @pytest.mark.parametrize("allowed", [(), ("themes",), ("Themes", "Winmgmt")])
 @in_virtual_time
 async def test_who_shares_the_process_is_never_ended_unless_named(allowed: tuple[str, ...]) -> None:

@@ -30,7 +30,8 @@ SURE_S = 60.0
 REVIVAL_S = 10.0
 """How long it is watched whether a recovery action revives the service, where none was taken away before."""
 REVIVALS = 3
-"""How often a revived service is stopped; then somebody has to look at it."""
+"""How often a revived service is stopped. It is watched after each of these stops; one that comes up once more has
+failed, and somebody has to look at what starts it."""
 NEVER = ("csrss.exe", "lsass.exe", "services.exe", "smss.exe", "system", "wininit.exe", "winlogon.exe")
 """Processes whose end is the host's end."""
 
@@ -184,7 +185,11 @@ class Kill:
         while True:
             result = await Drive(self._step, self._node, State.STOPPED, self._host, self._note).run()
             self._exchanges += result.exchanges
-            if result.outcome is not Outcome.OK or times == REVIVALS or not await self._revived():
+            revived = await self._revived() if result.outcome is Outcome.OK else None
+            if revived is None:
+                break
+            if times == REVIVALS:
+                result = self._never_stays(result, revived)
                 break
             times += 1
             self._note("something revived it: stopping it again")
@@ -198,22 +203,29 @@ class Kill:
             exchanges=self._exchanges + self._looks.exchanges,
         )
 
-    async def _revived(self) -> bool:
-        """Whether the service comes up by itself within a while."""
+    def _never_stays(self, stopped: Result, revived: State) -> Result:
+        text = f"{self._step.unit} is {revived} once more within {REVIVAL_S:g} s: it does not stay stopped"
+        hint = "`keep_down: true` takes away what starts it, or look for that on the host"
+        problem = Problem(ProblemKind.REMOTE, text, hint=hint)
+        return replace(stopped, outcome=Outcome.FAILED, after=str(revived), said=text, problem=problem)
+
+    async def _revived(self) -> State | None:
+        """Where the service is that comes up by itself within a while; None if it stays stopped."""
         if self._node.life is not None and self._node.life.keep_down:
-            return False
+            return None
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + REVIVAL_S
         while loop.time() < ends_s:
             await asyncio.sleep(self._host.pace.poll_s)
             try:
-                if (await self._looks.status(loop.time())).state is not State.STOPPED:
-                    return True
+                state = (await self._looks.status(loop.time())).state
+                if state is not State.STOPPED:
+                    return state
             except TRANSIENT:
                 continue
             except HostError:
-                return False
-        return False
+                return None
+        return None
 
     def _refusal(self, why: str) -> _No:
         text = f"nothing was ended: {why}"
