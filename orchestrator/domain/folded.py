@@ -312,9 +312,7 @@ class Folded(Known):
                 self.questions.grew(fact)
                 self._is_asked(self.questions.open[fact.decision].cause.kind, fact.units)
             case DecisionWithdrawn():
-                asked = self.questions.withdrawn(fact)
-                if asked.cause.kind in ABOUT_FAILURES:
-                    self.failures.ask_again(asked.units)
+                self._is_not_decided(self.questions.withdrawn(fact))
             case DecisionAnswered():
                 asked = self.questions.answered(fact)
                 late = fact.answer.waited_s > LATE_S or (self.findings.round_open and not self.leaving)
@@ -322,6 +320,16 @@ class Folded(Known):
                     self._look_first(fact.decision, asked, fact.answer)
                 else:
                     self._take(fact.decision, asked, fact.answer)
+
+    def _is_not_decided(self, asked: Asked) -> None:
+        """A question was withdrawn: where the run goes on, it is asked anew."""
+        if asked.cause.kind in ABOUT_FAILURES:
+            self.failures.ask_again(asked.units)
+        elif asked.cause.kind is CauseKind.HOOK:
+            self.errands.told = False
+        elif asked.cause.kind is CauseKind.PAUSE:
+            for place in [self.now.places[unit] for unit in asked.units if unit in self.now.places]:
+                self.now.ask_again(place)
 
     def _is_asked(self, kind: CauseKind, units: tuple[str, ...]) -> None:
         if kind in ABOUT_FAILURES:

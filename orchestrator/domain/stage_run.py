@@ -261,6 +261,12 @@ class StageRun(StageLives):
             self.granted[place] = None
             self.schedule.again(place)
 
+    def ask_again(self, place: int) -> None:
+        """Nobody has said whether the node may begin: it is asked anew when its turn comes."""
+        if place in self.asking:
+            del self.asking[place]
+            self.schedule.again(place)
+
     def break_off(self) -> None:
         """Whoever only waits for time to pass waits no longer, and begins anew if the run goes on."""
         for place in list(self.counting):

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from beside import Beside
-from seeds import Event, Script
+from misfortunes import Event
+from seeds import Script
 from witness import Log, WatchedFleet
 
 from orchestrator.adapters.memory.fleet import Fault, HostFault, MemoryHost, MemoryService

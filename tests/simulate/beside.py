@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from seeds import Script
+from seeds_batches import AWAY_S, BETWEEN
 from witness import Log, Process
 
 from orchestrator.domain.gates import HttpCheck
@@ -55,6 +56,17 @@ class Beside:
         if way not in ANSWERED:
             return CommandOutput(None, "")
         return CommandOutput(0 if ANSWERED[way] else 1, way)
+
+    def restart(self, by: int, host: str) -> tuple[CommandOutput, float | None]:
+        """What `shutdown.exe` of *host* answers, and for how long the host is away then; None: it stays."""
+        unit = f"{BETWEEN}@{host}"
+        of = [key for key in self._behaves if key.startswith(f"{unit}/") and key.endswith("/reboot")]
+        ways = next((self._behaves[key] for key in of if self._behaves[key]), [])
+        way = ways.pop(0) if ways else "well"
+        away = AWAY_S.get(way)
+        self._log.add("reboot", by=by, host=host, way=way, goes=away is not None)
+        code = {"refused": 1191, "lost after": None, "lost before": None}.get(way, 0)
+        return CommandOutput(code, ""), None if away is None else away[by % len(away)]
 
     async def http(self, process: Process, check: HttpCheck) -> Seen:
         """The same from the controller. What was sent arrives, whatever becomes of who sent it."""

@@ -9,16 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from course import Course
+from rule import Rule
 from rules_acts import Acts
+from rules_batches import Batches
 from rules_decisions import Decisions
 from rules_ends import Ends
 from rules_hooks import Hooks
 from rules_lives import Lives
 from rules_locks import Locks
 from rules_order import Order
+from rules_rolling import Rolling
 from staging import Json
 
-RULES = (Order, Acts, Locks, Decisions, Hooks, Lives, Ends)
+RULES = (Order, Acts, Locks, Decisions, Hooks, Lives, Batches, Rolling, Ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +52,23 @@ def check(entries: Sequence[Json]) -> Verdict:
     verdict = Verdict()
     courses: dict[str, Course] = {}
     rules = [rule(verdict.test, courses) for rule in RULES]
+    before = [rule.before for rule in rules if type(rule).before is not Rule.before]
+    after = [rule.after for rule in rules if type(rule).after is not Rule.after]
+    see = [rule.see for rule in rules if type(rule).see is not Rule.see]
     for entry in entries:
         if entry["what"] == "fact":
             fact = entry["fact"]
             if fact["kind"] == "run_began":
                 courses[entry["run"]] = Course(fact, entry["by"])
             course = courses[entry["run"]]
-            for rule in rules:
-                rule.before(course, fact, entry)
+            for hear in before:
+                hear(course, fact, entry)
             course.see(fact, entry["by"], entry["n"])
-            for rule in rules:
-                rule.after(course, fact, entry)
+            for hear in after:
+                hear(course, fact, entry)
         else:
-            for rule in rules:
-                rule.see(entry)
+            for look in see:
+                look(entry)
     for rule in rules:
         rule.close(entries)
     return verdict

@@ -99,7 +99,7 @@ class Course:
             every = (*hooks["begin"], *hooks["end"], *hooks["failure"])
             return next((hook for hook in every if hook["name"] == step["hook"]), None)
         stage, place = self.node(step)
-        return stage.hook(place, step["hook"])
+        return stage.hook(place, step)
 
     def of_life(self, step: Json) -> bool:
         """Whether the step is part of its node's life: no look beside it, no last reading, no undo of one given up."""
@@ -107,7 +107,7 @@ class Course:
             return False
         stage = self.stages[step["stage"]]
         place = stage.places.get(step["unit"])
-        if place is None or (step["phase"] == "release" and stage.goal == "Stopped"):
+        if place is None or (step["phase"] == "release" and (stage.goal == "Stopped" or step["hook"] == "given_up")):
             return False
         return not (step["phase"] == "read" and stage.nodes[place]["role"] == "act" and not step["hook"])
 
@@ -129,10 +129,17 @@ class Course:
         self.watches.clear()
         now = self.stages[self.stage]
         for before in self.stages[: self.stage]:
-            if before.checks and before.goal == now.goal and self.stage < self.forward:
+            if before.checks and self.stage < self.forward:
                 for place, node in enumerate(before.nodes):
-                    if not before.ok(place) and node["unit"]["id"] in now.places:
-                        now.lives[now.places[node["unit"]["id"]]].settled = True
+                    mine = now.places.get(node["unit"]["id"])
+                    if mine is not None and not before.ok(place) and before.goal in (now.goal, now.first_goal(mine)):
+                        now.lives[mine].settled = True
+        if now.between:  # nothing is done where something may be up
+            down = self.stages[self.stage - 1]
+            ends = [(node, down.ok(place)) for place, node in enumerate(down.nodes) if node["role"] == "act"]
+            up = {node["unit"]["host"] for node, ok in ends if not ok}
+            for node, life in zip(now.nodes, now.lives, strict=True):
+                life.settled = node["unit"]["host"] in up
 
     def _step_intended(self, fact: Json, by: int, number: int) -> None:
         step = fact["step"]
@@ -152,8 +159,8 @@ class Course:
         result = fact["result"]
         step = result["step"]
         known = self.steps.get(step_id(step))
-        if known is None:
-            return  # the rule about intents tells of it
+        if known is None or (known["lost"] and step["phase"] == "count"):
+            return  # the rule about intents tells of it; or it was broken off
         known["ended"], known["result"] = number, result
         for busy in (self.under_way, self.watches):
             if busy.get(step["unit"]) is known:
@@ -172,7 +179,7 @@ class Course:
         unit, phase = step["unit"], step["phase"]
         if unit == RUN or phase == "look" or (phase == "read" and not self.of_life(step)):
             return
-        if result["acted"] != "no":
+        if result["acted"] != "no" and phase != "between":
             self.touched[unit] = result["after"]
         if phase in BRINGS:
             if result["acted"] != "no":
@@ -185,7 +192,7 @@ class Course:
     def _did(self, step: Json, result: Json | None) -> None:
         """Something beside a service was done or undone; *result* None: nobody knows."""
         hook = self.hook(step)
-        name = step["hook"] or KEPT_DOWN
+        name = name_of(step)
         if step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"]):
             if result is not None and result["outcome"] == "ok":
                 self.owed[step["unit"]].pop(name, None)
@@ -211,15 +218,15 @@ class Course:
         if result["outcome"] == "ok":
             self._goes_well(stage, place, result, number)
             return
-        if stuck(step, result) and not self.hands_off and (stage.nodes[place]["life"] or {}).get("if_stuck") == "kill":
+        kills = (stage.life_down(place) or {}).get("if_stuck") == "kill"
+        if stuck(step, result) and not self.hands_off and kills:
             return  # its process is ended next
         life.standing, life.since = result["outcome"], number
-        if step["phase"] in ("gate", "healthy") or stage.at(place, step) == 0:
-            life.at_goal = False
+        self._back_to_the_act(stage, place, step)
         life.settled = stage.nodes[place]["unit"]["host"] in self.excluded
         if stage.number >= self.forward:
             passing = result["problem"] is not None and result["problem"]["kind"] in PASSING
-            hook = stage.hook(place, step["hook"])
+            hook = stage.hook(place, step)
             once = hook is not None and not repeatable(hook) and result["acted"] != "no"
             over = self.spent_s[step["unit"]] >= self.plan["policy"]["rollback_timeout_s"]
             life.settled = not passing or once or over
@@ -237,12 +244,19 @@ class Course:
         over = stage.following(place, step, owed, spent, back=True) is None
         life.standing, life.since = ("ok" if over else "waiting"), number
 
+    @staticmethod
+    def _back_to_the_act(stage: Stage, place: int, step: Json) -> None:
+        """A gate that failed sends its node back to the act before; one that had none to do looks again."""
+        gate = step["phase"] in ("gate", "healthy") and stage.there(place, step["phase"], step["hook"])
+        if gate or stage.at(place, step) == 0:
+            stage.lives[place].at_goal = False
+
     def _goes_well(self, stage: Stage, place: int, result: Json, number: int) -> None:
         life, step = stage.lives[place], result["step"]
         if step["phase"] in HOOKS:
-            life.carried.add(step["hook"])
+            life.carried.add(stage.parts[place][stage.at(place, step)])
         elif step["hook"] == "first":
-            life.at_goal = result["after"] == stage.goal
+            life.at_goal = result["after"] == stage.first_goal(place)
         owed, spent = self.owed[step["unit"]], self.spent[step["unit"]]
         if stage.following(place, step, owed, spent, back=self.back(stage)) is None:
             life.standing, life.since = "ok", number
@@ -250,7 +264,17 @@ class Course:
 
     def _order_taken(self, fact: Json, by: int, number: int) -> None:
         self.orders.append(fact["order"])
-        self.hands_off |= {"cancelled"} if fact["order"] == "cancel" else set()
+        if fact["order"] == "cancel":
+            self.hands_off.add("cancelled")
+            self._break_off()
+
+    def _break_off(self) -> None:
+        """Who only waits before a batch waits no longer, and begins anew if the run goes on."""
+        for unit in [unit for unit, known in self.under_way.items() if known["step"]["phase"] == "count"]:
+            known = self.under_way.pop(unit)
+            known["lost"] = True
+            stage, place = self.node(known["step"])
+            stage.lives[place].standing = "waiting"
 
     def _strayed(self, fact: Json, by: int, number: int) -> None:
         self.strayed.append(fact)
@@ -340,10 +364,9 @@ class Course:
     def _lost(self, step: Json, number: int) -> None:
         """What was under way goes again, but a hook that must not be carried out twice: nobody knows of that one."""
         stage, place = self.node(step)
-        life, hook = stage.lives[place], stage.hook(place, step["hook"])
+        life, hook = stage.lives[place], stage.hook(place, step)
         life.standing = "waiting"
-        if step["phase"] in ("gate", "healthy") or stage.at(place, step) == 0:
-            life.at_goal = False
+        self._back_to_the_act(stage, place, step)
         if hook is not None and not repeatable(hook):
             life.standing, life.since = "unknown", number
             life.settled = self.back(stage) or stage.nodes[place]["unit"]["host"] in self.excluded
@@ -359,12 +382,13 @@ class Course:
             self.left[unit] = ""
             self.coming[unit] = BRINGS[phase]
         elif phase in (*CHANGES, "on_begin"):
-            if unit != RUN:
+            if unit != RUN and phase != "between":
                 self.touched.setdefault(unit, self.left.get(unit, ""))
             self._did(step, None)
 
     def _run_ended(self, fact: Json, by: int, number: int) -> None:
         self.parked = False
+        self._break_off()
         self.ended = fact
         for known in self.under_way.values():  # it was closed from outside
             self._perhaps_acted(known["step"])
@@ -386,6 +410,11 @@ def step_id(step: Json) -> str:
     return f"{step['stage']}/{step['unit']}/{phase}/{step['attempt']}"
 
 
+def name_of(step: Json) -> str:
+    """The name of what a step does or undoes beside its unit."""
+    return KEPT_DOWN if step["phase"] in ("keep_down", "release") else str(step["hook"])
+
+
 def stuck(step: Json, result: Json) -> bool:
     """Whether a stop failed for a service that hangs on its way down, or a process that outlived it."""
     kind = (result["problem"] or {}).get("kind")
@@ -394,5 +423,5 @@ def stuck(step: Json, result: Json) -> bool:
 
 
 def repeatable(hook: Json) -> bool:
-    """Whether a hook may be carried out again by itself when its answer was lost."""
-    return bool(hook["idempotent"]) or hook["check"] is not None
+    """Whether a hook may be carried out again by itself when its answer was lost: a host's start tells of a reboot."""
+    return bool(hook["idempotent"]) or hook["check"] is not None or hook["do"]["kind"] == "reboot"

@@ -18,6 +18,7 @@ from witness import Entry, Log, Process, WatchedHosts, WatchedProbe
 
 from orchestrator.domain.errors import OrchError
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, DecisionWithdrawn, Fact, RunEnded, RunParked
+from orchestrator.domain.life import Reboot
 from orchestrator.engine.book_ports import Vote
 from orchestrator.engine.jobs.answering import cancel, decide
 from orchestrator.engine.jobs.asking import People
@@ -293,11 +294,38 @@ def played(script: Script) -> list[Entry]:
 async def _played(script: Script, log: Log) -> None:
     night = Night(script, log)
     log.add("seed", seed=script.seed, profile=script.profile)
+    log.add("playbook", **_playbook(script))
     try:
         await night.play()
     finally:
         for process in night.store.processes:
             process.dead = True
+
+
+def _playbook(script: Script) -> dict[str, Any]:
+    """What the playbook says of who goes when, and of what is done between, as plain values; and what there is."""
+    draft = script.draft
+    batches = {entry.key: entry.batches for entry in draft.entries if entry.batches is not None}
+    least = {entry.key: entry.min_available for entry in draft.entries if entry.min_available is not None}
+    return {
+        "rolling": any(node.down is not None for stage in script.plan.stages for node in stage.nodes),
+        "min_available": {key: list(one) for key, one in least.items()},
+        "instances": {
+            entry.key: {item.id: [[item.host, asked.name] for asked in item.asked] for item in entry.instances}
+            for entry in draft.entries
+        },
+        "states": [[host, service.name, str(service.state)] for host, service in script.services],
+        "batches": {
+            key: {"sizes": [list(size) for size in one.sizes], "pause_s": one.pause_s, "asks": one.asks}
+            for key, one in batches.items()
+        },
+        "per_zone": draft.max_parallel_per_zone,
+        "zones": {host: zone for zone, hosts in (draft.terms.zones if draft.terms else ()) for host in hosts},
+        "between": {
+            hook.name: "reboot" if isinstance(hook.do, Reboot) else "often" if hook.idempotent else "once"
+            for hook in draft.between
+        },
+    }
 
 
 async def _leave_nothing() -> None:

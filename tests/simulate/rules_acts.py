@@ -79,9 +79,10 @@ class Acts(Rule):
         self.test("intent", known["by"] == by, entry["n"], f"{name} was asked by {by}, intended by {known['by']}")
         step = known["step"]
         stage, _ = course.node(step)
-        wanted = ("stop",) if stage.goal == "Stopped" else ("start", "resume")
+        goal = stage.goal_of(step)
+        wanted = ("stop",) if goal == "Stopped" else ("start", "resume")
         fits = entry["verb"] in wanted and step["phase"] in (wanted[0], "kill" if wanted[0] == "stop" else "")
-        self.test("direction", fits, entry["n"], f"{name} in a stage to {stage.goal}")
+        self.test("direction", fits, entry["n"], f"{name} on the way to {goal}")
         self.test("epoch", course.by == by, entry["n"], f"{name} was asked by {by}; the run is {course.by}'s")
         if stage.number >= course.forward:
             before = self.courses.get(course.began["of"])
@@ -149,9 +150,10 @@ class Acts(Rule):
         read = self._read_between(entry["by"], unit["host"], since, entry["n"], name)
         found = read["states"][name] if read else "nothing"
         ends = step["phase"] in BRINGS or stage.nodes[place]["role"] == "probe"
-        wanted = stage.goal if ends else result["after"]
+        goal = stage.goal_of(step)
+        wanted = goal if ends else result["after"]
         backed = found == wanted
-        if ends and stage.goal == "Stopped":  # it may be up again while its process is waited for
+        if ends and goal == "Stopped":  # it may be up again while its process is waited for
             reads = self.reads[entry["by"], unit["host"]]
             backed = any(one["states"].get(name) == wanted for one in reads if one["n"] > since and one["told"] == "ok")
         self.test("observed", backed, entry["n"], f"{step['unit']} is told ok; the last read after it found {found}")
@@ -163,7 +165,7 @@ def _step_of(course: Course, entry: Json) -> Json | None:
         if known["step"]["unit"] == RUN:
             continue
         unit = course.units[known["step"]["unit"]]
-        same = unit["host"] == entry["host"] and unit["scm_name"].lower() == entry["of"].lower()
+        same = unit["host"] == entry["host"] and (unit["scm_name"] or "").lower() == entry["of"].lower()
         if same and known["step"]["phase"] in BRINGS:
             return known
     return None

@@ -115,7 +115,11 @@ def _explained(course: Course, verdict: str) -> bool:
     if verdict == "done":
         return whole and not course.strayed and course.rollback is None and not _troubled(course)
     if verdict == "cancelled":
-        return "cancel" in course.orders or "approval" in aborted or (bool(aborted) and course.stage < 0)
+        return (
+            "cancel" in course.orders
+            or not {"approval", "pause"}.isdisjoint(aborted)
+            or (bool(aborted) and course.stage < 0)
+        )
     if verdict in ("rolled back", "rollback incomplete"):
         return course.rollback is not None or course.plan["action"] == "rollback"
     return verdict == "failed" and (not whole or bool(course.strayed) or bool(aborted) or _troubled(course))

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from course import RUN, TOWARDS, Course, found_last, repeatable, step_id
+from course import RUN, TOWARDS, Course, found_last, name_of, repeatable, step_id
 from rule import Rule, Test
 from staging import HOOKS, KEPT_DOWN, Json, Stage
 
@@ -15,8 +15,9 @@ class Hooks(Rule):
     """hook once: what is not idempotent is not carried out twice unless a person said retry. hook told: what a step
     says of its hook is what became of it. undone: whatever the way, what may have been done is undone where its unit
     did not come to where it was done for, or it is named. run hooks: those of the end are carried out once, in order,
-    and what was begun is undone before. kept down: no service is disabled without a record of how it was. released:
-    what is not down is not kept down, or it is named, and nothing is started before it is released."""
+    and what was begun is undone before. kept down: no service is disabled without a record of how it was, and none that
+    is kept down comes up with its host. released: what is not down is not kept down, or it is named, and nothing is
+    started before it is released."""
 
     NAMES = ("hook once", "hook told", "undone", "run hooks", "kept down", "released")
 
@@ -35,6 +36,7 @@ class Hooks(Rule):
         self.tried: dict[str, set[tuple[str, str]]] = defaultdict(set)
         """By run, (unit, hook) of undos that did not end well."""
         self.records: dict[str, list[str]] = {}
+        self.disabled: dict[str, list[str]] = {}
         self.found: dict[tuple[str, str], str] = {}
         self.finals: dict[tuple[str, str], str] = {}
         """By run and unit, what its last reading found."""
@@ -50,7 +52,18 @@ class Hooks(Rule):
             loose = [name for name in entry["disabled"] if name.lower() not in entry["records"]]
             said = f"{loose} of {entry['host']} are disabled, and nothing says how they were"
             self.test("kept down", not loose, entry["n"], said)
-            self.records[entry["host"]] = entry["records"]
+            self.records[entry["host"]], self.disabled[entry["host"]] = entry["records"], entry["disabled"]
+        elif what == "reboot" and entry["goes"]:
+            self._stays_down(entry)
+
+    def _stays_down(self, entry: Json) -> None:
+        """Whether nothing that is kept down can come up with its host."""
+        course = self.courses.get(self.run_of.get(entry["by"], ""))
+        for unit in () if course is None else [unit for unit, names in course.owed.items() if KEPT_DOWN in names]:
+            of = course.units[unit] if course is not None else {}
+            if of["host"] == entry["host"]:
+                said = f"{entry['host']} starts again, and {unit}, which is kept down, may come up with it"
+                self.test("kept down", of["scm_name"] in self.disabled.get(entry["host"], ()), entry["n"], said)
 
     def _hook(self, entry: Json) -> None:
         unit, name, word = entry["unit"], entry["hook"], entry["word"]
@@ -111,7 +124,7 @@ class Hooks(Rule):
 
     def _fold(self, course: Course, step: Json, result: Json | None) -> None:
         """Which goal a do was for, and which undos did not end well."""
-        hook, unit, name = course.hook(step), step["unit"], step["hook"] or KEPT_DOWN
+        hook, unit, name = course.hook(step), step["unit"], name_of(step)
         undoes = step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"])
         if undoes:
             if result is None or result["outcome"] != "ok":
@@ -119,7 +132,7 @@ class Hooks(Rule):
             else:
                 self.tried[course.run].discard((unit, name))
         elif result is None or result["acted"] != "no":
-            goal = "" if unit == RUN else course.stages[step["stage"]].goal
+            goal = "" if unit == RUN else course.stages[step["stage"]].goal_of(step)
             self.stays[course.run, unit, name] = goal
             self.tried[course.run].discard((unit, name))
 
@@ -257,9 +270,9 @@ def _passed(course: Course, stage: Stage, place: int, name: str) -> bool:
     """Whether the node went past the undo of that name."""
     if not stage.lives[place].begun:
         return False
-    undo = ("release", "") if name == KEPT_DOWN else (None, name)
     parts = enumerate(stage.parts[place])
-    at = next((n for n, part in parts if part[1] == undo[1] and undo[0] in (None, part[0])), -1)
+    undo = (n for n, part in parts if (part[0] == "release" if name == KEPT_DOWN else part[1] == name and part[2]))
+    at = next(undo, -1)
     return stage.at(place, course.steps[stage.lives[place].step]["step"]) > at
 
 
@@ -271,7 +284,9 @@ def _declared(course: Course, unit: str, name: str) -> Json | None:
     """The hook of that name, as the plan or the way back has it."""
     for stage in course.stages:
         if unit in stage.places:
-            hook = stage.hook(stage.places[unit], name)
+            tries = ({"phase": phase, "hook": name} for phase in ("undo", "pre_start", "pre_stop"))
+            found = (stage.hook(stage.places[unit], step) for step in tries)
+            hook = next((one for one in found if one is not None), None)
             if hook is not None:
                 return hook
     return course.hook({"unit": RUN, "hook": name}) if unit == RUN else None

@@ -105,7 +105,7 @@ class Lives(Rule):
             return
         unit = known["step"]["unit"]
         stage, place = course.node(known["step"])
-        life = stage.nodes[place]["life"]
+        life = stage.life_down(place) or {}
         allowed = life["if_stuck"] == "kill" or (course.run, unit) in self.kill_answers
         self.test("kill", allowed, entry["n"], f"{said}, and nobody allowed it")
         mine = course.units[unit]["scm_name"].lower()
@@ -145,12 +145,12 @@ class Lives(Rule):
         forward = stage.number < course.forward
         if forward and phase in (*BRINGS, *CHANGES):
             for before in course.stages[: stage.number]:
-                if before.checks and before.goal == stage.goal:
+                if before.checks and before.goal in (stage.goal, stage.first_goal(place)):
                     self._checked(before, step, entry)
         if phase == "kill":
             allowed = not course.hands_off or (course.run, unit) in self.kill_answers
             self.test("kill", allowed, entry["n"], f"{unit} is to be killed, and the run is {sorted(course.hands_off)}")
-        if phase == "stop" and stage.nodes[place]["life"] is not None and stage.nodes[place]["life"]["prechecks"]:
+        if phase == "stop" and (stage.life_down(place) or {}).get("prechecks"):
             mine = [
                 known
                 for known in course.steps.values()

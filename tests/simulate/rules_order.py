@@ -30,7 +30,10 @@ class Order(Rule):
             self.test(
                 "pause", not pausing, entry["n"], f"{step['unit']} begins while decision {pausing} pauses the run"
             )
-        if forward and stage.goal == "Stopped" and step["phase"] in ACTS:
+        falls = stage.goal == "Stopped" and step["phase"] in ACTS
+        if stage.nodes[place]["down"] is not None and not stage.lives[place].begun:
+            falls = True
+        if forward and falls:
             closed = "window closed" in course.orders
             self.test("window", not closed, entry["n"], f"a stop of {step['unit']} begins past the window")
 
@@ -78,7 +81,7 @@ class Order(Rule):
         limits = stage.limits
         unit = stage.nodes[place]["unit"]
         active = stage.active()
-        if unit["instance"] in active:
+        if unit["instance"] in active or stage.nodes[place]["batch"] is not None:
             return
         bounds = [("the run", limits["run"], len(active))]
         on_host = sum(other["host"] == unit["host"] for other in active.values())

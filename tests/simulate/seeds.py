@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from misfortunes import Blow, Event, blows_of, events_of
+from seeds_batches import by_hand_alone, grouped, patches, rolling
 from seeds_lives import NEVER_S, Thrown, in_effect, lives, processes
 
-from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryPort, MemoryService, refused
+from orchestrator.adapters.memory.fleet import BOOTED_AT, MemoryPort, MemoryService, refused
 from orchestrator.domain.draft import Dependency, Draft, Entry, Instance
 from orchestrator.domain.errors import OrchError, ProblemKind
 from orchestrator.domain.gates import Gate, Origin, PortClosedCheck, ServiceCheck, TcpCheck
@@ -33,37 +35,13 @@ PEOPLE = ("anna", "ben", "carla")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happens in the fleet at a time: `crash`, `flap`, `revive`, `hand stop`, `hand start`, `hand pause`
-    to a service; `vanish`, `reboot`, `fault` to a host. `lasts_s` is how long a host is gone."""
-
-    at_s: float
-    kind: str
-    host: str
-    service: str = ""
-    lasts_s: float = 0.0
-    fault: Fault | None = None
-    times: int = 1
-    on: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blow:
-    """Something that befalls the controller at its *at*-th write (counted through all its lives): `kill before`, `kill
-    after`, `freeze before`, `freeze after`, `disk full`. `lasts_s`: of a freeze or a full disk."""
-
-    at: int
-    kind: str
-    lasts_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """One night. `latency_s` is what an exchange takes, `commit_s` a write. None: there is no such thing."""
 
     seed: int
     profile: str
     plan: Plan
+    draft: Draft
     services: tuple[tuple[str, MemoryService], ...]
     latency_s: float
     commit_s: float
@@ -104,15 +82,20 @@ def script(seed: int) -> Script:
 def _try(seed: int, profile: str, dice: Random) -> Script | None:
     """One attempt; None if the planner refuses what was thrown."""
     thrown = Thrown(_draft(dice))
-    draft, own = thrown.draft, Random(f"the lives of {seed}, {dice.random()}") if _lived(seed) else None
+    own = Random(f"the lives of {seed}, {dice.random()}") if _lived(seed) else None
     if own is not None:
-        thrown = lives(draft, profile, own)
-        draft = thrown.draft
+        thrown = lives(thrown.draft, profile, own)
     action = dice.choice((Action.STOP, Action.START, Action.RESTART, Action.STOP, Action.START))
+    rolls = False
+    if _batched(seed):
+        action, rolls = _in_batches(thrown, profile, action, Random(f"the batches of {seed}, {dice.random()}"))
+    draft = thrown.draft
     services = _services(draft, action, profile, dice)
     if own is not None:
         processes(services, profile, own)
-    chosen = _chosen(draft, action, dice)
+    if draft.between and profile == "killed":
+        by_hand_alone(services)
+    chosen = replace(_chosen(draft, action, dice), rolling=rolls)
     try:
         plan = build(draft, chosen, action, _survey(draft, services))
     except OrchError:
@@ -122,8 +105,8 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
     if not acting:
         return None
     many = len({node.unit.host for node in acting})
-    events = tuple(_events(draft, profile, dice))
-    blows = tuple(_blows(profile, dice))
+    events = tuple(events_of(draft, profile, dice))
+    blows = tuple(blows_of(profile, dice))
     if own is not None and profile in ("takeover", "mixed"):  # hooks are lost more often than acts
         blows += tuple(Blow(at=own.randint(2, 24), kind="kill before") for _ in range(2))
     people = profile in ("people", "mixed")
@@ -132,6 +115,7 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
         seed=seed,
         profile=profile,
         plan=replace(plan, policy=_policy(draft, profile, dice, many, windowed=window_s is not None)),
+        draft=draft,
         services=tuple(services),
         latency_s=0.0 if profile in ("calm", "killed") else dice.choice((0.0, 0.05, 0.4)),
         commit_s=dice.choice((0.0, 0.004)),
@@ -157,6 +141,25 @@ def _try(seed: int, profile: str, dice: Random) -> Script | None:
 def _lived(seed: int) -> bool:
     """Whether the units of that seed have a whole life: a third of each profile."""
     return seed // len(PROFILES) % 3 == 1
+
+
+def _batched(seed: int) -> bool:
+    """Whether instances of that seed go in batches and zones, and restarts do something between: half of those with a
+    whole life, and another third of each profile."""
+    turn = seed // len(PROFILES)
+    return turn % 3 == 2 or turn % 6 == 1
+
+
+def _in_batches(thrown: Thrown, profile: str, action: Action, dice: Random) -> tuple[Action, bool]:
+    """Throw who goes with whom into the draft; the action that it is after that, and whether it is a rolling one."""
+    action = Action.RESTART if dice.random() < 0.5 else action
+    between = patches(thrown.draft, profile, action, dice)
+    thrown.draft = replace(grouped(thrown.draft, dice), between=between.between)
+    thrown.behaves += between.behaves
+    rolls = action is Action.RESTART and dice.random() < 0.5
+    if rolls:
+        thrown.draft = rolling(thrown.draft, dice)
+    return action, rolls
 
 
 def _draft(dice: Random) -> Draft:
@@ -359,68 +362,6 @@ def _policy(draft: Draft, profile: str, dice: Random, hosts: int, *, windowed: b
     )
 
 
-def _events(draft: Draft, profile: str, dice: Random) -> list[Event]:
-    services = {"services": 3, "mixed": 2, "people": 1, "network": 1, "takeover": 1}.get(profile, 0)
-    hosts = {"network": 4, "mixed": 2, "people": 1, "takeover": 1}.get(profile, 0)
-    made: list[Event] = []
-    instances = [item for entry in draft.entries for item in entry.instances]
-    for _ in range(dice.randint(0, services)):
-        item = dice.choice(instances)
-        kind = dice.choice(("crash", "flap", "revive", "hand stop", "hand start", "hand pause"))
-        when = dice.choice((dice.uniform(0.0, 15.0), dice.uniform(0.0, 120.0)))
-        made.append(Event(at_s=when, kind=kind, host=str(item.host), service=item.asked[0].name))
-    for _ in range(dice.randint(0, hosts)):
-        host = dice.choice(instances).host
-        when = dice.uniform(0.0, 15.0)
-        throw = dice.random()
-        if throw < 0.25:
-            made.append(Event(at_s=when, kind="vanish", host=str(host), lasts_s=dice.choice((3.0, 25.0, 90.0, 1e6))))
-        elif throw < 0.4:
-            made.append(Event(at_s=when, kind="reboot", host=str(host), lasts_s=dice.choice((5.0, 40.0))))
-        else:
-            made.append(_fault(str(host), when, dice))
-    if profile in ("network", "mixed") and dice.random() < 0.12:
-        when = dice.uniform(0.0, 6.0)
-        made += [Event(at_s=when, kind="vanish", host=host, lasts_s=60.0) for host in draft.hosts]
-    return sorted(made, key=lambda event: event.at_s)
-
-
-_ON: tuple[tuple[str, ...], ...] = (
-    (),
-    ("read",),
-    ("start", "stop", "resume"),
-    ("start", "stop", "resume"),
-    ("answer",),
-)
-
-
-def _fault(host: str, when: float, dice: Random) -> Event:
-    kind = dice.choice(tuple(Fault))
-    times = 1 if kind is Fault.AUTH else dice.choice((1, 1, 2, 5, 40))
-    return Event(at_s=when, kind="fault", host=host, fault=kind, times=times, on=dice.choice(_ON))
-
-
-def _blows(profile: str, dice: Random) -> list[Blow]:
-    if profile == "killed":
-        count = dice.choice((1, 1, 2, 3))
-        at = 0
-        made = []
-        for _ in range(count):
-            at += dice.randint(1, 12)
-            kind = dice.choice(("kill before", "kill after")) if at > 1 else "kill after"  # else nothing has begun
-            made.append(Blow(at=at, kind=kind))
-        return made
-    if profile == "takeover":
-        kind = dice.choice(("freeze before", "freeze after"))
-        return [Blow(at=dice.randint(2, 15), kind=kind, lasts_s=dice.choice((100.0, 300.0)))]
-    if profile == "disk":
-        return [Blow(at=dice.randint(1, 15), kind="disk full", lasts_s=dice.choice((0.0, 1.0, 20.0)))]
-    if profile == "mixed" and dice.random() < 0.5:
-        kind = dice.choice(("kill before", "kill after", "freeze before", "freeze after", "disk full"))
-        return [Blow(at=dice.randint(2, 20), kind=kind, lasts_s=dice.choice((1.0, 150.0)))]
-    return []
-
-
 def _kinds(made: Script) -> tuple[str, ...]:
     kinds = [event.kind if event.fault is None else f"fault {event.fault.value}" for event in made.events]
     kinds += [blow.kind for blow in made.blows]
@@ -434,7 +375,9 @@ def _kinds(made: Script) -> tuple[str, ...]:
         kinds += ["process outlives it"] if service.lingers_s else []
         kinds += ["shared process"] if service.shares else []
         kinds += ["revived"] if service.revives_s is not None else []
-    kinds += [f"hook {way}" for _, ways in made.behaves for way in ways if way != "well"]
+    for key, ways in made.behaves:
+        what = "restart" if key.endswith("/reboot") else "hook"
+        kinds += [f"{what} {way}" for way in ways if way != "well"]
     kinds += ["check never holds" for _, since_s in made.holds_from if since_s >= NEVER_S]
     kinds += ["cancel"] if made.cancel_at_s is not None else []
     kinds += ["window"] if made.window_s is not None else []

@@ -9,12 +9,19 @@ from typing import Any
 Json = dict[str, Any]
 Part = tuple[str, str, bool]
 """A phase, the name of its hook ("" if it is none), and whether the hook's undo is carried out."""
-HOOKS = ("pre_stop", "post_stop", "pre_start", "post_start")
-"""The phases that carry a hook of a unit out."""
+HOOKS = ("pre_stop", "post_stop", "pre_start", "post_start", "between")
+"""The phases that carry a hook of a unit, or of a host, out."""
 KEPT_DOWN = "keep_down"
 """What a unit owes that is kept down, beside the names of its hooks."""
-_NOT_AT_GOAL = ("precheck", "drained", "keep_down", "start", "stop", *HOOKS)
+_NOT_AT_GOAL = ("precheck", "drained", "keep_down", "start", "stop", *HOOKS[:-1])
 """What is left out for a unit that is at the goal already."""
+_DOWN = ("precheck", "pre_stop", "drained", "keep_down", "stop", "kill", "post_stop", "between")
+_NOTHING: Json = {"prechecks": [], "before": [], "drained": [], "after": [], "healthy_s": 0.0, "keep_down": False}
+
+
+def goes_down(phase: str, hook: str) -> bool:
+    """Whether such a step of a node that lives both ways is one of its way down, or of what is done there."""
+    return phase in _DOWN or (phase, hook) in (("gate", "stopped"), ("release", "given_up"))
 
 
 class Life:
@@ -32,7 +39,7 @@ class Life:
         self.at_goal = False
         self.marred = False
         """A hook after its act did not end ok, and it went on."""
-        self.carried: set[str] = set()
+        self.carried: set[Part] = set()
         """The hooks that ended ok."""
 
 
@@ -43,6 +50,7 @@ class Stage:
         self.number = number
         self.goal: str = data["goal"]
         self.checks: bool = data["checks"]
+        self.between: bool = data["between"]
         self.nodes: list[Json] = data["nodes"]
         self.barriers: list[Json] = data["barriers"]
         self.limits: Json = data["limits"]
@@ -55,28 +63,43 @@ class Stage:
         gate: list[Part] = [("gate", "", False)] if node["gates"] else []
         if node["role"] == "pass":
             return []
+        if node["batch"] is not None:
+            return [("count", "", False)]
+        if self.between:
+            return [("between", hook["name"], False) for hook in node["life"]["before"]]
         if node["role"] == "probe":
             read = not self.checks and node["unit"]["scm_name"] is not None and node["unit"]["host"] is not None
             return [*([("read", "", False)] if read else []), *gate]
-        up = self.goal == "Running"
-        act: Part = ("start" if up else "stop", "", False)
-        life = node["life"]
-        if life is None:
-            return [act, *gate]
-        before, after = ("pre_start", "post_start") if up else ("pre_stop", "post_stop")
-        kept: list[Part] = [("release" if up else "keep_down", "", False)] if life["keep_down"] else []
-        beside = life["before"] or life["after"] or life["prechecks"] or life["drained"] or kept
-        return [
-            *([("read", "first", False)] if beside else []),
-            *([("precheck", "", False)] if life["prechecks"] else []),
-            *((before, hook["name"], hook["undoes"]) for hook in life["before"]),
-            *([("drained", "", False)] if life["drained"] else []),
-            *kept,
-            act,
-            *gate,
-            *([("healthy", "", False)] if up and life["healthy_s"] > 0 else []),
-            *((after, hook["name"], hook["undoes"]) for hook in life["after"]),
-        ]
+        if node["down"] is not None:
+            down, up = node["down"]["life"] or _NOTHING, node["life"] or _NOTHING
+            return [
+                *([("read", "first", False)] if _beside(down) or _beside(up) else []),
+                *_one_way(down, [("gate", "stopped", False)] if node["down"]["gates"] else [], up=False),
+                *(("between", hook["name"], False) for hook in node["down"]["between"]),
+                *_one_way(up, gate, up=True),
+            ]
+        life = node["life"] or _NOTHING
+        first: list[Part] = [("read", "first", False)] if _beside(life) else []
+        return [*first, *_one_way(life, gate, up=self.goal == "Running")]
+
+    def goal_of(self, step: Json) -> str:
+        """Where the step is to bring its unit: a node that lives both ways goes down first."""
+        both = self.nodes[self.places[step["unit"]]]["down"] is not None
+        return "Stopped" if both and goes_down(step["phase"], step["hook"]) else self.goal
+
+    def first_goal(self, place: int) -> str:
+        """Where the node brings its unit with its first act."""
+        return self.goal if self.nodes[place]["down"] is None else "Stopped"
+
+    def life_down(self, place: int) -> Json | None:
+        """What the node does around its stop."""
+        node = self.nodes[place]
+        life: Json | None = node["life"] if node["down"] is None else node["down"]["life"]
+        return life
+
+    def there(self, place: int, phase: str, hook: str) -> bool:
+        """Whether the unit was where that way brings it when its turn came: one found down still comes up."""
+        return self.lives[place].at_goal and (self.nodes[place]["down"] is None or goes_down(phase, hook))
 
     def at(self, place: int, step: Json) -> int:
         """Which part of the node's life a step is; -1 if none. The end of a process is what the stop before it is."""
@@ -85,7 +108,7 @@ class Stage:
         return next(same, -1)
 
     def act_at(self, place: int) -> int:
-        """Which part is the start or the stop; -1 if none is."""
+        """Which part is the first start or stop; -1 if none is."""
         acts = (n for n, part in enumerate(self.parts[place]) if part[0] in ("start", "stop"))
         return next(acts, -1)
 
@@ -98,21 +121,31 @@ class Stage:
         return next((part for part in left if not self._left_out(place, part, owed, back=back)), None)
 
     def _left_out(self, place: int, part: Part, owed: Collection[str], *, back: bool) -> bool:
-        life, (phase, hook, undoes) = self.lives[place], part
-        if phase in HOOKS and hook in life.carried:
+        phase, hook, undoes = part
+        if phase in HOOKS and part in self.lives[place].carried:
             return True
+        there = self.there(place, phase, hook)
         if undoes:
-            return (back or life.at_goal) and hook not in owed
+            return (back or there) and hook not in owed
         if phase == "release":
             return back and KEPT_DOWN not in owed
-        return life.at_goal and phase in _NOT_AT_GOAL
+        return there and phase in _NOT_AT_GOAL
 
-    def hook(self, place: int, name: str) -> Json | None:
-        """The node's hook of that name."""
-        life = self.nodes[place]["life"]
-        if life is None:
+    def hook(self, place: int, step: Json) -> Json | None:
+        """The hook that a step of the node carries out or undoes."""
+        if step["phase"] not in (*HOOKS, "undo"):
             return None
-        return next((hook for hook in (*life["before"], *life["after"]) if hook["name"] == name), None)
+        node = self.nodes[place]
+        own, down = node["life"] or _NOTHING, node["down"]
+        here = [*own["before"], *own["after"]]
+        if down is not None:
+            beside = down["life"] or _NOTHING
+            there = [*beside["before"], *beside["after"], *down["between"]]
+            falls = goes_down(step["phase"], "") or (
+                step["phase"] == "undo" and any(hook["name"] == step["hook"] and not hook["undoes"] for hook in there)
+            )
+            here = there if falls else here
+        return next((hook for hook in here if hook["name"] == step["hook"]), None)
 
     def ok(self, place: int) -> bool:
         """Whether the node is where it should be, as observed. One without steps is, when what it waits for is."""
@@ -179,9 +212,29 @@ class Stage:
         )
 
     def active(self) -> dict[str, Json]:
-        """The instances that hold a place: instance -> one of its units."""
+        """The instances that hold a place: instance -> one of its units. What stands between batches holds none."""
         return {
             node["unit"]["instance"]: node["unit"]
             for node, life in zip(self.nodes, self.lives, strict=True)
-            if life.standing == "under way"
+            if life.standing == "under way" and node["batch"] is None
         }
+
+
+def _beside(life: Json) -> bool:
+    """Whether a life has more than its act, its gates and its patience."""
+    return bool(life["before"] or life["after"] or life["prechecks"] or life["drained"] or life["keep_down"])
+
+
+def _one_way(life: Json, gate: list[Part], *, up: bool) -> list[Part]:
+    before, after = ("pre_start", "post_start") if up else ("pre_stop", "post_stop")
+    kept: list[Part] = [("release" if up else "keep_down", "", False)] if life["keep_down"] else []
+    return [
+        *([("precheck", "", False)] if life["prechecks"] else []),
+        *((before, hook["name"], hook["undoes"]) for hook in life["before"]),
+        *([("drained", "", False)] if life["drained"] else []),
+        *kept,
+        ("start" if up else "stop", "", False),
+        *gate,
+        *([("healthy", "", False)] if up and life["healthy_s"] > 0 else []),
+        *((after, hook["name"], hook["undoes"]) for hook in life["after"]),
+    ]

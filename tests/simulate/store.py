@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from seeds import BEGAN_AT, Blow, Script
+from misfortunes import Blow
+from seeds import BEGAN_AT, Script
 from witness import Log, Process
 
 from orchestrator.adapters.memory_journal import MemoryJournal

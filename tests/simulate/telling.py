@@ -36,6 +36,8 @@ def _beginning(made: Script) -> list[str]:
                 f"{len(node.gates)} gates, {node.timeout_s:g} s"
             )
             lines += [f"      {life}" for life in [_life(node.life)] if life]
+            lines += [f"      {node.batch}"] if node.batch else []
+            lines += [f"      down first: {_life(node.down.life)}; {len(node.down.gates)} gates"] if node.down else []
         lines += [f"  barrier {n}: {b.instances} need {b.need}{' soft' * b.soft}" for n, b in enumerate(stage.barriers)]
     for host, service in made.services:
         odd = {

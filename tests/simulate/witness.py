@@ -181,8 +181,15 @@ class WatchedLink(MemoryLink):
 
     def _output(self, exe: str, args: Sequence[str]) -> CommandOutput:
         by, host, log = self._process.number, self._host, self._process.log
-        if exe == "hook.exe" and self._watched.beside is not None:
-            return self._watched.beside.program(by, args)
+        beside = self._watched.beside
+        if exe == "hook.exe" and beside is not None:
+            unit, *words = args
+            return beside.program(by, [f"{unit}@{host.name}" if unit.startswith("#") else unit, *words])
+        if exe == "shutdown.exe" and beside is not None:
+            answer, away_s = beside.restart(by, host.name)
+            if away_s is not None:
+                self._watched.reboot(host.name, down_s=away_s)
+            return answer
         if exe == "taskkill.exe":
             pid = int(args[1])
             inside = sorted(one.name for one in host.services.values() if one.pid == pid)

@@ -185,6 +185,14 @@ def test_a_pause_may_be_a_persons() -> None:
     assert asked(again) == [(CauseKind.PAUSE, ("web#2",)), (CauseKind.PAUSE, ("web#3",))]
 
 
+def test_a_pause_whose_late_answer_met_another_world_is_asked_anew() -> None:
+    late = lambda one: Decision(Choice.CONTINUE, 61.0 if one.decision == 1 else 0.0)  # noqa: E731 - of one line
+    work = ScriptedWork({"0/web@w-1/look/1": Answer(after="Running")}, before="Running", decide=late)
+    run(planned(batches(2, asks=True)), work)
+    pauses = [(CauseKind.PAUSE, ("web#2",)), (CauseKind.PAUSE, ("web#3",))]
+    assert asked(work) == [pauses[0], (CauseKind.CHANGED, ("web@w-1",)), *pauses]
+
+
 def test_what_is_held_at_a_pause_goes_on_days_later() -> None:
     plan = planned(batches(3, asks=True))
     held = ScriptedWork(before="Running", decide=says(Choice.HOLD, Choice.HOLD))

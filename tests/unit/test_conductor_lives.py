@@ -217,6 +217,18 @@ def test_a_hook_of_a_run_that_fails_is_asked_about_before_and_told_after() -> No
     ]
 
 
+def test_a_hook_of_a_run_whose_late_answer_met_another_world_is_asked_about_anew() -> None:
+    late = lambda one: Decision(  # noqa: E731 - of one line
+        Choice.CONTINUE if one.cause.kind is CauseKind.CHANGED else Choice.RETRY, 61.0 if one.decision == 1 else 0.0
+    )
+    script = {"0/run/on_begin:on_begin.1/1": FAILED, "0/app@web/look/1": Answer(after="Stopped")}
+    work = replace(running(script), decide=late)
+    run(stop_plan(hooks=HOOKS), work)
+    kinds = [fact.cause.kind for fact in work.journal if isinstance(fact, DecisionAsked)]
+    assert kinds == [CauseKind.HOOK, CauseKind.CHANGED, CauseKind.HOOK]
+    assert "0/run/on_begin:on_begin.1/2" in work.ids
+
+
 def start_plan() -> Plan:
     """app waits for mq and for sql, which takes its time."""
     nodes = [node("mq@q"), node("sql@db"), node("app@web", waits_for=(0, 1))]
