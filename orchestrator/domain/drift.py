@@ -1,17 +1,18 @@
 """What changed between the day on which a plan was frozen and now, as far as it matters to the plan.
 
 Room: domain. Reads nothing: `questions` says what to ask, and `drift` judges what a survey found. A new process is no
-drift, nor is a unit that is already where the plan brings it.
+drift, nor is a unit that is already where the plan brings it. A service that came up since on top of one that is going
+to be stopped is: planning would have refused it, or taken it in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.planning.census import NO_SUCH_SERVICE, problem_in_words
 from orchestrator.domain.planning.observed import questions_about
-from orchestrator.domain.service import Asked, Reading, ServiceStatus, StartType, State
+from orchestrator.domain.service import DOWN, Asked, Reading, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.domain.vital_services import CLUSTER_SERVICE
 
@@ -43,11 +44,25 @@ def questions(plan: Plan) -> dict[str, tuple[Asked, ...]]:
     return asked
 
 
+def goes_down(plan: Plan) -> tuple[Node, ...]:
+    """The nodes that are stopped on the way, and may have something on top of them."""
+    return tuple(
+        node
+        for stage in plan.stages
+        for node in stage.nodes
+        if node.role is Role.ACT
+        and (stage.goal is State.STOPPED or node.down is not None)
+        and node.unit.host is not None
+        and node.unit.scm_name is not None
+    )
+
+
 def drift(plan: Plan, survey: Survey) -> tuple[Drift, ...]:
-    """What matters of the difference between *plan* and *survey*, in plan order. Cost: O(nodes + readings)."""
+    """What matters of the difference between *plan* and *survey*, in plan order; then what came up on top of what is
+    going to be stopped, where *survey* asked for that. Cost: O(nodes + readings)."""
     readings: dict[tuple[str, str], Reading] = {}
     for host, said in survey.hosts.items():
-        for reading in said.readings:
+        for reading in (*said.readings, *said.dependents):
             readings[host, reading.asked.name.lower()] = reading
             for status in reading.found:
                 readings.setdefault((host, status.name.lower()), Reading(reading.asked, (status,)))
@@ -58,7 +73,39 @@ def drift(plan: Plan, survey: Survey) -> tuple[Drift, ...]:
             now = _now(node, was, goal, survey, readings)
             if now:
                 found.append(Drift(node.unit.id, was.state, now))
-    return tuple(found)
+    return (*found, *_came_up(plan, readings))
+
+
+def _came_up(plan: Plan, readings: Mapping[tuple[str, str], Reading]) -> Iterator[Drift]:
+    """What needs what is going to be stopped, runs, and is not in the plan: each once."""
+    down = {(node.unit.host or "", (node.unit.scm_name or "").lower()): node.unit for node in goes_down(plan)}
+    known = set(down)
+    for (host, name), unit in down.items():
+        above = [name]
+        while above:
+            reading = readings.get((host, above.pop()))
+            status = reading.found[0] if reading is not None and reading.found else None
+            if status is not None and status.state not in DOWN:
+                fresh = {other.lower(): other for other in status.required_by if (host, other.lower()) not in known}
+                known |= {(host, other) for other in fresh}
+                above += fresh
+                yield from _on_top(unit, host, list(fresh.values()), readings)
+
+
+def _on_top(
+    unit: Unit, host: str, names: Sequence[str], readings: Mapping[tuple[str, str], Reading]
+) -> Iterator[Drift]:
+    was = str(unit.seen.state) if unit.seen is not None else "planned"
+    for name in names:
+        reading = readings.get((host, name.lower()))
+        if reading is None or reading.problem is not None:
+            problem = reading.problem if reading is not None else None
+            if problem is not None and problem.code != NO_SUCH_SERVICE and problem.kind is not ProblemKind.MISSING:
+                text = f"is needed by {name} on {host}, which can't be read: {problem_in_words(problem)}"
+                yield Drift(unit.id, was, text)
+        elif reading.found and reading.found[0].state not in DOWN:
+            text = f"is needed by {name} on {host}, which is {reading.found[0].state} and not in the plan"
+            yield Drift(unit.id, was, text)
 
 
 def _counted_on(plan: Plan) -> Iterator[tuple[Node, State]]:

@@ -75,9 +75,10 @@ def lab_fleet(
 
 
 def lab_units(draft: Draft) -> dict[str, list[str]]:
-    """The SCM names that the lab has for each instance of the draft, by instance id; external ones have none."""
+    """The SCM names that the lab has for each instance of the draft, by instance id, and `KIND/NAME` of what is no
+    service; external ones have none."""
     return {
-        instance.id: [name for asked in instance.asked if is_service(asked.name) for name in _names(asked)]
+        instance.id: [name for asked in instance.asked for name in _called(asked)]
         for entry in draft.entries
         if not entry.external
         for instance in entry.instances
@@ -167,6 +168,13 @@ def _owners(host: _Host, number: object) -> list[dict[str, object]]:
         for service in host.services.values()
         if any(port["port"] == number for port in service["ports"])  # type: ignore[attr-defined] # a list, see _service
     ]
+
+
+def _called(asked: Asked) -> list[str]:
+    if is_service(asked.name):
+        return _names(asked)
+    thing = _thing(asked)
+    return [f"{thing['kind']}/{thing['name']}"] if thing is not None else []
 
 
 def _names(asked: Asked) -> list[str]:

@@ -11,6 +11,7 @@ from orchestrator.lab.faults import BadFault
 from orchestrator.lab.host import Host
 from orchestrator.lab.record import Record
 from orchestrator.lab.service import State
+from orchestrator.lab.things import Thing
 from orchestrator.lab.win32 import Win32Error
 
 
@@ -63,6 +64,11 @@ class Control:
     def _fault(self, order: Mapping[str, Any]) -> dict[str, Any]:
         host, service = self._host(order), order.get("service")
         kind = order.get("kind")
+        if "thing" in order:
+            thing = _thing(host, order)
+            thing.fault = faults.check_thing(str(kind), order.get("value"))
+            self._record.write("fault", host=host.spec.name, thing=thing.spec.name, fault=kind)
+            return {}
         value = faults.check(str(kind), order.get("value"), of_service=service is not None)
         self._on_service(host, service, lambda: host.set_fault(service, str(kind), value))
         self._record.write("fault", host=host.spec.name, service=service, fault=kind, value=order.get("value"))
@@ -70,10 +76,18 @@ class Control:
 
     def _clear(self, order: Mapping[str, Any]) -> dict[str, Any]:
         service = order.get("service")
-        if service is not None and order.get("host") is None:
+        if (service is not None or "thing" in order) and order.get("host") is None:
             raise BadOrder("to clear a service, name its host too")
+        if "thing" in order:
+            host = self._host(order)
+            thing = _thing(host, order)
+            thing.fault = thing.spec.fault
+            self._record.write("clear", host=host.spec.name, thing=thing.spec.name)
+            return {}
         for host in [self._host(order)] if order.get("host") is not None else list(self._hosts.values()):
             self._on_service(host, service, partial(host.clear_faults, service))
+            for thing in host.things.every() if service is None else ():
+                thing.fault = thing.spec.fault
         self._record.write("clear", host=order.get("host"), service=service)
         return {}
 
@@ -129,6 +143,15 @@ class Control:
             raise BadOrder(f"unknown service {service!r} on {host.spec.name}; known: {names}") from exc
 
 
+def _thing(host: Host, order: Mapping[str, Any]) -> Thing:
+    """What is no service, by `kind_of` and `thing`, its name. Raises BadOrder."""
+    thing = host.things.find(str(order.get("kind_of")), str(order.get("thing")))
+    if thing is None:
+        names = ", ".join(f"{one.spec.kind} {one.spec.name}" for one in host.things.every())
+        raise BadOrder(f"unknown {order.get('kind_of')} {order.get('thing')!r} on {host.spec.name}; known: {names}")
+    return thing
+
+
 def _picture(host: Host) -> dict[str, Any]:
     services = [
         {
@@ -152,6 +175,16 @@ def _picture(host: Host) -> dict[str, Any]:
         "booted_at": host.booted_at,
         "auth_failures": host.auth_failures,
         "services": services,
+        "things": [
+            {
+                "kind": thing.spec.kind,
+                "name": thing.spec.name,
+                "up": thing.up,
+                "moving": host.things.moving(thing),
+                "fault": thing.fault,
+            }
+            for thing in host.things.every()
+        ],
     }
 
 

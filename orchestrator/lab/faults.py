@@ -20,6 +20,13 @@ UNIT_KINDS = {
     "revives": "seconds after which a recovery action starts it when it died (1)",
     "triggered": "seconds after each stop at which a trigger starts it (1)",
 }
+THING_KINDS = {
+    "fails": "access denied to who would start or stop it",
+    "hangs": "its programs never end",
+    "hangs-on-move": "the programs that would start or stop it never end",
+    "garbage": "what is read of it makes no sense",
+}
+"""Of what is no service."""
 HOST_KINDS = {
     "down": "refuses connections and drops the open ones; winrm or ssh: of this wire alone",
     "slow": "seconds before each answer (1)",
@@ -82,12 +89,24 @@ class Aim:
         return not verb or verb == action.casefold() or verb in commands.casefold().split("\n")
 
 
+def check_thing(kind: str, value: Any) -> str:
+    """The fault of what is no service. Raises BadFault."""
+    if kind not in THING_KINDS:
+        raise _unknown(kind, "what is no service", THING_KINDS)
+    if value not in (None, True):
+        raise BadFault(f"{kind}: it has no value, got {value!r}")
+    return kind
+
+
+def _unknown(kind: str, whose: str, known: Mapping[str, str]) -> BadFault:
+    return BadFault(f"unknown kind {kind!r} for {whose}; known: {', '.join(sorted(known))}")
+
+
 def check(kind: str, value: Any, *, of_service: bool) -> Any:
     """The value in the form in which it is kept. Raises BadFault for an unknown kind or a wrong value."""
     known = UNIT_KINDS if of_service else HOST_KINDS
     if kind not in known:
-        whose = "a service" if of_service else "a host"
-        raise BadFault(f"unknown kind {kind!r} for {whose}; known: {', '.join(sorted(known))}")
+        raise _unknown(kind, "a service" if of_service else "a host", known)
     if kind in _NUMBERS:
         default, form = _NUMBERS[kind]
         return True if default is None and value in (None, True) else _number(kind, value, default or 0, form)

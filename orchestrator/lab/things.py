@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.lab import faults
 from orchestrator.lab.console import Ran
 
 KINDS = ("app_pool", "site", "task", "cluster_role", "app")
-FAULTS = ("", "fails", "hangs", "hangs-on-move", "garbage")
-"""`fails`: it may not be moved; `hangs`: its programs never end; `hangs-on-move`: only those that move it;
-`garbage`: no read makes sense."""
+FAULTS = ("", *faults.THING_KINDS)
 HANG_S = 3600.0
 _SECTIONS = {"apppool": "app_pool", "site": "site"}
 _NOT_FOUND, _DENIED, _INVALID = 1168, 5, 87
@@ -47,10 +46,11 @@ class ThingSpec:
 
 @dataclass(slots=True)
 class Thing:
-    """One of them as it is: where it is going, and since when it is there."""
+    """One of them as it is: where it is going, since when it is there, and its fault, if it has one."""
 
     spec: ThingSpec
     up: bool
+    fault: str
     there_s: float = 0.0
 
 
@@ -60,11 +60,15 @@ class Things:
     def __init__(self, specs: Iterable[ThingSpec], now_s: Callable[[], float], log: Callable[..., Any]) -> None:
         self._now_s = now_s
         self._log = log
-        self._known = {(spec.kind, spec.name.casefold()): Thing(spec, spec.running) for spec in specs}
+        self._known = {(spec.kind, spec.name.casefold()): Thing(spec, spec.running, spec.fault) for spec in specs}
 
     def find(self, kind: str, name: str) -> Thing | None:
         """The one of that name, in any case."""
         return self._known.get((kind, name.casefold()))
+
+    def every(self) -> list[Thing]:
+        """All of them."""
+        return list(self._known.values())
 
     def share(self, other: "Things") -> None:
         """Have the cluster roles of *other* for those of the same names: both are nodes of one cluster."""
@@ -77,7 +81,7 @@ class Things:
 
     def group_state(self, role: Thing) -> int:
         """ClusterGroupState: online, offline, partly online (for one that tells nothing), or pending."""
-        if role.spec.fault == "garbage":
+        if role.fault == "garbage":
             return 3
         return 4 if self.moving(role) else 0 if role.up else 1
 
@@ -94,7 +98,7 @@ class Things:
 
 async def hang(thing: Thing | None, *, moves: bool) -> None:
     """Wait, if the program that was asked about *thing* is one that hangs; *moves*: it would move it."""
-    fault = "" if thing is None else thing.spec.fault
+    fault = "" if thing is None else thing.fault
     if fault == "hangs" or (moves and fault == "hangs-on-move"):
         await asyncio.sleep(HANG_S)
 
@@ -112,7 +116,7 @@ async def appcmd(things: Things, arguments: Sequence[str]) -> Ran:
         return _listed(things, thing, section, state="/text:state" in options)
     if thing is None:
         return _NOT_FOUND, [f'ERROR ( message:Cannot find {section.upper()} object with identifier "{name}". )'], []
-    if thing.spec.fault == "fails":
+    if thing.fault == "fails":
         return _DENIED, ["ERROR ( hresult:80070005, message:Command execution failed.", "Access is denied.", " )"], []
     things.move(thing, up=verb == "start")
     return 0, [f'"{thing.spec.name}" successfully {"started" if thing.up else "stopped"}'], []
@@ -122,7 +126,7 @@ def _listed(things: Things, thing: Thing | None, section: str, *, state: bool) -
     if thing is None:
         return 1, [], []
     words = ("Starting", "Started") if thing.up else ("Stopping", "Stopped")
-    word = "Gestartet?" if thing.spec.fault == "garbage" else words[not things.moving(thing)]
+    word = "Gestartet?" if thing.fault == "garbage" else words[not things.moving(thing)]
     return 0, [word if state else f'{section.upper()} "{thing.spec.name}" (state:{word})'], []
 
 
@@ -137,8 +141,8 @@ async def schtasks(things: Things, language: str, arguments: Sequence[str]) -> R
     if thing is None:
         return 1, [], [missing]
     if words[0] == "/query":
-        return 0, ["Gibt es nicht"] if thing.spec.fault == "garbage" else _xml(thing), []
-    if thing.spec.fault == "fails":
+        return 0, ["Gibt es nicht"] if thing.fault == "garbage" else _xml(thing), []
+    if thing.fault == "fails":
         return 1, [], [denied]
     if words[0] == "/change":
         things.move(thing, up="/enable" in words)
@@ -168,10 +172,10 @@ async def app(things: Things, arguments: Sequence[str]) -> Ran:
     if thing is None or verb not in ("status", "start", "stop"):
         return 2, [], ["usage: lab-app.exe status|start|stop NAME"]
     if verb == "status":
-        if thing.spec.fault == "garbage":
+        if thing.fault == "garbage":
             return 9, ["no idea"], []
         return (0 if thing.up is not things.moving(thing) else 3), [], []
-    if thing.spec.fault == "fails":
+    if thing.fault == "fails":
         return 4, [], [f"{name} would not {verb}"]
     things.move(thing, up=verb == "start")
     return 0, [], []

@@ -14,6 +14,7 @@ from cpu import cpu, memory, requests
 from peers import peers
 from rich.console import Console
 from rich.table import Table
+from rolls import rolling
 from startup import startup
 from states import states
 from table import Row, Scale
@@ -25,6 +26,7 @@ PARTS: dict[str, Callable[[Scale], Iterator[Row]]] = {
     "waiting": lambda scale: chain(waiting("winrm", scale), waiting("ssh", scale)),
     "memory": lambda scale: chain(memory("winrm", scale), memory("ssh", scale)),
     "states": lambda scale: chain(states("winrm", scale), states("ssh", scale)),
+    "rolling": rolling,
     "startup": startup,
 }
 

@@ -42,6 +42,15 @@ def test_it_is_refused_by_name_or_stopped_first_and_started_again(pair: Site) ->
     assert "app-02" not in refused.said, "nothing runs there on top of it"
     assert pair.untouched()
 
+    saved = str(pair.folder / "stop.orchplan")
+    assert pair.orch("stop", "--save", saved).code == 0
+    pair.put("Reports@app-02", "Running")
+    drifted = pair.orch("apply", saved, "--yes")
+    assert drifted.code == 8, drifted.said
+    assert "orders@app-02 was Running, is needed by Reports on app-02, which is Running and not in" in drifted.said
+    pair.put("Reports@app-02", "Stopped")
+    assert pair.controls() == []
+
     stopped = pair.orch("stop", "--yes")
     assert stopped.code == 0, stopped.said
     assert [one for one in pair.controls() if one.endswith("app-01")] == [f"stop {unit}" for unit in NAMED]

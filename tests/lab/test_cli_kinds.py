@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from cli_lab import MOVE_S, Site, site
 
+from orchestrator.lab.client import LabError
+
 PORT = 2222
 PLAYBOOK = """
 name: shop
@@ -113,6 +115,22 @@ def test_what_went_down_before_a_failure_comes_back(kinds: Site) -> None:
         assert sorted(moved(kinds, host, up=False)) == sorted(moved(kinds, host, up=True))
     there = kinds.orch("status", "--expect", "running")
     assert there.code == 0, there.said
+
+
+def test_they_misbehave_on_request_and_the_lab_shows_them(kinds: Site) -> None:
+    pool = {"host": "web-01", "kind_of": "app_pool", "thing": "Shop"}
+    kinds.lab.order(op="fault", kind="fails", **pool)
+    for wrong in ({"kind": "orphan"}, {"kind": "fails", "thing": "Laden"}):
+        with pytest.raises(LabError, match="fails, garbage, hangs, hangs-on-move|known: .*app_pool Shop"):
+            kinds.lab.order(**{"op": "fault", **pool, **wrong})
+    things = {host["host"]: host["things"] for host in kinds.lab.order(op="ps")["hosts"]}
+    assert [one["name"] for one in things["web-01"] if one["fault"]] == ["Shop"]
+    good = kinds.folder / "good.yaml"
+    ended = kinds.orch("stop", "--yes", plan=good)
+    assert (ended.code, "pool@web-01" in ended.said) == (3, True), ended.said
+    kinds.lab.order(op="clear", **pool)
+    assert kinds.orch("stop", "--yes", plan=good).code == 0
+    assert kinds.orch("start", "--yes", plan=good).code == 0
 
 
 def test_a_check_reads_them_all(kinds: Site) -> None:

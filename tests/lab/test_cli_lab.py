@@ -18,9 +18,19 @@ SHOP = ("127.77.0.10", 5985)
 @pytest.fixture
 def pair(tmp_path: Path) -> Site:
     """Files and addresses of a pair whose own lab has ended: the command line starts another."""
-    with site(tmp_path, PAIR) as made:
+    with site(tmp_path, f"{PAIR}  pool: {{ app_pool: Shop, hosts: db }}\n") as made:
         pass
     return made
+
+
+def _misbehaves_as_no_service(pair: Site) -> None:
+    assert pair.orch("lab", "fault", "pool@db-01", "fails").code == 0
+    assert "app_pool Shop Running fails" in pair.orch("lab", "ps").said
+    assert "pool@db-01 is no service" in pair.orch("lab", "kill", "pool@db-01").said
+    assert pair.orch("lab", "clear", "pool@db-01").code == 0
+    nobody = pair.orch("lab", "fault", "nobody@app-01", "refuses")
+    assert nobody.code == 2, nobody.said
+    assert "orch lab ps lists every unit" in nobody.said
 
 
 def test_a_lab_comes_up_is_seen_misbehaves_and_goes_down(pair: Site) -> None:
@@ -53,10 +63,8 @@ def test_a_lab_comes_up_is_seen_misbehaves_and_goes_down(pair: Site) -> None:
         unknown = pair.orch("lab", "fault", "orders@app-01", "explodes")
         assert unknown.code == 2, unknown.said
         assert "hangs-on-stop" in unknown.said
-        nobody = pair.orch("lab", "fault", "nobody@app-01", "refuses")
-        assert nobody.code == 2, nobody.said
-        assert "orch lab ps lists every unit" in nobody.said
 
+        _misbehaves_as_no_service(pair)
         untriggered = pair.orch("lab", "trigger", "orders@app-01")
         assert untriggered.code == 2, untriggered.said
         assert "has no start trigger" in untriggered.said

@@ -376,7 +376,12 @@ def test_outcomes_are_all_explained() -> None:
 # Lab
 
 
-@pytest.mark.parametrize(("number", "kinds"), [(0, faults.UNIT_KINDS), (1, faults.HOST_KINDS)])
+def test_faults_of_what_is_no_service_are_all_listed() -> None:
+    rows = [code(row[0])[0] for row in tables(section("lab.md", "Faults"))[1]]
+    assert [faults.check_thing(kind, None) for kind in rows] == list(faults.THING_KINDS)
+
+
+@pytest.mark.parametrize(("number", "kinds"), [(0, faults.UNIT_KINDS), (2, faults.HOST_KINDS)])
 def test_faults_are_all_listed_and_their_values_are_taken(number: int, kinds: Mapping[str, str]) -> None:
     rows = tables(section("lab.md", "Faults"))[number]
     assert {code(row[0])[0] for row in rows} == set(kinds)

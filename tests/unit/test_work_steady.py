@@ -275,3 +275,22 @@ async def test_a_host_that_tells_nothing_of_it_changes_no_outcome_and_holds_nobo
     assert (result.outcome, result.problem and result.problem.code) == (Outcome.FAILED, 1067)
     assert not [key for key in result.evidence if key.startswith("event ")]
     assert result.took_s < 10
+
+
+@in_virtual_time
+async def test_a_large_fleet_is_watched_less_often_and_a_death_is_noticed_all_the_same() -> None:
+    hosts = [f"app-{number:03}" for number in range(500)]
+    one = Bench(State.RUNNING, [node("orders", host) for host in hosts])
+    for host in hosts:
+        one.fleet.add(host, MemoryService(name="orders", state=State.RUNNING))
+    watching = [asyncio.create_task(one.run(Phase.WATCH, f"orders@{host}")) for host in hosts]
+    await asyncio.sleep(400)
+    reads = sum(count for (_, what), count in one.fleet.exchanges.items() if what == "read")
+    assert 10 * 400 <= reads <= 20 * 400
+    one.fleet.enter("app-007", one.fleet.service("orders", "app-007"), State.STOPPED)
+    result = await asyncio.wait_for(watching[7], 60)
+    assert (result.outcome, result.after) == (Outcome.FAILED, "Stopped")
+    assert not [task for task in watching if task is not watching[7] and task.done()]
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)

@@ -2,7 +2,10 @@
 as others count on it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import math
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +21,8 @@ from orchestrator.engine.work.record import ended, evidence, span
 from orchestrator.engine.work.sights import Eyes
 
 WATCH_S = 10.0
+WATCHED_PER_S = 20.0
+"""So many hosts are read in a second at most only because something is watched there: about a tenth of a core."""
 """How often a service is read that only has to stay as it is."""
 LAST_LOOK_S = 10.0
 """How long the last reading of a window is tried: without it nobody knows."""
@@ -176,15 +181,40 @@ async def _first(waits: list[Coroutine[Any, Any, Down | None]]) -> Down | None:
     return None
 
 
-async def watch(step: Step, goal: State, host: Host, scm_name: str, note: Callable[[str], None]) -> Result:
+class Watched:
+    """The hosts on which something is watched, and how often that is read: of many hosts less often, in doubled
+    periods, so that a large fleet's readings leave room for what is on its way."""
+
+    def __init__(self) -> None:
+        self._hosts: Counter[str] = Counter()
+
+    @contextmanager
+    def on(self, host: str) -> Iterator[None]:
+        """One more watch on *host*, as long as it lasts."""
+        self._hosts[host] += 1
+        try:
+            yield
+        finally:
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]
+
+    def every_s(self) -> float:
+        """The period."""
+        least_s = len(self._hosts) / WATCHED_PER_S
+        return WATCH_S if least_s <= WATCH_S else WATCH_S * 2.0 ** math.ceil(math.log2(least_s / WATCH_S))
+
+
+async def watch(
+    step: Step, goal: State, host: Host, scm_name: str, note: Callable[[str], None], every_s: Callable[[], float]
+) -> Result:
     """WATCH: ends (failed, as a gate that does not hold) at the first reading that is not at *goal*, and never else.
 
     Its reads fall on a grid of the host's own, so that all that is watched there is read together.
     """
     loop, looks = asyncio.get_running_loop(), Looks(host, scm_name, note)
-    grid = Pace(host.name, WATCH_S)
     while True:
-        await asyncio.sleep(grid.next_look_s(loop.time(), 32) - loop.time())
+        await asyncio.sleep(Pace(host.name, every_s()).next_look_s(loop.time(), 32) - loop.time())
         try:
             status = await looks.status(loop.time())
         except (AuthRejected, Refused) as error:  # neither will be otherwise by asking again

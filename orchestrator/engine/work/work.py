@@ -69,6 +69,7 @@ class Work:
         self._clock = clock
         self._failing = failing
         self._counted: dict[int, counting.Services] = {}
+        self._watched = steady.Watched()
         self._poll_s = plan.poll_s
         self._back_from = 0 if plan.action is Action.ROLLBACK else len(plan.stages)
         self._patience_s = min(LOOK_S, plan.policy.rollback_timeout_s)
@@ -176,7 +177,8 @@ class Work:
         node, note = stage.nodes[index], self._notes_of(step)
         scm_name = node.unit.scm_name or ""
         if step.phase is Phase.WATCH:
-            return await steady.watch(step, stage.goal, host, scm_name, note)
+            with self._watched.on(host.name):
+                return await steady.watch(step, stage.goal, host, scm_name, note, self._watched.every_s)
         result = await _read(step, stage, index, Looks(host, scm_name, note))
         last = step.phase is Phase.READ and not step.hook and node.role is Role.ACT
         if not last or node.life is None or not node.life.keep_down:

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from orchestrator import state_wiring, wiring
-from orchestrator.domain.drift import Drift, drift, questions
+from orchestrator.domain.drift import Drift, drift, goes_down, questions
 from orchestrator.domain.errors import Declined, Drifted
 from orchestrator.domain.plan import Plan
 from orchestrator.domain.planning.observed import as_seen
@@ -45,7 +45,8 @@ async def _apply(state: Path, saved: SavedPlan, ways: wiring.Ways, going: GoOn, 
     asker, asked = Asker(), questions(saved.plan)
     async with wiring.world(ways, asked, ask=asker.ask) as world:
         with surveying.shown(len(asked), asker, quiet=going.json) as answered:
-            live = await survey(asked, world.hosts, answered=answered)
+            above = bool(goes_down(saved.plan)) and "--ignore-dependents" not in saved.command.split()
+            live = await survey(asked, world.hosts, answered=answered, dependents=above)
         found = drift(saved.plan, live)
         plan = as_seen(saved.plan, live)
         if found and not going.accept_drift:

@@ -47,6 +47,9 @@ def ps(*, json: bool, state_dir: Path | None) -> None:
             for service in host["services"]:
                 now, pid = Text(service["state"]), Text(str(service["pid"] or ""))
                 table.add_row("", "", Text(service["name"]), now, pid, _faults(service["faults"]))
+            for thing in host["things"]:
+                name, fault_of = Text(f"{thing['kind']} {thing['name']}"), Text(thing["fault"], style="yellow")
+                table.add_row("", "", name, Text(_standing(thing)), "", fault_of)
         out().print(table)
 
 
@@ -98,8 +101,18 @@ def _tell(op: str, unit: str, said: str, state_dir: Path | None) -> None:
     with boundary(state):
         if "@" not in unit:
             raise BadInput(f"{unit}: expected a unit, as orders@app-03", hint="orch lab ps lists every unit")
-        lab_wiring.order(state, {"op": op, **_target(unit, state)})
+        target = _target(unit, state)
+        if "thing" in target:
+            raise BadInput(f"{unit} is no service: orch lab {op} is for services")
+        lab_wiring.order(state, {"op": op, **target})
         say(f"{unit}: {said}")
+
+
+def _standing(thing: Mapping[str, object]) -> str:
+    """Where what is no service is, in the words of services."""
+    if thing["moving"]:
+        return "StartPending" if thing["up"] else "StopPending"
+    return "Running" if thing["up"] else "Stopped"
 
 
 def _address(host: Mapping[str, object]) -> str:
@@ -126,7 +139,7 @@ def _number(value: str | None) -> str | float | None:
 
 
 def _target(target: str, state: Path) -> dict[str, str]:
-    """The lab's words for a unit (`orders@app-03`, `orders:Orders.Api@app-03`) or a host."""
+    """The lab's words for a unit (`orders@app-03`, `orders:Orders.Api@app-03`), what is no service too, or a host."""
     unit, at, host = target.rpartition("@")
     if not at:
         return {"host": target}
@@ -137,4 +150,5 @@ def _target(target: str, state: Path) -> dict[str, str]:
     if not scm_name or scm_name not in names:
         known = ", ".join(names) if names else "none"
         raise BadInput(f"{target}: the lab's services there are: {known}", hint="orch lab ps lists every unit")
-    return {"host": host, "service": scm_name}
+    kind, is_thing, name = scm_name.partition("/")  # which stands in the name of no service
+    return {"host": host, "kind_of": kind, "thing": name} if is_thing else {"host": host, "service": scm_name}
