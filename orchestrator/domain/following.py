@@ -183,7 +183,9 @@ class Following:
 
     def _too_late_to_stop(self, place: int) -> bool:
         folded = self._folded
-        return folded.window_closed and not folded.rolling_back and folded.now.stops(place)
+        if not folded.window_closed or folded.rolling_back:
+            return False
+        return folded.now.stops(place, folded.findings.now(folded.now.stage.nodes[place].unit.id))
 
     def _advance(self) -> bool:
         """What comes when nothing is under way: the next stage, the way back, the end. False: nothing does, now."""

@@ -196,7 +196,7 @@ class StageProgress:
         self.under_way.pop(track.unit, None)
         self.work_left_s -= track.expected_s
         before = "restart was over" if track.down is not None else _ACTS[self.stage.goal]
-        track.why = f"given up after {track.words}, before its {before}"
+        track.why = f"given up after {track.words}, before its {before}" if track.batch is None else "broken off"
         self._stand(track, Standing.UNTOUCHED)
         if self._openings.outcomes[self._indices[track.unit]] is None:
             self._settle(self._indices[track.unit], False)
@@ -212,8 +212,13 @@ class StageProgress:
         return True
 
     def finish(self) -> None:
-        """Nothing more comes in this stage: who seems to be between two steps has ended, well if past its act."""
-        for track in [one for one in self.under_way.values() if not one.busy]:
+        """Nothing more comes in this stage: who seems to be between two steps has ended, well if past its act. A count
+        that was broken off has not."""
+        for track in [one for one in self.under_way.values() if not one.busy or one.phase is Phase.COUNT]:
+            if track.busy:
+                track.busy = False
+                self._withdraw(track)
+                continue
             if track.step is not None and track.unit in self._courses and not self._courses.acted(track.step):
                 self._withdraw(track)
                 continue

@@ -82,12 +82,13 @@ class StageLives:
         """Where the node stands or goes on."""
         return self.due.get(place) or self.goes_on_at.get(place) or self.schedule.lives[place][0]
 
-    def stops(self, place: int) -> bool:
-        """Whether the node, when it goes on, stops its unit."""
+    def stops(self, place: int, now: str) -> bool:
+        """Whether the node, when it goes on, stops its unit, which is *now* in that state. In a rolling restart who is
+        down already comes up."""
         node = self.stage.nodes[place]
         if node.role is not Role.ACT or node.down is None:
             return node.role is Role.ACT and self.stage.goal is State.STOPPED
-        return self.comes_to_act(place, self._next(place))
+        return now != State.STOPPED and self.comes_to_act(place, self._next(place))
 
     def comes_to_act(self, place: int, of: Step | Part) -> bool:
         """Whether the node, at *of*, has its first act before it."""

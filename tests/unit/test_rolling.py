@@ -279,3 +279,13 @@ def test_wherever_the_controller_dies_a_unit_goes_on_at_its_part(cut: int) -> No
         assert goes_on == [one[:-2] for one in WHOLE][len(WHOLE) - len(goes_on) :]
         assert {*done, *goes_on} >= {one[:-2] for one in WHOLE}
         assert not [one for one in goes_on if one in done and one not in ("stop", "start", "gate")]
+
+
+def test_past_the_window_whose_stopped_gate_failed_comes_up_by_a_retry() -> None:
+    made = rolling(in_batches([rolled(WEB), rolled("web@w-2")], [1, 1]))
+    work = running({f"0/{WEB}/gate:stopped/1": FAILED}, Choice.RETRY, Choice.ABORT)
+    work.decide = lambda asked: Decision([Choice.RETRY, Choice.ABORT][asked.decision - 1], after_s=30.0)
+    work.orders_at = [(20.0, Order.WINDOW_CLOSED)]
+    state = run(made, work)
+    assert of(WEB, work)[7:] == ["gate:stopped/1", "stop/2", *(one.replace("/1", "/2") for one in WHOLE[7:])]
+    assert (state.left[WEB], of("web@w-2", work)) == ("Running", [])
