@@ -53,7 +53,9 @@ class Courses:
             return False
         if life[at].of_hook:
             self._carried.setdefault(step.unit, set()).add(life[at])
-        elif life[at].phase is Phase.READ and result.after == goal_of(life[act_of(life) or 0], self._goal):
+        elif at == 0 and life[at].phase is Phase.READ:
+            self._carried.pop(step.unit, None)  # it begins anew
+        if life[at].phase is Phase.READ and result.after == goal_of(life[act_of(life) or 0], self._goal):
             self._there.add(step.unit)
         return all(self._left_out(step.unit, part) for part in life[at + 1 :])
 

@@ -398,7 +398,8 @@ class Folded(Known):
                 continue
             if answer.choice in (Choice.RETRY, Choice.KILL):
                 kill = answer.choice is Choice.KILL
-                self.now.retry(place, pausing=answer.source is Source.POLICY, kill=kill)
+                policy = answer.source is Source.POLICY
+                self.now.retry(place, pausing=policy, kill=kill, anew=not policy and self._missed(place))
             else:
                 self._give_up(place)
         self.failures.decided(asked.units, asked.cause.kind, answer)

@@ -235,6 +235,12 @@ def left_out(
     return (there and part.phase in _LEFT_OUT) or (back and part.of_hook and part.hook in done)
 
 
+def checked(node: Node, part: Part) -> bool:
+    """Whether *part* of the *node* is a hook that has a check."""
+    hook = hook_of(node, Step(0, node.unit.id, part.phase, hook=part.hook))
+    return hook is not None and hook.check is not None
+
+
 def repeatable(hook: Hook | None) -> bool:
     """Whether it may be carried out again by itself after its answer was lost: it does no harm, or can be checked."""
     return hook is None or hook.idempotent or hook.check is not None or isinstance(hook.do, Reboot)

@@ -15,6 +15,7 @@ from orchestrator.domain.parts import (
     Part,
     act_before,
     act_of,
+    checked,
     goal_of,
     is_last_reading,
     life_down,
@@ -273,17 +274,37 @@ class StageRun(StageLives):
             del self.counting[place]
             self._lost(place, self.under_way.pop(place))
 
-    def retry(self, place: int, *, pausing: bool, kill: bool = False) -> None:
+    def retry(self, place: int, *, pausing: bool, kill: bool = False, anew: bool = False) -> None:
         """Let a suspended node go again when its turn comes; *pausing*: after a pause, and behind all others. *kill*:
-        it goes on with the end of its process."""
+        it goes on with the end of its process. *anew*: what was done for it before its act, and can be checked, is
+        checked again, for somebody may have undone it meanwhile."""
         outcome = self.suspended.pop(place)
         attempt = self._next_attempt(place)
         if kill:
             self.goes_on_at[place] = _KILL
+        elif anew:
+            self._check_again(place)
         part = self.goes_on_at.get(place, self.schedule.lives[place][0])
         step = Step(self.number, self.stage.nodes[place].unit.id, part.phase, attempt, hook=part.hook)
         self.again[place] = Again(attempt, outcome, pause_s(step.id, attempt) if pausing else 0.0)
         self.schedule.again(place, last=pausing)
+
+    def _check_again(self, place: int) -> None:
+        """Go back to the first hook before the act that ended ok and has a check, if the node is at its act, or on the
+        way there."""
+        life, part = self.schedule.lives[place], self.goes_on_at.get(place)
+        carried = self.carried.get(place, ())
+        if part is None or not carried or part not in life:
+            return
+        at = life.index(part)
+        begins = act_before(life, at - 1) if at else 0
+        if act_of(life[at:]) is None:
+            return
+        node = self.stage.nodes[place]
+        again = [one for one in life[begins:at] if one in carried and checked(node, one)]
+        if again:
+            self.carried[place] = tuple(one for one in carried if one not in again)
+            self.goes_on_at[place] = again[0]
 
     def pass_over(self, place: int) -> bool:
         """Let a suspended node that failed at a hook after its act go on past it, and hold up nobody: its unit is where
@@ -309,6 +330,7 @@ class StageRun(StageLives):
             attempt = self._next_attempt(place)
             self.again[place] = Again(attempt, Outcome.OK)
             self.at_goal.pop(place, None)
+            self.carried.pop(place, None)  # who moved it may have undone them
             self.to_watch.pop(place, None)
             self.watching.pop(place, None)
             self.schedule.reopen(place)

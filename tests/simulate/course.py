@@ -154,6 +154,10 @@ class Course:
             stage, place = self.node(step)
             life = stage.lives[place]
             life.standing, life.begun, life.step, life.settled = "under way", True, step_id(step), False
+            if step["hook"] == "first" or step["phase"] in HOOKS:
+                life.carried.discard(step["hook"])
+            if step["hook"] == "first":
+                life.carried.clear()
 
     def _step_ended(self, fact: Json, by: int, number: int) -> None:
         result = fact["result"]

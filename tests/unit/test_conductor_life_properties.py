@@ -192,7 +192,7 @@ def _put_back_only_if_up(state: RunState, journal: list[Fact]) -> None:
                 assert left.get(step.unit) != "Stopped", f"{step.id} puts back who is down"
             if (step.phase is not Phase.READ or step.hook) and step.phase not in (Phase.LOOK, Phase.WATCH, Phase.UNDO):
                 last[step.unit] = step
-        elif isinstance(fact, StepEnded) and fact.result.after and fact.result.step.phase is not Phase.LOOK:
+        elif isinstance(fact, StepEnded) and fact.result.after:
             left[fact.result.step.unit] = fact.result.after
     for unit, step in last.items():
         down = goes_down(step) and step.phase not in (Phase.POST_STOP, Phase.BETWEEN, Phase.GATE)

@@ -13,6 +13,7 @@ from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import DecisionAsked, Fact, StepEnded, StepIntended
 from orchestrator.domain.life import IfStuck, RunHooks
 from orchestrator.domain.plan import Plan, Role
+from orchestrator.domain.policy import Do, Policy, Rule
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.service import State
 
@@ -50,6 +51,33 @@ def test_a_retry_goes_on_at_the_part_that_failed(fails: str, goes_on: list[str])
     asked = of("app@web", work)
     assert asked[asked.index(goes_on[0]) :][: len(goes_on)] == goes_on
     assert len([one for one in asked if one.startswith("pre_stop:pre_stop.1")]) == 1
+
+
+def test_a_retry_of_a_person_checks_again_what_can_be_checked() -> None:
+    checked = replace(hook("pre_stop.2", idempotent=False), check=hook("").undo)
+    life = replace(DOWN, before=(hook("pre_stop.1"), checked))
+    work = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")}, Choice.RETRY)
+    assert run(stop_plan(life), work).verdict().verdict == "done"
+    again = ["stop/1", "pre_stop:pre_stop.2/2", "drained/2", "keep_down/2", "stop/2", "gate/2"]
+    assert of("app@web", work)[6:12] == again
+    down = running({"0/app@web/gate/1": FAILED}, Choice.RETRY)
+    run(stop_plan(life), down)
+    assert of("app@web", down)[7:10] == ["gate/1", "stop/2", "gate/2"], "it is down: there is nothing to drain"
+    policy = Policy(rules=(Rule(do=Do.RETRY, count=1),))
+    work = running({"0/app@web/stop/1": Answer(Outcome.FAILED, 1.0, "Running")})
+    run(replace(stop_plan(life), policy=policy), work)
+    assert of("app@web", work)[6:8] == ["stop/1", "stop/2"]
+
+
+def test_who_was_moved_by_others_goes_through_its_whole_life_again() -> None:
+    slow = {"0/sql@db/stop/1": Answer(took_s=60)}
+    work = running(slow)
+    run(stop_plan(), work)
+    ends = [isinstance(fact, StepIntended) and fact.step.unit == "sql@db" for fact in work.journal]
+    before: list[Fact] = [*work.journal[: ends.index(True) + 1], RESUMED]
+    rest = replace(running(slow, Choice.RETRY), facts=[(0.0, fact) for fact in before], states={"app@web": "Running"})
+    assert run(stop_plan(), rest, before).verdict().verdict == "done"
+    assert of("app@web", rest) == [one.replace("/1", "/2") for one in WHOLE]
 
 
 @pytest.mark.parametrize("choice", [Choice.SKIP, Choice.EXCLUDE, Choice.ABORT])
