@@ -17,12 +17,11 @@ MEMORY_MB = 250.0
 def cpu(wire: str, scale: Scale) -> Iterator[Row]:
     """CPU of a host: the slope between two fleet sizes, the least of several rounds taken in turns."""
     script, called = REFERENCES[wire]
-    small, large = (scale.hosts(size) for size in SIZES[wire])
-    large = max(large, small + 3)
-    least: dict[tuple[str, int], float] = {}
+    small, large = scale.slope(*SIZES[wire])
+    least: dict[tuple[str, int], float] = {("orch", 0): 0.0, ("reference", 0): 0.0}
     counted: dict[str, set[float]] = {"orch": set(), "reference": set()}
     for _ in range(scale.rounds):
-        for size in (small, large):
+        for size in filter(None, (small, large)):
             for who, run in (("orch", _stop), ("reference", lambda made: children.by_hand(script, made.facts))):
                 with fleet(wire, size) as made:
                     cost = run(made).cpu_s

@@ -78,7 +78,7 @@ class Night:
 
 def rolling(scale: Scale) -> Iterator[Row]:
     """The median over several seeds."""
-    units = max(10 * SERVICES, round(UNITS * scale.factor))
+    units = max(5 * SERVICES, round(UNITS * scale.factor))
     seeds = SEEDS if scale.factor >= 1 else 1
     nights = [_night(seed, units) for seed in range(1, seeds + 1)]
     ratios = sorted(night.took_s / night.bound_s for night in nights)
@@ -110,7 +110,8 @@ def _night(seed: int, units: int) -> Night:
             )
             fleet.add(host, made).latency_s = LATENCY_S
     virtual_time.MOST_JUMPS = MOST_JUMPS
-    took_s, plan_s, run_s = virtual_time.run_virtual(_restarted(draft, fleet, units))
+    there = sum(len(service.hosts) for service in services)
+    took_s, plan_s, run_s = virtual_time.run_virtual(_restarted(draft, fleet, there))
     longest: dict[str, float] = {}
     for service in services:
         longest[service.name] = service.least_s + max((longest[name] for name in service.needs), default=0.0)
@@ -118,7 +119,8 @@ def _night(seed: int, units: int) -> Night:
 
 
 def _services(chance: random.Random, units: int) -> list[Service]:
-    """Sizes that differ, and a graph with several paths, first to last."""
+    """Sizes that differ, *units* in all (a few more where that is hardly any), and a graph with several paths, first to
+    last."""
     shares = [chance.uniform(1, 5) for _ in range(SERVICES)]
     sizes = [max(4, round(units * share / sum(shares))) for share in shares]
     sizes[-1] = max(4, units - sum(sizes[:-1]))
@@ -128,7 +130,8 @@ def _services(chance: random.Random, units: int) -> list[Service]:
         needs = chance.sample(before, min(len(before), chance.randint(1, 2))) if number > 1 else []
         name = f"s{number:02}"
         hosts = tuple(f"{name}-{host:04}" for host in range(size))
-        made.append(Service(name, hosts, tuple(needs), chance.choice(STAYS), chance.uniform(*UNIT_S)))
+        stays = [percent for percent in STAYS if math.ceil(size * percent / 100) < size]
+        made.append(Service(name, hosts, tuple(needs), chance.choice(stays), chance.uniform(*UNIT_S)))
     return made
 
 

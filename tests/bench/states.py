@@ -21,10 +21,9 @@ def states(wire: str, scale: Scale) -> Iterator[Row]:
     wall_s = peak_mb = 0.0
     hosts = scale.hosts(SIZES["orch"][1])
     for who, run in (("reference", lambda made: children.by_hand(script, made.facts)), ("orch", _status)):
-        small, large = (scale.hosts(size) for size in SIZES[who])
-        large = max(large, small + 3)
+        small, large = scale.slope(*SIZES[who])
         cpu_s = dict.fromkeys((small, large), 0.0)
-        for size in cpu_s:
+        for size in filter(None, cpu_s):
             with fleet(wire, size, services=SERVICES) as made:
                 ran = run(made)
                 exchanges.setdefault(who, set()).add(made.exchanges())

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+_TRY = 0.1
 WIRE_NAMES = {"winrm": "WinRM, NTLM with encryption", "ssh": "SSH, sc"}
 
 
@@ -32,3 +33,10 @@ class Scale:
     def hosts(self, whole: int) -> int:
         """A fleet of *whole* hosts, scaled."""
         return max(3, round(whole * self.factor))
+
+    def slope(self, small: int, large: int) -> tuple[int, int]:
+        """Two fleets, scaled, between which the cost of a host is taken. A small try has one: the other is of nobody,
+        and the cost of a start stays in."""
+        if self.factor < _TRY:
+            return 0, self.hosts(large)
+        return self.hosts(small), max(self.hosts(large), self.hosts(small) + 3)
