@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.plan import Down, Node, Role
-from orchestrator.domain.results import AT_FIRST, HOOKS, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import AT_FIRST, HOOKS, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 
 ACTS = (Phase.START, Phase.STOP)
@@ -30,6 +30,16 @@ _LEFT_OUT = (
     Phase.POST_START,
 )
 """What is not done for a unit that is at the goal when its turn comes."""
+_BEFORE_DOWN = (
+    Phase.READ,
+    Phase.LOOK,
+    Phase.PRECHECK,
+    Phase.PRE_STOP,
+    Phase.DRAINED,
+    Phase.KEEP_DOWN,
+    Phase.STOP,
+    Phase.KILL,
+)
 WAY_DOWN = "stopped"
 """`Step.hook` of the GATE on the way down of a node that lives both ways."""
 GIVEN_UP = "given_up"
@@ -145,6 +155,12 @@ def goes_down(step: Step | Part) -> bool:
     if step.phase is Phase.GATE:
         return step.hook == WAY_DOWN
     return step.phase in _GOES_DOWN or (step.phase is Phase.RELEASE and step.hook == GIVEN_UP)
+
+
+def may_be_out(step: Step) -> bool:
+    """Whether a unit of which *step* did not end well may be of no use although it runs: not ready, or out of its load
+    balancer. Who failed before it went down runs on as before."""
+    return step.unit != RUN and step.phase not in _BEFORE_DOWN
 
 
 def goal_of(step: Step | Part, goal: State) -> State:

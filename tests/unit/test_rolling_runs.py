@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 
-from bookkeeping import Deadly, Shop
+from bookkeeping import REFUSED, Deadly, Shop
 from drafts import draft, entry
 from virtual_time import in_virtual_time
 
@@ -24,7 +24,7 @@ from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.planning.build import build
 from orchestrator.domain.planning.choice import Choice, questions
 from orchestrator.domain.results import Phase, Result
-from orchestrator.domain.service import State
+from orchestrator.domain.service import Control, State
 from orchestrator.domain.terms import Terms
 from orchestrator.engine.book_ports import LEASE_S
 from orchestrator.engine.jobs.surveying import survey
@@ -219,6 +219,17 @@ async def test_who_is_skipped_while_it_is_down_stays_out_and_is_not_counted_as_u
     assert farm.out == {"w-1"}
     assert farm.restarted() == {"sql@db-01": 1, "web@w-1": 1, "web@w-2": 1, "web@w-5": 1}
     assert farm.least_up == 3
+
+
+@in_virtual_time
+async def test_who_failed_before_it_went_down_is_up_and_counts() -> None:
+    farm = Farm()
+    farm.fleet.service("web", "w-1").refuses[Control.STOP] = REFUSED
+    assert (await farm.run(await farm.plan())).exit_code == 6
+    assert (farm.out, farm.states) == ({"w-1"}, {})
+    await farm.says(Word.SKIP)
+    assert (await farm.resume()).exit_code == 1
+    assert (farm.restarted(), farm.out, farm.least_up) == (ONCE, set(), 3)
 
 
 @in_virtual_time

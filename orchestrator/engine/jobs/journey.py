@@ -23,6 +23,7 @@ from orchestrator.domain.facts import (
 )
 from orchestrator.domain.leaving import leaving
 from orchestrator.domain.notices import OfRun, decision_event, end_event
+from orchestrator.domain.parts import may_be_out
 from orchestrator.domain.results import Outcome, Phase
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.window import closes_at
@@ -82,6 +83,7 @@ class Journey:
         self._began_at = books.clock()
         self._told: frozenset[int] = frozenset()
         self._failing: dict[str, str] = {}
+        self._out: dict[str, str] = {}
         self._books = books
         self._people = people
         self._state = RunState.begin(plan)
@@ -92,9 +94,7 @@ class Journey:
         self._notices = Notices(plan.policy.notify, audience.notifier)
         hosts = GuardedHosts(world.hosts, self._held)
         probe, local = GuardedProbe(world.probe, self._held), GuardedLocal(world.local, self._held)
-        self._work = Work(
-            plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock, failing=self._failing
-        )
+        self._work = Work(plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock, out=self._out)
         self._watch = audience.watch
         self._of = OfRun(
             run=began.run,
@@ -211,13 +211,17 @@ class Journey:
                 self._notices.settled(decision)
 
     def _fail(self, fact: Fact) -> None:
-        """What units that ended badly said, the first one first, until they do what they did not."""
+        """What units that ended badly said, the first one first, until they do what they did not; and of those who may
+        be out of use."""
         if isinstance(fact, StepEnded) and fact.result.step.phase is not Phase.LOOK:
             result = fact.result
             if result.outcome is not Outcome.OK:
                 self._failing[result.step.unit] = result.said
+                if may_be_out(result.step) and not self._state.stages[result.step.stage].checks:
+                    self._out[result.step.unit] = result.said
             elif result.step.phase not in (Phase.READ, Phase.UNDO, Phase.RELEASE):
                 self._failing.pop(result.step.unit, None)
+                self._out.pop(result.step.unit, None)
 
     def _end(self, ended: RunEnded) -> Mapping[str, Any]:
         """What is told of the end."""

@@ -94,13 +94,13 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One unit that is counted: how it is read, its ready gates, and what those said who did not end well."""
+    """One unit that is counted: how it is read, its ready gates, and what those said who may be out."""
 
     unit: Unit
     looks: Looks | None
     gates: Sequence[Gate]
     eyes: Eyes
-    failing: Mapping[str, str]
+    out: Mapping[str, str]
 
 
 async def enough(
@@ -108,7 +108,7 @@ async def enough(
 ) -> Result:
     """Pause, then wait until as many instances are up as the batch has to leave up.
 
-    One is up if all its units are Running, their ready gates hold in one probe, and none of them ended badly in this
+    One is up if all its units are Running, their ready gates hold in one probe, and none of them came up badly in this
     run. Fails, as a gate that does not hold, when that was not so for *timeout_s*; bounded by that, the pause, and one
     more round of reads and probes.
     """
@@ -152,8 +152,8 @@ def _named(away: Mapping[str, str]) -> str:
 
 async def _missing(one: Counted) -> tuple[str, int]:
     """Why the unit does not count as up, "" if it does, and the exchanges that this took."""
-    if one.unit.id in one.failing:
-        return f"did not end well in this run: {one.failing[one.unit.id]}", 0
+    if one.unit.id in one.out:
+        return f"did not end well in this run: {one.out[one.unit.id]}", 0
     if one.looks is None:
         return "has no service", 0
     asked = one.looks.exchanges

@@ -49,8 +49,8 @@ class Work:
 
     On the way back a step gives a silent host up soon: it is tried again, in the bounds of the policy's
     `rollback_timeout_s`, which a node's own timeout must not stretch. *run* and *clock* (UTC, seconds since 1970) are
-    what is written down on hosts where a service is kept down. *failing* are the units that did not end well so far,
-    and what they said: the caller's, and changes as the run goes on.
+    what is written down on hosts where a service is kept down. *out* are the units that may be of no use although
+    they run, and what they said: the caller's, and changes as the run goes on.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Work:
         *,
         run: str = "",
         clock: Callable[[], float] = lambda: 0.0,
-        failing: Mapping[str, str] = _NOBODY,
+        out: Mapping[str, str] = _NOBODY,
     ) -> None:
         self._run = run
         self._clock = clock
-        self._failing = failing
+        self._out = out
         self._counted: dict[int, counting.Services] = {}
         self._watched = steady.Watched()
         self._poll_s = plan.poll_s
@@ -170,7 +170,7 @@ class Work:
         host = self._host_of(Node(unit=unit, role=Role.PROBE))
         looks = Looks(host, unit.scm_name, note) if host is not None and unit.scm_name is not None else None
         eyes = self._eyes(host, unit.scm_name)
-        return counting.Counted(unit, looks, gates, eyes, self._failing)
+        return counting.Counted(unit, looks, gates, eyes, self._out)
 
     async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
         """READ, LOOK and WATCH: nothing is done to the service."""
