@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 from working import Bench, node
 
-from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryEvent, MemoryFleet, MemoryHost, MemoryService
+from orchestrator.adapters.memory.fleet import Fault, MemoryEvent, MemoryFleet, MemoryHost, MemoryService, clock
 from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.memory.registry import PROGRAMS, configure, failure_actions, tree, trigger
 from orchestrator.domain import keep_down
@@ -186,7 +186,7 @@ async def test_a_last_reading_tells_what_somebody_gave_back_and_who_as_the_log_h
         log="System",
         provider="Service Control Manager",
         id=7040,
-        at=BOOTED_AT,
+        at=clock(),
         data=("Orders Api$1", "disabled", "auto start", "Orders Api$1"),
         message="The start type of the Orders Api$1 service was changed from disabled to auto start.",
         level=4,
@@ -197,7 +197,7 @@ async def test_a_last_reading_tells_what_somebody_gave_back_and_who_as_the_log_h
     assert told.outcome is Outcome.OK
     assert told.evidence[REWRITTEN] == (
         "it is Running again; its start type is Automatic again; System, Service Control Manager 7040 at "
-        "2026-01-01T00:00:00Z by S-1-5-18: The start type of the Orders Api$1 service was changed from disabled to "
+        "2026-01-02T00:00:00Z by S-1-5-18: The start type of the Orders Api$1 service was changed from disabled to "
         "auto start."
     )
     assert "it was kept down, and somebody changed that: it is Running again" in told.said

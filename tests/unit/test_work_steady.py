@@ -7,7 +7,7 @@ import pytest
 from virtual_time import in_virtual_time
 from working import Bench, about, bench, node
 
-from orchestrator.adapters.memory.fleet import BOOTED_AT, Fault, MemoryEvent, MemoryPort, MemoryService
+from orchestrator.adapters.memory.fleet import Fault, MemoryEvent, MemoryPort, MemoryService, clock
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.gates import Gate, HttpCheck, Origin, PortClosedCheck, TcpCheck
 from orchestrator.domain.life import Life
@@ -253,9 +253,9 @@ async def test_a_start_that_fails_carries_its_codes_and_the_last_records_that_na
     for number in range(8):
         text = f"orders: can't open file {number}"
         host.events.append(
-            MemoryEvent(log="Application", provider="orders", id=number, at=BOOTED_AT + number, message=text)
+            MemoryEvent(log="Application", provider="orders", id=number, at=clock() + number / 1e3, message=text)
         )
-    host.events.append(MemoryEvent(log="Application", provider="other", id=1, at=BOOTED_AT + 9e8, message="not ours"))
+    host.events.append(MemoryEvent(log="Application", provider="other", id=1, at=clock() + 9e8, message="not ours"))
     result = await one.run(Phase.START)
     assert result.outcome is Outcome.FAILED
     assert result.evidence["exit"] == "the service ended with an error code of its own (error 1066): 42 (0x2A)"
@@ -263,6 +263,19 @@ async def test_a_start_that_fails_carries_its_codes_and_the_last_records_that_na
     assert len(told) == 5
     assert "Service Control Manager 7023" in told[0]
     assert [words.rpartition(" ")[2] for words in told[1:]] == ["7", "6", "5", "4"]
+
+
+@in_virtual_time
+async def test_a_gate_that_fails_tells_what_was_recorded_since_the_start_and_nothing_of_an_earlier_run() -> None:
+    one = starting(gate(check=TcpCheck(host="app-01", port=1)))
+    for ago_s, text in ((10.0, "of an earlier run"), (0.0, "no license")):
+        record = MemoryEvent(log="Application", provider="orders", id=1, at=clock() - ago_s, message=text)
+        one.fleet.hosts["app-01"].events.append(record)
+    await one.run(Phase.START)
+    result = await one.run(Phase.GATE)
+    assert (result.outcome, result.took_s) == (Outcome.FAILED, about(120))
+    told = [words for key, words in result.evidence.items() if key.startswith("event ")]
+    assert told == ["Application, orders 1 at 2026-01-02T00:00:00Z: no license"]
 
 
 @pytest.mark.parametrize("fault", [Fault.SILENT, Fault.GARBAGE, Fault.AUTH])

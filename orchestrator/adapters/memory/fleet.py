@@ -240,7 +240,7 @@ class MemoryFleet:
 
     def spawn(self, host: str, name: str, *, parent: int = 4, ports: tuple[MemoryPort, ...] = ()) -> MemoryProcess:
         """Start a process beside the services."""
-        made = MemoryProcess(pid=self._pid(), name=name, parent=parent, started_at=_clock(), ports=ports)
+        made = MemoryProcess(pid=self._pid(), name=name, parent=parent, started_at=clock(), ports=ports)
         self.hosts[host].processes[made.pid] = made
         return made
 
@@ -285,7 +285,7 @@ class MemoryFleet:
         if state is State.STOPPED:
             self._leave(host, service)
         elif service.pid is None:
-            service.pid, service.spawned_at = _shared_pid(self.hosts[host], service) or self._pid(), _clock()
+            service.pid, service.spawned_at = _shared_pid(self.hosts[host], service) or self._pid(), clock()
         if state is State.RUNNING:
             service.win32_exit_code = 0
             if service.crashes_after_s is not None:
@@ -354,7 +354,7 @@ class MemoryFleet:
 
     def _boot(self, host: MemoryHost, down: HostFault) -> None:
         host.faults.remove(down)
-        host.booted_at = None if host.booted_at is None else _clock()
+        host.booted_at = None if host.booted_at is None else clock()
         for service in host.services.values():
             delay_s = {StartType.AUTOMATIC: 0.0, StartType.AUTOMATIC_DELAYED: DELAYED_S}.get(service.start_type)
             if delay_s is not None and service.state is State.STOPPED:
@@ -370,7 +370,7 @@ class MemoryFleet:
 
     def _note(self, host: str, id: int, service: MemoryService, text: str) -> None:
         record = MemoryEvent(
-            log="System", provider="Service Control Manager", id=id, at=_clock(), data=(service.name,), message=text
+            log="System", provider="Service Control Manager", id=id, at=clock(), data=(service.name,), message=text
         )
         self.hosts[host].events.append(record)
 
@@ -385,7 +385,7 @@ def _shared_pid(host: MemoryHost, service: MemoryService) -> int | None:
     return next((pid for pid in beside if pid is not None), None)
 
 
-def _clock() -> float:
+def clock() -> float:
     """The hosts' clock: UTC, seconds since 1970."""
     try:
         return BOOTED_AT + UP_S + asyncio.get_running_loop().time()

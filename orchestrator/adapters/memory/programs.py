@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
 from orchestrator.adapters.memory import objects, registry
-from orchestrator.adapters.memory.fleet import MemoryEvent, MemoryFleet, MemoryHost
+from orchestrator.adapters.memory.fleet import MemoryEvent, MemoryFleet, MemoryHost, clock
 from orchestrator.engine.ports import CommandOutput
 
 _NO_SUCH_PROCESS = 128
 _PROVIDER = re.compile(r"@Name='([^']*)'")
+_AGE = re.compile(r"timediff\(@SystemTime\) <= (\d+)")
 
 
 def _netstat(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
@@ -47,12 +48,14 @@ def _taskkill(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> Comm
 
 
 def _wevtutil(fleet: MemoryFleet, host: MemoryHost, args: Sequence[str]) -> CommandOutput:
-    """`wevtutil.exe qe LOG /q:... /c:N /rd:true /f:RenderedXml`: newest first; a query's providers count."""
+    """`wevtutil.exe qe LOG /q:... /c:N /rd:true /f:RenderedXml`: newest first; a query's providers and age count."""
     log = next((word for word in args[1:] if not word.startswith("/")), "")
     query = next((word for word in args if word.startswith("/q:")), "")
     most = next((int(word[3:]) for word in args if re.fullmatch(r"/c:\d+", word)), 100)
-    wanted = _PROVIDER.findall(query)
-    found = [one for one in host.events if one.log == log and (not wanted or one.provider in wanted)]
+    wanted, ages = _PROVIDER.findall(query), _AGE.findall(query)
+    since = max((clock() - int(age) / 1000 for age in ages), default=0.0)
+    of_log = [one for one in host.events if one.log == log and one.at >= since]
+    found = [one for one in of_log if not wanted or one.provider in wanted]
     newest = sorted(found, key=lambda one: one.at, reverse=True)[:most]
     return CommandOutput(0, "\n".join(map(_record, newest)))
 

@@ -138,7 +138,7 @@ def _in_our_words(model: type[Shape], detail: Any, place: Any) -> tuple[Mark, st
             return (
                 place(path[:-1]).key_mark(key),
                 f"unknown key {key!r}",
-                nearest(key, keys_of(_model_at(model, path[:-1]))),
+                _right_for(key, _model_at(model, path[:-1])),
             )
         case "missing":
             return node.mark, f"{key!r} is missing", f"write `{key}: ...`"
@@ -159,7 +159,7 @@ def refuse_unknown(node: Node, shape: type[Shape], found: Findings) -> None:
     known = keys_of(shape)
     for key in node.value if isinstance(node.value, dict) else ():
         if key not in known:
-            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, known))
+            found.add(node.key_mark(key), f"unknown key {key!r}", _right_for(key, shape))
 
 
 def refuse_empty(node: Node, annotation: Any, found: Findings) -> None:
@@ -177,7 +177,7 @@ def refuse_empty(node: Node, annotation: Any, found: Findings) -> None:
         if key in known:
             refuse_empty(child, known[key], found)
         elif known and child.value is None:
-            found.add(node.key_mark(key), f"unknown key {key!r}", nearest(key, list(known)))
+            found.add(node.key_mark(key), f"unknown key {key!r}", _right_for(key, next(models_in(annotation), None)))
 
 
 def _forms(keys: Iterable[str], annotation: Any) -> dict[str, Any]:
@@ -186,6 +186,21 @@ def _forms(keys: Iterable[str], annotation: Any) -> dict[str, Any]:
         return dict.fromkeys(keys, get_args(annotation)[1])
     model = next(models_in(annotation), None)
     return {info.alias or name: info.annotation for name, info in model.model_fields.items()} if model else {}
+
+
+def _right_for(key: str, model: type[BaseModel] | None) -> str:
+    """What to write in place of the unknown *key* of a *model*: the same one mapping further down, if it belongs there;
+    else the nearest that it has."""
+    fields = model.model_fields if model else {}
+    homes = [f"`{info.alias or name}:`" for name, info in fields.items() if key in _keys_below(info.annotation)]
+    return f"write it under {' or '.join(homes)}" if homes else nearest(key, keys_of(model))
+
+
+def _keys_below(annotation: Any) -> list[str]:
+    """The keys of the mapping that stands there, if it is one of ours, and no list of them."""
+    inner = (annotation, *get_args(annotation)) if get_origin(annotation) not in (list, tuple, dict) else ()
+    models = (one for one in inner if isinstance(one, type) and get_origin(one) is None and issubclass(one, BaseModel))
+    return [key for model in models for key in keys_of(model)]
 
 
 def keys_of(model: type[BaseModel] | None) -> list[str]:

@@ -17,8 +17,8 @@ PHASES = (Phase.START, Phase.STOP, Phase.GATE, Phase.HEALTHY)
 EXCHANGES = 2
 ASKED_S = 8.0
 """How long the logs may take."""
-SLACK_S = 60.0
-"""How far before the step's beginning a record still belongs to it."""
+SLACK_S = 5.0
+"""How far before the beginning a record still belongs: as long as the question may take to come to the host."""
 MOST = 5
 """Records that are kept."""
 _KINDS = (ProblemKind.REMOTE, ProblemKind.TIMEOUT, ProblemKind.GATE, ProblemKind.ORPHAN)
@@ -36,8 +36,8 @@ def worth_a_look(result: Result) -> bool:
 
 async def gathered(host: Host, scm_name: str, since_s: float) -> dict[str, str]:
     """The last records that tell of the service, newest first, as evidence: `event 1`, `event 2`. Those of the last
-    *since_s* seconds, by the host's own clock. Two exchanges; empty where the host has nothing to say, or no program
-    to say it."""
+    *since_s* seconds, and some more for the way there, by the host's own clock, which may differ from ours. Two
+    exchanges; empty where the host has nothing to say, or no program to say it."""
     age = f"TimeCreated[timediff(@SystemTime) <= {int((since_s + SLACK_S) * 1000)}]"
     names = [scm_name, host.shown_as.get(scm_name.lower(), "")]
     try:

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import AuthRejected, HostError, Problem, Problem
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.leaving import Leaving
 from orchestrator.domain.life import Hook, Reboot
-from orchestrator.domain.parts import faced, goal_of, hook_of
+from orchestrator.domain.parts import ACTS, faced, goal_of, hook_of
 from orchestrator.domain.plan import Action, Batch, Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import HOOKS, REACHED_BY, RUN, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.service import Asked, ServiceStatus, State
@@ -84,7 +84,8 @@ class Work:
         self._objects: dict[tuple[str, float], Host] = {}
         self._hooks = plan.hooks
         self._reboots = Reboots()
-        self._began_s: dict[str, float] = {}
+        self._acts_since_s: dict[str, float] = {}
+        """When each unit's last start or stop began, or its first step: what fails later may have said so then."""
         self.learn(plan.stages)
 
     def learn(self, stages: Sequence[Stage]) -> None:
@@ -105,15 +106,15 @@ class Work:
         for that.
         """
         loop = asyncio.get_running_loop()
-        began_s = self._began_s[step.id] = loop.time()
+        began_s = loop.time()
         try:
             if step.delay_s > 0:
                 await asyncio.sleep(step.delay_s)
+            if step.phase in ACTS or step.unit not in self._acts_since_s:
+                self._acts_since_s[step.unit] = loop.time()
             result = await self._carry_out(step)
         except Exception as bug:  # noqa: BLE001 - the conductor is promised a result, and its other steps must go on
             result = _broken(step, bug)
-        finally:
-            del self._began_s[step.id]
         if detour := self._detour(step):
             result = replace(result, evidence={**result.evidence, REACHED_BY: detour})
         return replace(result, took_s=loop.time() - began_s)
@@ -241,7 +242,7 @@ class Work:
         """*result*, and if it is a failure, what the host's event logs say of it."""
         if not events.worth_a_look(result) or not kinds.is_service(node.unit.scm_name or ""):
             return result
-        since_s = asyncio.get_running_loop().time() - self._began_s[result.step.id]
+        since_s = asyncio.get_running_loop().time() - self._acts_since_s[result.step.unit]
         found = await events.gathered(host, node.unit.scm_name or "", since_s)
         return replace(result, evidence=result.evidence | found, exchanges=result.exchanges + events.EXCHANGES)
 
