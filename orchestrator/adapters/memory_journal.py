@@ -11,7 +11,7 @@ from itertools import count
 
 from orchestrator.domain.chain import Row, Verified, link, no_such_run, typed_head, verify, with_head
 from orchestrator.domain.decisions import Answer, Choice
-from orchestrator.domain.errors import OrchError
+from orchestrator.domain.errors import BadInput, OrchError
 from orchestrator.domain.fact_codec import encode
 from orchestrator.domain.facts import (
     DecisionAnswered,
@@ -24,7 +24,16 @@ from orchestrator.domain.facts import (
     RunParked,
     Stamped,
 )
-from orchestrator.domain.locks import InTheWay, holds_nothing, lives, locked, lost, lost_to_nobody, still_held
+from orchestrator.domain.locks import (
+    InTheWay,
+    holds_nothing,
+    lives,
+    locked,
+    lost,
+    lost_to_nobody,
+    puts_back,
+    still_held,
+)
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import Question, Said, closing, grown, missing, timed_out, unasked, weigh
 from orchestrator.domain.run_names import check_tag, pick, tag_taken
@@ -236,7 +245,7 @@ class MemoryJournal:
         """See `Locks.take_over`."""
         known = self._runs.get(run)
         if known is None or known.held is None or known.held.released:
-            raise holds_nothing(run, self._ended_said(known))
+            raise self._nothing_held(run, known)
         if self._alive(known.held):
             raise still_held(self._in_the_way(run, known, known.held, frozenset()))
         now, held = self._now(), known.held
@@ -370,7 +379,7 @@ class MemoryJournal:
         """See `Decisions.order`."""
         known = self._runs.get(run)
         if known is None or known.began is None or known.ended is not None:
-            raise holds_nothing(run, self._ended_said(known))
+            raise self._nothing_held(run, known)
         known.orders.append((order, by))
         self._wake(run)
 
@@ -425,6 +434,11 @@ class MemoryJournal:
 
     def _now(self) -> float:
         return self._began_at + asyncio.get_running_loop().time()
+
+    def _nothing_held(self, run: str, known: _Run | None) -> BadInput:
+        began = known.began if known else None
+        back = puts_back(run, began.plan.action, began.of) if began else ""
+        return holds_nothing(run, self._ended_said(known), back)
 
     @staticmethod
     def _ended_said(known: _Run | None) -> str:

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
-from orchestrator.domain.parts import KEPT_DOWN, faced, goal_of, is_last_reading
+from orchestrator.domain.parts import KEPT_DOWN, both_ways, faced, goal_of, is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Unit
 from orchestrator.domain.results import HOOKS, MOVES, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
@@ -234,7 +234,8 @@ def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
             later = "orch rollback can put it back later" if twin.state.touched else "nothing was touched"
             ends = f"ends the run ({ended.verdict}, exit {ended.exit_code}); {later}"
             first = _first(twin)
-            return f"{first}leaves all else as it is and {ends}" if first else f"leaves all as it is and {ends}"
+            left = _left_over(twin, dict.fromkeys([*cause.units, *both_ways(twin.state.plan)]))
+            return f"{first}leaves all {'else ' * bool(first)}as it is{left and f'{left},'} and {ends}"
         case Choice.ROLLBACK:
             parts = [f"puts {_units(twin.moved)} back to the state before the run"] if twin.moved else []
             parts += _taken_back(twin)
@@ -266,7 +267,7 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
-    what = f"{_first(twin)}{what}{_left_over(twin, cause)}"
+    what = f"{_first(twin)}{what}{_left_over(twin, cause.units)}"
     if not short:
         return f"{what}, and goes on with the rest"
     more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
@@ -290,10 +291,10 @@ def _first(twin: _Twin) -> str:
     return f"puts {_names(twin.undone)} back first ({_undos(twin.undone)}); "
 
 
-def _left_over(twin: _Twin, cause: Cause) -> str:
-    """What is not undone, for nobody knows whether its unit still comes to where it was done for."""
+def _left_over(twin: _Twin, units: Iterable[str]) -> str:
+    """What is not undone of *units*, for nobody knows whether its unit still comes to where it was done for."""
     goals, state = _goals(twin.state.plan), twin.state
-    on_way = [unit for unit in cause.units if unit in goals and state.whereabouts(unit) != goals[unit][1]]
+    on_way = [unit for unit in units if unit in goals and state.whereabouts(unit) != goals[unit][1]]
     owing = {
         unit: [_undo(name) for name in reversed(tuple(state.owed[unit]))] for unit in on_way if state.owed.get(unit)
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from orchestrator.domain.errors import ProblemKind
 from orchestrator.domain.facts import UNREAD, Strayed
 from orchestrator.domain.life import Hook
-from orchestrator.domain.parts import CHANGES, KEPT_DOWN, repeatable, spends
+from orchestrator.domain.parts import CHANGES, KEPT_DOWN, both_ways, repeatable, spends
 from orchestrator.domain.plan import Action, Plan, Role, Stage, Unit
 from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -56,6 +56,8 @@ class Findings:
         """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
         self.orphans: dict[str, None] = {}
         """Units whose process outlived their last stop."""
+        self.both_ways = both_ways(plan)
+        """Units that go down and come up again in one life."""
         self.done_once: dict[str, dict[str, None]] = {}
         """By unit, the hooks that may have been carried out, and are not by themselves once more."""
         self.stepped: dict[str, None] = {}
@@ -343,14 +345,16 @@ class Findings:
 
     def needs_hands(self, *, gone_back: bool) -> dict[tuple[str, str], str]:
         """(unit, hook) of what was to be undone and is not, at the end of a run, and why: undos that did not end ok,
-        and what was done for a unit that was not found where it was done for. If the run has *gone_back*, all that was
-        done on the way from where it was before; if it is a rollback, all that its plan was to undo. Cost: O(owed)."""
+        and what was done for a unit that was not found where it was done for, or was not to stay there. If the run has
+        *gone_back*, all that was done on the way from where it was before; if it is a rollback, all that its plan was
+        to undo. Cost: O(owed)."""
         found = dict(self.not_undone)
         for unit, owed in self.owed.items():
             final = self.finals.get(unit)
             at = (final.found if final else "") or self.now(unit)
             away = self.inherited.get(unit) or (self.owes(unit) if gone_back else ())
-            for name in (name for name, goal in owed.items() if name in away or at != goal):
+            passing = State.STOPPED if unit in self.both_ways else None
+            for name in (name for name, goal in owed.items() if name in away or at != goal or goal is passing):
                 found.setdefault((unit, name), f"it was not undone, and its unit is {at or UNREAD}")
         return found
 

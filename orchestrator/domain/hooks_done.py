@@ -3,11 +3,11 @@
 Room: domain. A fold of results; what is undone when is the run's own business.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook
-from orchestrator.domain.parts import KEPT_DOWN, spends
+from orchestrator.domain.parts import KEPT_DOWN, both_ways, spends
 from orchestrator.domain.plan import Action, Plan
 from orchestrator.domain.results import MOVES, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
@@ -29,7 +29,8 @@ class Done:
     """A hook of *unit* (`RUN`: of the run itself) whose do may be in effect; *hook* None: the unit is kept down.
     *tried* is the result of an undo of it that did not end well; *lost*: such an undo was under way when its process
     was lost. *goal* is where it was done for to bring the unit (None: nowhere), *now* where that was read last.
-    *inherited*: another run has done it, and this one is to undo it."""
+    *inherited*: another run has done it, and this one is to undo it. *passing*: its unit was to come up again in the
+    same life, so what was done for its way down was to be undone by the end of that."""
 
     unit: str
     hook: Hook | None
@@ -39,6 +40,7 @@ class Done:
     goal: State | None = None
     now: str = ""
     inherited: bool = False
+    passing: bool = False
 
     @property
     def name(self) -> str:
@@ -52,8 +54,8 @@ class Done:
 
     @property
     def in_vain(self) -> bool:
-        """Whether its unit is not where it was done for."""
-        return self.goal is not None and self.now != self.goal
+        """Whether its unit is not where it was done for, or was not to stay there."""
+        return self.goal is not None and (self.now != self.goal or self.passing)
 
 
 class HooksDone:
@@ -67,9 +69,12 @@ class HooksDone:
         self._under_way: dict[str, tuple[Step, Hook | None]] = {}
         self._at: dict[str, str] = {}
         """Where each unit was read last; "" if the last step that had to could not."""
+        self._both_ways: Set[str] = frozenset()
+        """Units that go down and come up again in one life."""
 
     def begin(self, plan: Plan) -> None:
         """What a rollback is to undo was done by another run."""
+        self._both_ways = both_ways(plan)
         if plan.action is Action.ROLLBACK:
             for unit, hook, goal in inherited(plan):
                 self._keep(Done(unit, hook, Acted.YES, goal=goal, inherited=True))
@@ -105,11 +110,14 @@ class HooksDone:
                 self.spent.setdefault(step.unit, set()).add(name)
             acted = before.acted if before else Acted.MAYBE
             goal = before.goal if before else None
-            self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None, goal=goal))
+            passing = before is not None and before.passing
+            self._keep(Done(step.unit, hook, acted, tried=result, lost=result is None, goal=goal, passing=passing))
         elif (hook is None or hook.undo is not None) and (result is None or result.acted is not Acted.NO):
             self.spent.get(step.unit, set()).discard(name)
             acted = result.acted if result else Acted.MAYBE
-            self._keep(Done(step.unit, hook, acted, goal=_DONE_FOR.get(step.phase)))
+            goal = _DONE_FOR.get(step.phase)
+            passing = goal is State.STOPPED and step.unit in self._both_ways
+            self._keep(Done(step.unit, hook, acted, goal=goal, passing=passing))
         elif before is not None:
             self._keep(before)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.errors import BadInput, LeaseLost, Locked
-from orchestrator.domain.plan import Plan, Role
+from orchestrator.domain.plan import Action, Plan, Role
 
 SHOWN = 3
 """How many units a refusal names before it counts the rest."""
@@ -93,12 +93,20 @@ def still_held(one: InTheWay) -> Locked:
     )
 
 
-def holds_nothing(run: str, ended: str) -> BadInput:
-    """There is no run to go on with; *ended* says how it ended, "" if that is not known."""
+def holds_nothing(run: str, ended: str, back: str = "") -> BadInput:
+    """There is no run to go on with; *ended* says how it ended, "" if that is not known; *back* as `puts_back`."""
     return BadInput(
         f"run {run} can't go on: {ended or 'it holds no units'}; nothing was changed",
-        hint=f"`orch show {run}` tells what it did" + (f"; `orch rollback {run}` puts it back" if ended else ""),
+        hint=f"`orch show {run}` tells what it did" + (f"; {back}" if ended and back else ""),
     )
+
+
+def puts_back(run: str, action: Action, of: str) -> str:
+    """What to type to put back what *run* did, once it has ended. One that was a rollback *of* another has no way back
+    of its own."""
+    if action is Action.ROLLBACK:
+        return f"`orch rollback {of}` puts back what it could not"
+    return f"`orch rollback {run}` puts it back"
 
 
 def lost(run: str, *, by: str, when: str, ended: str) -> LeaseLost:

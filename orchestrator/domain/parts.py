@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.life import Hook, Life, Reboot
-from orchestrator.domain.plan import Down, Node, Role
+from orchestrator.domain.plan import Down, Node, Plan, Role
 from orchestrator.domain.results import AT_FIRST, HOOKS, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 
@@ -190,6 +190,12 @@ def _is_of(down: Down, step: Step) -> bool:
 
 def _does(life: Life | None, name: str) -> bool:
     return life is not None and any(one.name == name and not one.undoes for one in (*life.before, *life.after))
+
+
+def both_ways(plan: Plan) -> frozenset[str]:
+    """The units that go down and come up again in one life. Cost: O(nodes) of a rolling restart, else O(stages)."""
+    rolling = (stage for stage in plan.stages if stage.rolling)
+    return frozenset(node.unit.id for stage in rolling for node in stage.nodes if node.down is not None)
 
 
 def life_down(node: Node) -> Life | None:

@@ -107,7 +107,8 @@ class PathStep:
 class BatchRows:
     """How many instances of a service go at a time, one batch after the other, and what passes between two: `pause_s`,
     and the word of a person if it `asks`. In a rolling restart `at_least` of the `instances` that are counted have to
-    be up without those of each batch (None: nobody counts); `running` of them did when they were read."""
+    be up without those of each batch (None: nobody counts); `running` of them did when they were read. `needed_by` are
+    the services of the same restart that wait for it."""
 
     service: str
     sizes: tuple[int, ...]
@@ -116,6 +117,7 @@ class BatchRows:
     instances: int = 0
     running: int = 0
     at_least: int | None = None
+    needed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,7 @@ def _batches(stage: Stage) -> Iterator[BatchRows]:
         runs = unit.seen is not None and unit.seen.state is State.RUNNING
         of = known.setdefault(unit.service, {})
         of[unit.instance] = of.get(unit.instance, True) and runs
+    needed = _needed(stage) if stage.rolling else {}
     for service in acting if stage.rolling else between:
         batches = between.get(service, [])
         later = [batch.size for batch in batches if batch.number > 1]
@@ -264,7 +267,20 @@ def _batches(stage: Stage) -> Iterator[BatchRows]:
             instances=len(known[service]),
             running=sum(known[service].values()),
             at_least=batches[0].at_least if batches else None,
+            needed_by=tuple(needed.get(service, ())),
         )
+
+
+def _needed(stage: Stage) -> dict[str, dict[str, None]]:
+    """Of each service, who waits for it. Cost: O(nodes + edges)."""
+    waits = {(node.unit.service, number): None for node in stage.nodes for number in node.waits_for}
+    needed: dict[str, dict[str, None]] = {}
+    for service, number in waits:
+        places = (place for instance in stage.barriers[number].instances for place in instance)
+        for other in {stage.nodes[place].unit.service: None for place in places}:
+            if other != service:
+                needed.setdefault(other, {})[service] = None
+    return needed
 
 
 def _stage(stage: Stage, *, first: bool) -> StagePreview:

@@ -156,6 +156,12 @@ class Track:
         return (life.max_timeout_s or 0.0) if life else 0.0
 
     @property
+    def idle_count(self) -> bool:
+        """Whether it stands before a batch, and there is nothing to tell of it: it is no unit."""
+        told = (Standing.UNDER_WAY, Standing.FAILED, Standing.UNKNOWN)
+        return self.batch is not None and self.standing not in told
+
+    @property
     def needs_hands(self) -> bool:
         """Whether an undo of it did not end well."""
         return any(result.outcome is not Outcome.OK for result in self.undos)

@@ -113,7 +113,9 @@ def _why(done: Done) -> str:
         problem = done.tried.problem
         return done.tried.said or (problem.text if problem else "") or "it did not succeed"
     said = "it was not undone" if done.acted is Acted.YES else "it may have been done, and was not undone"
-    if done.goal is not None and done.now in TOWARDS[done.goal] and done.in_vain:
+    if done.passing and done.now != State.RUNNING:
+        return f"{said}: its unit is {done.now or _UNREAD}, and was to come up again"
+    if done.goal is not None and done.now in TOWARDS[done.goal] and done.in_vain and not done.passing:
         return f"{said}: its unit is {done.now}, and may still come to {done.goal}; undo it if that stays out"
     return said
 

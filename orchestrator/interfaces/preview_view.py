@@ -312,8 +312,21 @@ def _without_answer(preview: Preview, unreachable: Sequence[HostSurvey]) -> Iter
         yield Text("! ", style="bold yellow").append(f"{label}: {clean(named(units))}: {clean(why)}")
 
 
+def _missed(preview: Preview) -> Iterator[Text]:
+    """What a rolling restart takes from services that need it: there is one instance, or nobody counts who is up."""
+    rolled = [of for stage in preview.stages if stage.rolling for of in stage.batches]
+    for of in (of for of in rolled if of.needed_by and of.at_least is None):
+        count = "has no min_available: nobody counts who is up"
+        if of.instances == 1:
+            count = "has one instance: it is down"
+        more = f" and {len(of.needed_by) - 1} more need it" if len(of.needed_by) > 1 else " needs it"
+        text = f"{clean(of.service)} {count} while it restarts, and {clean(of.needed_by[0])}{more}"
+        yield Text("! ", style="bold yellow").append(text)
+
+
 def _doubts(preview: Preview) -> Iterator[Text]:
     """What the person should know before saying yes."""
+    yield from _missed(preview)
     if preview.ignored:
         text = "--ignore-dependents: not looked at, and they lose what they need: "
         yield Text("! ", style="bold red").append(text).append_text(_by_service(preview.ignored))

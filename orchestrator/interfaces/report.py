@@ -141,7 +141,7 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for unit, what in timeline.kept.rewritten.items():
         yield from _row(marks.strayed, STRAYED_STYLE, unit, "kept down, and somebody gave back", "", what)
     for standing in (Standing.UNTOUCHED, Standing.WAITING, Standing.UNDER_WAY):
-        left = (track for track in _stands(timeline).values() if track.standing is standing)
+        left = (track for track in _stands(timeline).values() if track.standing is standing and not track.idle_count)
         for first, units in _groups(left):
             what = _what(timeline, first)
             yield from _row(marks.standing[standing], STYLES[standing], named(units), what, first.now, _left(first))

@@ -188,7 +188,7 @@ def _open(timeline: Timeline, holding: Holding | None) -> Text:
 
 def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     for stage in timeline.stages:
-        tracks = list(stage.tracks.values())
+        tracks = [track for track in stage.tracks.values() if not track.idle_count]
         names = (stage_name(stage.stage), "outcome", "states", "began", "took", "tries")
         head, *lines = aligned(
             [[Text(name, style="bold") for name in names], *(_cells(track, marks) for track in tracks)]

@@ -256,8 +256,9 @@ def test_orders_are_left_for_whoever_holds_the_run(drive: Drive) -> None:
         assert list(await folder.store.orders("r-1")) == [(Order.CANCEL, "bob\ud800"), (Order.PARK, "eve")]
         assert list(await folder.store.orders("r-2")) == []
         await folder.store.append("r-1", [RunEnded(verdict="done", exit_code=0)], lease=lease)
-        with pytest.raises(BadInput, match=r"it ended at .* \(done\)"):
+        with pytest.raises(BadInput, match=r"it ended at .* \(done\)") as caught:
             await folder.store.order("r-1", Order.CANCEL, "bob")
+        assert caught.value.hint == "`orch show r-1` tells what it did; `orch rollback r-1` puts it back"
 
     drive(body)
 

@@ -32,6 +32,7 @@ from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.frame import Canvas, frame
 from orchestrator.interfaces.preview_view import question, render
 from orchestrator.interfaces.report import report
+from orchestrator.interfaces.runs_view import show
 from orchestrator.interfaces.theme import UNICODE_MARKS
 
 DRAIN = Hook(
@@ -41,6 +42,7 @@ DRAIN = Hook(
     origin=Origin.CONTROLLER,
     idempotent=True,
 )
+STUCK = Answer(Outcome.FAILED, 90.0, "Stopped", ProblemKind.REMOTE)
 BOOT = Hook(name="between.1", do=Reboot(timeout_s=600.0), origin=Origin.HOST, timeout_s=600.0)
 LIVES = {
     "ready": (READY,),
@@ -144,6 +146,20 @@ def test_a_preview_says_how_many_go_together_what_stays_up_and_what_each_goes_th
 )
 def test_one_line_says_how_a_service_goes(made: Draft, words: str) -> None:
     assert words in " ".join(on_paper(render(preview(planned(made)), Survey({}), Console(width=110))).split())
+
+
+def test_who_needs_what_goes_down_without_a_count_is_told() -> None:
+    made = draft(
+        entry("sql", "db-1"),
+        entry("web", "w-1 w-2", "sql"),
+        entry("api", "a-1 a-2", "web", "sql", min_available=Budget(1)),
+        entry("gui", "g-1", "api"),
+    )
+    drawn = on_paper(render(preview(planned(made)), Survey({}), Console(width=120)), 120)
+    assert [line for line in drawn.splitlines() if "while it restarts" in line] == [
+        "! sql has one instance: it is down while it restarts, and web and 1 more need it",
+        "! web has no min_available: nobody counts who is up while it restarts, and api needs it",
+    ]
 
 
 def test_who_does_not_run_is_missed_before_anything_goes_down() -> None:
@@ -260,3 +276,39 @@ def test_what_a_skipped_unit_did_not_do_while_it_was_down_is_told_at_the_end() -
     text = " ".join(on_paper(report(timeline), 160).split())
     assert "by hand: reboot, back within 10 min 00 s on w-2: left out between stop and start" in text
     assert "on w-1" not in text
+
+
+@pytest.mark.parametrize("answered", [Answered.ABORT, Answered.SKIP])
+def test_what_was_done_for_a_unit_that_stays_down_needs_hands_and_the_answer_says_so(answered: Answered) -> None:
+    asked: list[DecisionAsked] = []
+
+    def decide(found: DecisionAsked) -> Decision:
+        asked.append(found)
+        return Decision(answered if len(asked) > 1 else Answered.HOLD)
+
+    plan = planned()
+    work = ScriptedWork({"1/web@w-2/start/1": STUCK}, before="Running", decide=decide)
+    state = run_virtual(conduct(plan, RunState.begin(plan), work.ports))
+    (number,) = state.open
+    said = {one.choice: one.said for one in consequences(state, number)}
+    done = ", and what was done for web@w-2 as it is (undo of drain is left to you), and "
+    assert done in said[answered], said
+
+    work = ScriptedWork({"1/web@w-2/start/1": STUCK}, before="Running", decide=lambda _: Decision(answered))
+    state, facts = carried(work)
+    assert state.verdict().counts["not undone"] == 1
+    timeline = folded([*facts, Stamped(len(facts) + 1, 1e9, facts[-1].elapsed_s, state.verdict())])
+    text = " ".join(on_paper(report(timeline), 160).split())
+    why = "it was not undone: its unit is Stopped, and was to come up again"
+    assert f"needs hands: ! web@w-2 undo of drain {why} by hand: undrain.exe from the controller" in text, text
+    assert "#" not in text, "counts are no units"
+    table = on_paper(show(facts), 160)
+    assert "web@w-5" in table
+    assert "#" not in table
+
+
+def folded(facts: list[Stamped]) -> Timeline:
+    timeline = Timeline()
+    for one in facts:
+        timeline.fact(one)
+    return timeline

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 from typing import cast
 
-from orchestrator.adapters.journal.leases import ended_said
+from orchestrator.adapters.journal.leases import ended_said, nothing_held
 from orchestrator.adapters.journal.queries import column, from_column, moment, rows, text
 from orchestrator.domain.decisions import Answer, Choice
 from orchestrator.domain.fact_codec import decode, encode
@@ -17,7 +17,6 @@ from orchestrator.domain.facts import (
     OrderTaken,
     RunEnded,
 )
-from orchestrator.domain.locks import holds_nothing
 from orchestrator.domain.policy import Approval
 from orchestrator.domain.questions import Question, Said, closing, grown, missing, timed_out, unasked, weigh
 from orchestrator.engine.book_ports import OpenDecision, Tally, Vote
@@ -100,9 +99,8 @@ def open_decisions(connection: Connection) -> Sequence[OpenDecision]:
 
 def order(connection: Connection, run: str, what: Order, by: str, *, now: float) -> None:
     """See `Decisions.order`."""
-    ended = ended_said(connection, run)
-    if ended or not rows(connection, "newest_fact", run=run):
-        raise holds_nothing(run, ended)
+    if ended_said(connection, run) or not rows(connection, "newest_fact", run=run):
+        raise nothing_held(connection, run)
     taken = encode(OrderTaken(order=str(what), by=by))
     connection.execute(text("add_order"), {"run": run, "now": now, "taken": taken})
 

@@ -13,7 +13,7 @@ VALUES (:run, :plan, :action, :requester, :of, :approval, :began_at);
 INSERT INTO endings (run, ended_at, verdict, counts, said) VALUES (:run, :ended_at, :verdict, :counts, :said);
 
 -- name: ending_of
-SELECT ended_at, verdict, said FROM endings WHERE run = :run;
+SELECT ended_at, verdict, said, action, of FROM endings JOIN runs USING (run) WHERE run = :run;
 
 -- name: facts_of
 SELECT number, at, elapsed_s, body, head FROM facts WHERE run = :run ORDER BY number;

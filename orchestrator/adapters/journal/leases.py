@@ -8,8 +8,18 @@ from sqlite3 import Connection
 from typing import Any
 
 from orchestrator.adapters.journal.queries import column, from_column, moment, rows, storable_all, text
-from orchestrator.domain.errors import OrchError
-from orchestrator.domain.locks import InTheWay, holds_nothing, lives, locked, lost, lost_to_nobody, still_held
+from orchestrator.domain.errors import BadInput, OrchError
+from orchestrator.domain.locks import (
+    InTheWay,
+    holds_nothing,
+    lives,
+    locked,
+    lost,
+    lost_to_nobody,
+    puts_back,
+    still_held,
+)
+from orchestrator.domain.plan import Action
 from orchestrator.engine.book_ports import LEASE_S, Holding, Lease, Owner, Standing
 
 Exists = Callable[[Owner], bool | None]
@@ -87,7 +97,7 @@ def take_over(connection: Connection, run: str, owner: Owner, *, now: float, exi
     found = rows(connection, "lease_of", run=run)
     held = Held.of(run, *found[0]) if found else None
     if held is None or held.standing == "released":
-        raise holds_nothing(run, ended_said(connection, run))
+        raise nothing_held(connection, run)
     if held.alive(now, exists):
         raise still_held(_in_the_way(connection, held, (), now=now, exists=exists))
     connection.execute(text("take_over"), {"run": run, "owner": column(owner), "now": now})
@@ -164,9 +174,15 @@ def holdings(connection: Connection, *, now: float, exists: Exists) -> Sequence[
 
 def ended_said(connection: Connection, run: str) -> str:
     """How *run* ended, in words; "" if it has not."""
-    for ended_at, verdict, said in rows(connection, "ending_of", run=run):
+    for ended_at, verdict, said, *_ in rows(connection, "ending_of", run=run):
         return f"it ended at {moment(ended_at)} ({said or verdict})"
     return ""
+
+
+def nothing_held(connection: Connection, run: str) -> BadInput:
+    """The refusal of whatever a run would have to go on for: it has ended, or there is none."""
+    back = [puts_back(run, Action(action), of) for *_, action, of in rows(connection, "ending_of", run=run)]
+    return holds_nothing(run, ended_said(connection, run), *back)
 
 
 def _held(connection: Connection, run: str) -> Held:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orchestrator import state_wiring
 from orchestrator.domain.facts import MadeFrom
+from orchestrator.domain.locks import puts_back
 from orchestrator.engine.jobs import answering, resuming
 from orchestrator.interfaces.boundary import boundary
 from orchestrator.interfaces.commands.opening import to_write
@@ -49,8 +50,9 @@ async def _close(state: Path, name: str, reason: str) -> str:
         run = await books.journal.resolve(name)
         header = state_wiring.header(sys.argv[1:], MadeFrom(), run=run)
         ending = await resuming.close(run, books, reason=reason, header=header)
+        began = resuming.began_of(run, await books.journal.read(run))
     return (
         f"run {run} is closed and its units are free; no host was asked, all is as it was left\n"
         f"head {ending.head}\n"
-        f"try: orch show {run} tells what was left where; orch rollback {run} would put it back"
+        f"try: `orch show {run}` tells what was left where; {puts_back(run, began.plan.action, began.of)}"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator import state_wiring
 from orchestrator.domain.errors import BadInput
 from orchestrator.domain.facts import RunBegan, Stamped, StepEnded
-from orchestrator.domain.locks import InTheWay, holds_nothing, still_held
+from orchestrator.domain.locks import InTheWay, holds_nothing, puts_back, still_held
 from orchestrator.domain.results import Outcome, Result
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.timeline import Timeline
@@ -56,7 +56,7 @@ class Found:
     def free(self) -> None:
         """Raises BadInput of a run that has ended, Locked of one that a living process carries."""
         if self.holding is None:
-            raise holds_nothing(self.run, self._ended)
+            raise holds_nothing(self.run, self._ended, puts_back(self.run, self.began.plan.action, self.began.of))
         if self.holding.alive:
             owner = self.holding.owner
             raise still_held(
