@@ -183,12 +183,13 @@ class Hooks(Rule):
                 self.test("released", not (up and mine) or known, entry["n"], said)
 
     def _left(self, course: Course, unit: str, name: str) -> bool:
-        """Whether what may be in effect is to be undone: its unit is not where it was done for, or goes back."""
+        """Whether what may be in effect is to be undone: its unit is not where it was done for, or was not to stay
+        there, or goes back."""
         goal = self.stays.get((course.run, unit, name))
         if course.plan["action"] == "rollback":
             return goal is None or goal != self._at(course, unit)
         back = course.rollback is not None and goal != _home(course, unit)
-        return back or goal != self._at(course, unit)
+        return back or goal != self._at(course, unit) or (goal == "Stopped" and _comes_up(course, unit))
 
     def _at(self, course: Course, unit: str) -> str:
         """Where the unit is at the end, or where its own steps left it if that could not be read."""
@@ -264,6 +265,12 @@ class Hooks(Rule):
 def _home(course: Course, unit: str) -> str:
     seen = course.units[unit]["seen"]
     return "Stopped" if seen is not None and seen["state"] in ("Stopped", "StopPending") else "Running"
+
+
+def _comes_up(course: Course, unit: str) -> bool:
+    """Whether it goes down and comes up again in one life."""
+    places = ((stage, stage.places[unit]) for stage in course.stages if unit in stage.places)
+    return any(stage.nodes[place]["down"] is not None for stage, place in places)
 
 
 def _passed(course: Course, stage: Stage, place: int, name: str) -> bool:
