@@ -183,7 +183,7 @@ class Course:
         unit, phase = step["unit"], step["phase"]
         if unit == RUN or phase == "look" or (phase == "read" and not self.of_life(step)):
             return
-        if result["acted"] != "no" and phase != "between":
+        if result["acted"] != "no" and self._has_a_state(unit):
             self.touched[unit] = result["after"]
         if phase in BRINGS:
             if result["acted"] != "no":
@@ -192,6 +192,10 @@ class Course:
                 self.coming.pop(unit, None)
         if phase in (*BRINGS, "read") or (result["after"] and phase != "gate"):
             self.left[unit] = result["after"]
+
+    def _has_a_state(self, unit: str) -> bool:
+        """Whether it could be put back: no host between stop and start can."""
+        return self.units[unit]["scm_name"] is not None
 
     def _did(self, step: Json, result: Json | None) -> None:
         """Something beside a service was done or undone; *result* None: nobody knows."""
@@ -386,7 +390,7 @@ class Course:
             self.left[unit] = ""
             self.coming[unit] = BRINGS[phase]
         elif phase in (*CHANGES, "on_begin"):
-            if unit != RUN and phase != "between":
+            if unit != RUN and self._has_a_state(unit):
                 self.touched.setdefault(unit, self.left.get(unit, ""))
             self._did(step, None)
 

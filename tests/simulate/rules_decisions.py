@@ -136,6 +136,8 @@ def _cause(cause: Json) -> tuple[str, str, str]:
     """What makes two causes the same one."""
     problem = cause["problem"] or ""
     kind = "failure" if cause["kind"] == "vanished" else cause["kind"]
+    if kind == "pause":
+        return (kind, problem, str(cause["units"]))  # a batch, of which somebody is asked
     return (kind, problem, "" if problem in ONE_FOR_THE_RUN else cause["service"])
 
 

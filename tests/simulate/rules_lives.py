@@ -162,7 +162,8 @@ class Lives(Rule):
             held = bool(mine) and mine[-1]["result"]["outcome"] == "ok"
             self.test("prechecked", held, entry["n"], f"{unit} is stopped, and its checks did not hold before")
         pausing = [one["number"] for one in course.open_decisions() if one["pauses"]]
-        if forward and course.goes_on(step) and phase in BEFORE_ITS_ACT:
+        acted = stage.nodes[place]["down"] is not None and stage.at(place, step) > stage.act_at(place)
+        if forward and course.goes_on(step) and phase in BEFORE_ITS_ACT and not acted:
             self.test("halts", not pausing, entry["n"], f"{unit} goes on with {phase}; {pausing} pauses the run")
         told = [one["answer"] for one in course.decisions.values() if one["cause"]["kind"] == "changed"]
         accepted = any(one["accept_drift"] for one in course.resumed) or "continue" in told
