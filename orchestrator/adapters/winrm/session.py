@@ -210,7 +210,10 @@ class Session:
         with in_our_words(self._connection, lambda: True):
             # A fraction is a good xs:duration, and Windows' own client sends one; pypsrp passes it on.
             job.pipeline.poll_invoke(timeout=wait_s)  # type: ignore[arg-type]
-            return job.take()
+            output = job.take()
+        if output.ended:  # the pool would keep it, and all that it said, as long as the session lasts
+            self._pool.pipelines.pop(job.pipeline.id, None)
+        return output
 
     def run(self, statements: Sequence[Statement], *, limit_s: float, once: bool = False) -> Output:
         """A pipeline to its end: two requests if the host is quick. What is asked *once* is not kept: it would only
