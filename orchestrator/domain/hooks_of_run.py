@@ -48,7 +48,8 @@ class HooksOfRun:
                 moved=True,  # what a hook of the run does is its act
             )
         track = self.tracks[key]
-        track.step, track.busy, track.note, track.standing = step, True, "", Standing.UNDER_WAY
+        track.begin(step)
+        track.note, track.standing = "", Standing.UNDER_WAY
         track.since_s, track.attempts = stamped.elapsed_s, max(track.attempts, step.attempt)
 
     def note(self, note: Note) -> None:

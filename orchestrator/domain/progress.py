@@ -107,7 +107,8 @@ class StageProgress:
             self.ready -= self._openings.waits[self._indices[step.unit]] == 0
             track.began_at = stamped.at
             self._stand(track, Standing.UNDER_WAY)
-        track.step, track.busy, track.note, track.lost = step, True, _again(track, step), False
+        track.begin(step)
+        track.note, track.lost = _again(track, step), False
         track.attempts = max(track.attempts, step.attempt)
         self._under_way_since(track, stamped.elapsed_s)
 
@@ -173,7 +174,8 @@ class StageProgress:
             return
         if track.standing is Standing.UNDER_WAY and not track.busy:
             self._withdraw(track)
-        track.step, track.busy, track.note = step, True, ""
+        track.begin(step)
+        track.note = ""
         self._under_way_since(track, stamped.elapsed_s)
 
     def _end_beside(self, track: Track, result: Result, stamped: Stamped) -> Track | None:
@@ -427,4 +429,4 @@ def _again(track: Track, step: Step) -> str:
         return ""
     problem = track.result.problem if track.result else None
     why = f": {problem.text}" if problem and problem.text else ""
-    return f"tried again after {spoken(step.delay_s)}, attempt {step.attempt}{why}"
+    return f"tried again after {spoken(step.delay_s)}, attempt {track.tries(step)}{why}"

@@ -117,7 +117,7 @@ def _track_snapshot(track: Track) -> dict[str, Any]:
         "before": track.before,
         "now": track.now,
         "acted": track.acted,
-        "attempts": track.attempts,
+        "attempts": track.most_tries,
         "exchanges": track.exchanges,
         "began_at": track.began_at,
         "ended_at": track.ended_at,

@@ -68,6 +68,22 @@ class Track:
     """How the undos of its hooks ended, once it was given up halfway."""
     checks: bool = False
     """Nothing is moved in this stage: it is checked alone."""
+    begun: dict[tuple[Phase, str], int] = field(default_factory=dict)
+    """How often each of its parts was begun, by phase and hook; `attempts` are those of its whole life."""
+
+    def begin(self, step: Step) -> None:
+        """A step of it was issued; the same one may be once more after a resume."""
+        self.begun[step.phase, step.hook] = self.begun.get((step.phase, step.hook), 0) + (step != self.step)
+        self.step, self.busy = step, True
+
+    def tries(self, step: Step) -> int:
+        """How often the part was begun that *step* carries out."""
+        return self.begun.get((step.phase, step.hook), step.attempt)
+
+    @property
+    def most_tries(self) -> int:
+        """How often that part of it was begun that was most often; 0 if nothing was."""
+        return max(self.begun.values(), default=0)
 
     def saw(self, result: Result) -> None:
         """A step of whatever kind has ended: where the unit is now, if it tells."""

@@ -23,7 +23,7 @@ from orchestrator.domain.facts import (
     Strayed,
 )
 from orchestrator.domain.plan import Plan, Role, Stage
-from orchestrator.domain.results import HOOKS, Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import HOOKS, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.way_back import in_words
@@ -177,7 +177,9 @@ def _beginning(step: Step, timeline: Timeline) -> Iterator[str]:
         what = timeline.words(step)
         pid = timeline.process(step) if step.phase is Phase.KILL else ""
         what += f" of PID {clean(pid)}" if pid else ""
-        again = f", attempt {step.attempt}" if step.attempt > 1 else ""
+        track = None if step.unit == RUN else timeline.stages[step.stage].tracks.get(step.unit)
+        tries = step.attempt if track is None else track.tries(step)
+        again = f", attempt {tries}" if tries > 1 else ""
         again += f", after {spoken(step.delay_s)}" if step.delay_s > 0 else ""
         yield f"{unit_name(step.unit)}  {clean(what)} begins{again}"
 

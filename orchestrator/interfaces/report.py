@@ -170,8 +170,8 @@ def _failed(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
 def _why(track: Track) -> str:
     """`stop after 90 s, perhaps acted: orch's own words: the error as the host gave it`."""
     words = f"{track.told} after {spoken(track.took_s)}" if track.step else ""
-    if track.attempts > 1:
-        words += f", {track.attempts} attempts"
+    if track.most_tries > 1:
+        words += f", {track.most_tries} attempts"
     if track.set_aside:
         words += f", {track.set_aside}"
     if undone := _undone(track):

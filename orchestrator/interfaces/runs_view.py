@@ -211,5 +211,5 @@ def _cells(track: Track, marks: Marks) -> list[Text]:
         safe(f" {marks.arrow} ".join(filter(None, dict.fromkeys((track.before, track.now))))),
         Text("" if track.began_at is None else clock(track.began_at)[:8]),
         Text(spoken(track.took_s) if track.result else ""),
-        Text(str(track.attempts) if track.attempts else ""),
+        Text(str(track.most_tries or "")),
     ]

@@ -312,3 +312,17 @@ def folded(facts: list[Stamped]) -> Timeline:
     for one in facts:
         timeline.fact(one)
     return timeline
+
+
+def test_each_part_counts_its_own_attempts() -> None:
+    failed = {"1/web@w-1/post_start:drain/1": STUCK, "1/web@w-2/stop/1": STUCK}
+    _, facts = carried(ScriptedWork(failed, before="Running", decide=lambda _: Decision(Answered.RETRY)))
+    timeline, lines = Timeline(), list[str]()
+    for one in facts:
+        timeline.fact(one)
+        lines += lines_of(one.fact, timeline, own=False)
+    again = [line for line in lines if line.startswith("web@w-") and "begins, attempt" in line]
+    assert again == ["web@w-2  stop begins, attempt 2", "web@w-1  undo of drain begins, attempt 2"]
+    later = [one.fact.step for one in facts if isinstance(one.fact, StepIntended) and one.fact.step.unit == "web@w-2"]
+    numbers = {step.attempt for step in later if step.phase is Phase.BETWEEN}
+    assert numbers == {2}, "the own number of a step is that of the whole life"
