@@ -1,7 +1,7 @@
 """The last part of a report: what is put back and what is not, what was decided by whom, and what to type next."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -19,6 +19,7 @@ from orchestrator.domain.way_back import acted_on, home, in_words
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.decision_words import answered, command
 from orchestrator.interfaces.left_undone import all_well, left_undone
+from orchestrator.interfaces.rest_of_roll import restarted, rolls, the_rest
 from orchestrator.interfaces.theme import QUIET_STYLE, STRAYED_STYLE, Marks, below, plural, safe, unit_name
 
 INCOMPLETE = 4
@@ -85,10 +86,9 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
     whole = began is not None and began.plan.action in (Action.ROLLBACK, Action.RESTORE)
     if timeline.back_from is None and not whole:
         return
-    not_back, touched = unlike(timeline), timeline.touched()
+    not_back = unlike(timeline)
     if not whole:
-        back = f"{len(touched) - len(not_back)} of {plural(len(touched), 'touched unit')}"
-        yield Text(f"rolled back: {back} {'is' if len(touched) == 1 else 'are'} as before the run", style="bold")
+        yield from _is_back(timeline, {one.unit for one in not_back})
     why = {one.unit: in_words(one) for one in timeline.changed_since}
     if whole and began is not None:
         mine = {track.unit for track in timeline.tracks()}
@@ -104,6 +104,21 @@ def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[Re
         yield below(Text(f"and {len(told) - MOST_UNITS} more", style=QUIET_STYLE))
     if undo is not None:
         yield from _typed_by_hand(undo)
+
+
+def _is_back(timeline: Timeline, not_back: Container[str]) -> Iterator[RenderableType]:
+    """How many are as before the run; who was restarted by then is not taken back."""
+    done = [unit for unit in restarted(timeline) if unit not in not_back]
+    stay, touched = set(done), timeline.touched()
+    mine = [unit for unit in touched if unit not in stay]
+    if mine or not done:
+        back = f"{sum(unit not in not_back for unit in mine)} of {plural(len(mine), 'touched unit')}"
+        yield Text(f"rolled back: {back} {'is' if len(mine) == 1 else 'are'} as before the run", style="bold")
+    if done:
+        more = f" and {len(done) - MOST_UNITS} more" if len(done) > MOST_UNITS else ""
+        were = "was" if len(done) == 1 else "were"
+        said = f"{len(done)} {were} restarted before and {'stays' if len(done) == 1 else 'stay'} so: "
+        yield Text(f"{said}{', '.join(map(clean, done[:MOST_UNITS]))}{more}", style="bold")
 
 
 def _typed_by_hand(undo: Undo) -> Iterator[RenderableType]:
@@ -154,11 +169,17 @@ def what_next(timeline: Timeline, *, carried: bool = False) -> Iterator[Renderab
     if ended.exit_code == INCOMPLETE and ended.verdict != Verdict.CANCELLED:
         of = began.of if began.plan.action is Action.ROLLBACK else began.run
         yield from _typed("or:   ", f"orch rollback {of}", "once what failed is mended: puts back what is not back yet")
-    elif timeline.back_from is None and not done:
+    elif not done:
         yield from _again(timeline)
+    yield from _rest(timeline)
     yield from _kept_down(timeline)
     if began.plan.action is Action.STOP and timeline.back_from is None and timeline.touched():
         yield from _typed("back: ", f"orch start --from {began.run}", _covers(began.plan))
+
+
+def _rest(timeline: Timeline) -> Iterator[RenderableType]:
+    for line, what in the_rest(timeline):
+        yield from _typed("rest: ", line, what)
 
 
 def _kept_down(timeline: Timeline) -> Iterator[RenderableType]:
@@ -198,14 +219,17 @@ def _open(timeline: Timeline) -> Iterator[RenderableType]:
 
 def _again(timeline: Timeline) -> Iterator[RenderableType]:
     began = timeline.began
-    if began is None:
+    if began is None or timeline.back_from is not None:
         return
     for line, what in left_undone(timeline):
         yield from _typed("by hand: ", line, what)
-    if unlike(timeline) or any(timeline.hooks_done.due()):
-        words = "puts back what this run changed; add --dry-run to look first"
-        yield from _typed("or:   ", f"orch rollback {began.run}", words)
-    if not began.command or all_well(timeline):
+    rolling, down = rolls(timeline), bool(unlike(timeline))
+    if down or any(timeline.hooks_done.due()):
+        words = "puts back what this run changed"
+        if rolling:
+            words = "starts what this run left down and undoes what it left done; who was restarted stays so"
+        yield from _typed("or:   ", f"orch rollback {began.run}", f"{words}; add --dry-run to look first")
+    if not began.command or all_well(timeline) or (rolling and not down):
         return
     typed, words = _typed_again(began), "units that are there already are left as they are"
     if began.plan.action is Action.RESTART:

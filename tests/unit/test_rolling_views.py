@@ -171,11 +171,11 @@ def test_who_does_not_run_is_missed_before_anything_goes_down() -> None:
     assert "run now" not in on_paper(render(preview(planned(made)), Survey({}), Console(width=110)))
 
 
-def carried(work: ScriptedWork, made: Draft = FARM) -> tuple[RunState, list[Stamped]]:
+def carried(work: ScriptedWork, made: Draft = FARM, command: str = "") -> tuple[RunState, list[Stamped]]:
     """The run to its end, and its facts."""
     plan = planned(made)
     state = run_virtual(conduct(plan, RunState.begin(plan), work.ports))
-    began = RunBegan(run="20261121-0213-k7q2", plan=plan, requester="ada", controller="ctl-01")
+    began = RunBegan(run="20261121-0213-k7q2", plan=plan, requester="ada", controller="ctl-01", command=command)
     facts = [(0.0, began), *work.facts]
     return state, [Stamped(number, 1e9 + at, at, fact, "") for number, (at, fact) in enumerate(facts, 1)]
 
@@ -326,3 +326,45 @@ def test_each_part_counts_its_own_attempts() -> None:
     later = [one.fact.step for one in facts if isinstance(one.fact, StepIntended) and one.fact.step.unit == "web@w-2"]
     numbers = {step.attempt for step in later if step.phase is Phase.BETWEEN}
     assert numbers == {2}, "the own number of a step is that of the whole life"
+
+
+TYPED = "orch restart -p shop.yaml --rolling -s api --with-dependents --limit=web:api --yes"
+
+
+def told(answers: dict[str, Answer], choice: Answered, command: str = TYPED) -> str:
+    """The report of a run in which everything that is asked is answered with *choice*, as one line."""
+    work = ScriptedWork(answers, before="Running", decide=lambda _: Decision(choice))
+    state, facts = carried(work, command=command)
+    timeline = folded([*facts, Stamped(len(facts) + 1, 1e9, facts[-1].elapsed_s, state.verdict())])
+    return " ".join(on_paper(report(timeline), 240).split())
+
+
+REST = "rest: orch restart -p shop.yaml --rolling --yes --service web --service api --limit w-3,w-4,w-5,a-1,a-2,a-3"
+
+
+def test_what_is_advised_after_a_rolling_run_follows_what_is_left() -> None:
+    not_ready = {"1/web@w-2/gate/1": Answer(Outcome.FAILED, 10.0, "", ProblemKind.GATE)}
+    text = told(not_ready, Answered.ABORT)
+    assert "or: orch rollback 20261121-0213-k7q2 starts what this run left down and undoes what it left done" in text
+    assert "orch start" not in text, "nothing is stopped"
+    assert f"{REST} 6 units not restarted" in text
+    down = {"1/web@w-2/start/1": Answer(Outcome.FAILED, 10.0, "Stopped")}
+    text = told(down, Answered.ABORT)
+    assert "or: orch rollback 20261121-0213-k7q2 starts" in text
+    assert "or: orch start -p shop.yaml -s api --limit=web:api --yes" in text
+    assert REST in text
+    undrained = {"1/web@w-2/pre_stop:drain/1": Answer(Outcome.FAILED, 10.0, "")}
+    text = told(undrained, Answered.SKIP, "orch restart --plan shop.yaml --rolling -l 'w-*,api'")
+    assert "rest: orch restart --plan shop.yaml --rolling --limit w-2,a-1,a-2,a-3 4 units not restarted" in text
+    assert "orch start" not in text
+    text = told(undrained, Answered.SKIP, "orch apply shop.orchplan")
+    assert "rest: orch restart --plan PLAYBOOK --rolling --limit w-2,a-1,a-2,a-3 " in text
+    assert "rest:" not in told({}, Answered.SKIP)
+    build(FARM, Choice(rolling=True, hosts=frozenset({"w-2"})), Action.RESTART, seen(FARM))
+
+
+def test_a_way_back_in_mid_roll_says_who_was_restarted_by_then_and_stays_so() -> None:
+    text = told({"1/web@w-3/stop/1": Answer(Outcome.FAILED, 10.0, "Running")}, Answered.ROLLBACK)
+    assert "rolled back: 1 of 1 touched unit is as before the run" in text
+    assert "3 were restarted before and stay so: web@w-1, web@w-2, web@w-4" in text
+    assert "rest: orch restart -p shop.yaml --rolling --yes --service web --service api --limit w-3,w-5,a-1" in text
