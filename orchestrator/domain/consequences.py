@@ -267,7 +267,8 @@ def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
     short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
-    what = f"{_first(twin)}{what}{_left_over(twin, cause.units)}"
+    verb = "and" if what.startswith("leaves ") else "leaves"
+    what = f"{_first(twin)}{what}{_left_over(twin, cause.units, verb)}"
     if not short:
         return f"{what}, and goes on with the rest"
     more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
@@ -291,7 +292,7 @@ def _first(twin: _Twin) -> str:
     return f"puts {_names(twin.undone)} back first ({_undos(twin.undone)}); "
 
 
-def _left_over(twin: _Twin, units: Iterable[str]) -> str:
+def _left_over(twin: _Twin, units: Iterable[str], verb: str = "and") -> str:
     """What is not undone of *units*, for nobody knows whether its unit still comes to where it was done for."""
     goals, state = _goals(twin.state.plan), twin.state
     on_way = [unit for unit in units if unit in goals and state.whereabouts(unit) != goals[unit][1]]
@@ -299,7 +300,7 @@ def _left_over(twin: _Twin, units: Iterable[str]) -> str:
         unit: [_undo(name) for name in reversed(tuple(state.owed[unit]))] for unit in on_way if state.owed.get(unit)
     }
     owing = {unit: undos for unit, undos in owing.items() if unit not in twin.undone}
-    return f", and what was done for {_names(owing)} as it is ({_undos(owing)} is left to you)" if owing else ""
+    return f", {verb} what was done for {_names(owing)} as it is ({_undos(owing)} is left to you)" if owing else ""
 
 
 def _undo(name: str) -> str:

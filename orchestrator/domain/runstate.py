@@ -129,6 +129,11 @@ class RunState:
         return self._folded.orders
 
     @property
+    def cancelled(self) -> bool:
+        """Whether nothing new begins, for somebody cancelled the run and nobody has said since what becomes of it."""
+        return self._folded.cancelled
+
+    @property
     def ended(self) -> RunEnded | None:
         """The last fact, if it is there."""
         return self._folded.ended

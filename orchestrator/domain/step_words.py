@@ -126,6 +126,11 @@ def request_words(act: Act) -> str:
     return describe(act).removeprefix("http ") + more
 
 
+def address_words(act: HttpCheck | CommandCheck) -> str:
+    """What a hook asks, short enough to stand beside what came of it: no query, no arguments, no secrets."""
+    return describe(act).partition(" ")[2].partition("?")[0]
+
+
 def needs_secret(act: Act) -> bool:
     """Whether whoever does it by hand needs credentials that the playbook only names."""
     if isinstance(act, Reboot):

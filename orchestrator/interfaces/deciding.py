@@ -202,6 +202,7 @@ class Decider:
             requester=began.requester,
             behind=len(self._log.open) - 1,
             run=began.run,
+            halted="cancel was ordered" if query.state.cancelled else "",
         )
         with suppress(OSError):  # nobody may look
             err().print(question(asked))

@@ -118,6 +118,8 @@ def _asked(fact: DecisionAsked, timeline: Timeline) -> Iterator[str]:
     told = fact.cause.kind is CauseKind.FAILURE  # by the line of its last step
     why = f": {text}" if not told and (text := said(question)) else ""
     goes_on = "nothing new begins until it is answered" if fact.pauses else "what does not need them goes on"
+    if timeline.halted and not fact.pauses:
+        goes_on = f"nothing new begins: {clean(timeline.halted)}"
     if not fact.waits:
         yield f"decision {fact.decision}: {clean(question.headline)}{why}"  # the next line says what was decided
         return

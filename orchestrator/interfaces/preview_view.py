@@ -214,9 +214,9 @@ def _service(unit: str) -> str:
 
 
 def _rolled(of: BatchRows) -> Text:
-    """`orders: restart in 3 batches of 2, never below 3 of 5`."""
+    """`orders: restart in 3 batches of at most 2, never below 3 of 5`."""
     most = max(of.sizes)
-    how = f"in {len(of.sizes)} batch{'es' * (len(of.sizes) != 1)} of {most}"
+    how = f"in {len(of.sizes)} batch{'es' * (len(of.sizes) != 1)} of {'at most ' * (of.sizes[-1] < most)}{most}"
     if not {*of.sizes[:-1]} <= {most}:
         how = f"in {len(of.sizes)} batches ({_sizes(of)})"
     elif most == 1:

@@ -54,7 +54,7 @@ class Foreseen(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """All that a question shows. `ends` has the last results of units that ended badly; `behind` more wait; `run` is
-    "" where the run is named above it."""
+    "" where the run is named above it. `halted` says why nothing new begins, whatever the answer is waited for."""
 
     question: Question
     foreseen: Sequence[Foreseen]
@@ -63,6 +63,7 @@ class Asked:
     requester: str
     behind: int
     run: str = ""
+    halted: str = ""
 
 
 def question(asked: Asked) -> RenderableType:
@@ -74,6 +75,7 @@ def question(asked: Asked) -> RenderableType:
     late = in_time(one, asked.approval)
     who = who_may(asked.approval, asked.requester) + (f"; {late}" if late else "")
     goes_on = "nothing new begins until it is answered" if one.pauses else "what does not need them goes on meanwhile"
+    goes_on = f"nothing new begins: {clean(asked.halted)}" if asked.halted and not one.pauses else goes_on
     goes_on = f"run {asked.run}: {goes_on}" if asked.run else goes_on
     parts: list[RenderableType] = [Text(), title, *map(below, _evidence(asked))]
     parts += [below(Text(f"{goes_on}; {who}", style=QUIET_STYLE)), Text(), _answers(asked)]

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import Stamped
-from orchestrator.domain.results import Acted
+from orchestrator.domain.life import Reboot
+from orchestrator.domain.results import Acted, Phase
 from orchestrator.domain.runstate import Standing
+from orchestrator.domain.step_words import address_words
 from orchestrator.domain.timeline import Timeline
 from orchestrator.domain.timeline_json import as_json
 from orchestrator.domain.track import Track
@@ -197,7 +199,18 @@ def _units(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
         for track, line in zip(tracks, lines, strict=True):
             yield line
             if track.error or track.why:
-                yield below(safe(track.error or track.why))
+                yield below(safe(_error(track) or track.why))
+
+
+def _error(track: Track) -> str:
+    """What failed, in words: of a hook also which, and what it asked."""
+    result = track.result
+    hook = track.hook_of(result.step) if track.error and result else None
+    if hook is None or result is None:
+        return track.error
+    act = hook.undo if hook.undoes or result.step.phase is Phase.UNDO else hook.do
+    asked = "" if act is None or isinstance(act, Reboot) else f" ({address_words(act)})"
+    return f"{track.told}{asked}: {track.error}"
 
 
 def _cells(track: Track, marks: Marks) -> list[Text]:

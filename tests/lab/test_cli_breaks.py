@@ -72,7 +72,8 @@ def test_the_second_ctrl_c_leaves_at_once_and_the_journal_tells_the_truth(pair: 
     until_said(process, "cancel was ordered")
     interrupt(process)
     ended = finish(process)
-    assert ended.code == 5, ended.said
+    assert ended.code == 6, ended.said
+    assert f"orch resume {shown(pair)['run']} takes the cancel up: it reads the hosts, and ends or asks" in ended.err
     assert (
         "left at once; what was asked of the hosts goes on there; the journal is intact, and the run keeps" in ended.err
     )

@@ -67,6 +67,8 @@ def test_a_kill_is_an_answer_where_the_playbook_asks_and_says_whose_process_ends
     assert told["kill"] == f"ends the process of {ONE}, and then goes on with what waits for that"
     left = f"leaves {ONE} and all that waits for that, and what was done for {ONE} as it is"
     assert told["skip"].startswith(f"{left} (release, undo of drain is left to you), and goes on with the rest; ")
+    without = f"does without app-01 from here on, leaves what was done for {ONE} as it is (release, undo of drain is"
+    assert told["exclude"].startswith(f"{without} left to you), and goes on with the rest; ")
 
 
 def test_a_hook_of_the_run_that_failed_is_done_again_or_done_without() -> None:

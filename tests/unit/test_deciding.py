@@ -4,7 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -273,4 +273,7 @@ def test_the_question_shows_cause_evidence_and_what_follows_from_each_answer() -
     assert "this STOPS 399 running units" in text
     assert "a  abort     ends the run as it is\n             stays down: web@web-01, web@web-02" in text
     assert "t  retry     do the failed steps again" in text, "what is not foreseen is said in general"
+    paper.truncate(0)
+    Console(file=paper, width=110, color_system=None).print(question(replace(asked, halted="cancel was ordered")))
+    assert "run r-1: nothing new begins: cancel was ordered; 2 of ada, bob must agree" in paper.getvalue()
     assert in_short(leave, Choice.ABORT) == "ends the run as it is; stays down: web@web-01, web@web-02"

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 from fake_run import SMALL, fleet
+from lives import UNITS, stops
 from nights import Night, failing, parked
 from rich.console import Console, RenderableType
 
-from orchestrator.domain.errors import BadInput, Unreachable
-from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan, Stamped
+from orchestrator.domain.errors import BadInput, Problem, ProblemKind, Unreachable
+from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan, Stamped, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan, Role
-from orchestrator.domain.results import Acted, Outcome, Phase, Step
+from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
 from orchestrator.domain.way_back import Touch, acted_on, rollback_plan, way_back
@@ -144,3 +145,14 @@ def test_show_says_to_answer_a_run_that_lives_and_to_resume_or_close_one_that_is
     assert typed(asks, alive=False) == [f"orch resume {run}", f"orch close {run} --reason TEXT"]
     waits = [f"orch decide {run} CHOICE --resume", f"orch decisions; orch resume {run}"]
     assert typed(parked().facts, alive=None) == waits
+
+
+def test_a_hook_that_failed_is_named_with_what_it_asked_and_no_secret() -> None:
+    plan = stops()
+    night = Night(replace(plan, stages=plan.stages[1:])).begin()
+    step = Step(0, UNITS[0], Phase.PRE_STOP, hook="drain")
+    problem = Problem(ProblemKind.REMOTE, "status 500, wanted 200")
+    night.tell(StepIntended(step))
+    night.tell(StepEnded(Result(step=step, outcome=Outcome.FAILED, problem=problem, said="it failed")))
+    told = drawn(show(night.facts))
+    assert "pre_stop hook drain (DELETE https://lb/pools/orders/app-01): status 500, wanted 200" in told

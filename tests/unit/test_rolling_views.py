@@ -97,7 +97,7 @@ wave  service  units                                  now      wanted   what    
                web@w-5
 2     api      api@a-1, api@a-2, api@a-3              Running  Running  restart             3 min 15 s (guess)
 critical path: web 3 x 3 min 34 s (guess) → api 2 x 3 min 15 s (guess), and 1 min 00 s of pauses
-web: restart in 3 batches of 2, never below 3 of 5
+web: restart in 3 batches of at most 2, never below 3 of 5
 api: restart in 2 batches (1, 2), 1 min 00 s between them; without min_available nobody counts who is up
 
 gates of the stop: it comes up when they hold
@@ -136,7 +136,7 @@ def test_a_preview_says_how_many_go_together_what_stays_up_and_what_each_goes_th
         (draft(entry("web", "w-1 w-2 w-3")), "restart one at a time, 3 in all; without min_available nobody counts"),
         (draft(entry("web", "w-1")), "restart of one instance; without min_available nobody counts"),
         (draft(entry("web", "w-1 w-2 w-3", min_available=Budget(2))), "one at a time, 3 in all, never below 2 of 3"),
-        (draft(entry("web", "w-1 w-2 w-3", min_available=Budget(1))), "restart in 2 batches of 2, never below 1 of 3"),
+        (draft(entry("web", "w-1 w-2 w-3", min_available=Budget(1))), "in 2 batches of at most 2, never below 1 of 3"),
         (
             draft(entry("web", "w-1 w-2 w-3", batches=Batches(sizes=(Budget(1),), asks=True))),
             "without min_available nobody counts who is up; before each next one somebody is asked",

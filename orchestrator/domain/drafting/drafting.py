@@ -168,6 +168,7 @@ class _Drafting:
         return hosts
 
     def _entry(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Entry:
+        self._check_count(placed)
         return Entry(
             key=placed.declared.key,
             instances=self._instances.of(placed.declared, placed.shape, placed.hosts, placed.ways),
@@ -181,6 +182,17 @@ class _Drafting:
             batches=_batches(placed.shape),
             min_available=placed.shape.min_available,
         )
+
+    def _check_count(self, placed: _Placed) -> None:
+        """More instances than there are can't be up."""
+        wanted, whole = placed.shape.min_available, len(placed.hosts)
+        if wanted is not None and wanted.at_least(whole) > whole > 0 and not placed.shape.external:
+            count = f"{whole} instance{'s' * (whole != 1)}"
+            self._found.add(
+                placed.declared.node.at(["min_available"]).mark,
+                f"{wanted.most} instances of {placed.declared.key!r} would have to be up, but it has {count}",
+                "fewer than it has, or a share of them such as 60%",
+            )
 
     def _dependencies(self, placed: _Placed, by_key: Mapping[str, _Placed]) -> Iterator[Dependency]:
         for key, options in placed.shape.depends_on.items():

@@ -9,8 +9,8 @@ from orchestrator.engine.ports import Order
 from orchestrator.interfaces.asking import Asker
 from orchestrator.interfaces.terminal import say
 
-LEFT = 5
-"""The exit code of who leaves at once."""
+LEFT = 6
+"""The exit code of who leaves at once: like one that is parked, the run has not ended, and keeps its locks."""
 
 
 class Orders:
@@ -50,7 +50,8 @@ class Orders:
         self._asker.leave()
         say(
             "\nleft at once; what was asked of the hosts goes on there; the journal is intact, and the run keeps its "
-            f"locks\ntry: orch resume {self._run} goes on; orch show {self._run} tells what was done"
+            f"locks\ntry: orch resume {self._run} takes the cancel up: it reads the hosts, and ends or asks whether to "
+            f"go on, to keep or to roll back; orch show {self._run} tells what was done"
         )
         os._exit(LEFT)
 
