@@ -123,6 +123,10 @@ class Result:
     took_s: float = 0.0
 
 
+WAITS = "waits: "
+"""How the note of a COUNT begins that has to wait for more that are up: it is worth a line where no picture changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something on the way, for the eyes only: may be lost, decides nothing."""

@@ -129,8 +129,10 @@ def script(run: str, hands: Sequence[ByHand], hooks: Sequence[HookByHand] = ()) 
         "# Run it where you can reach the hosts, as somebody who may start and stop their services;",
         "# or type the part in braces on each host itself. Read it first: it acts on whatever is there now.",
     )
-    none = (f"# Nothing here acts: run {_comment(run)} has put back every unit.",)
-    lines = [*(acts if hands else none), "$ErrorActionPreference = 'Stop'"]
+    left = f"# {len(hooks)} thing{'s' * (len(hooks) != 1)} to undo by hand"
+    none = (f"{left}, after run {_comment(run)}: see below. Nothing here acts.",)
+    too = (f"{left} as well: see the end. Nothing here does that.",) if hooks else ()
+    lines = [*((*acts, *too) if hands else none), "$ErrorActionPreference = 'Stop'"]
     for hand in hands:
         lines += ["", f"# {_comment(hand.unit)}: was {_comment(hand.was)}, is {_comment(hand.now)}"]
         lines += [f"#     {_comment(hand.note)}"] * bool(hand.note) + [hand.command]

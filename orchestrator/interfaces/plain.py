@@ -2,19 +2,20 @@
 
 from datetime import UTC, datetime
 from io import StringIO
+from time import time
 from typing import TextIO
 
 from rich.console import Console
 
 from orchestrator.domain.fact_codec import encode
 from orchestrator.domain.facts import Stamped, StepEnded
-from orchestrator.domain.results import REACHED_BY, Note, Result
+from orchestrator.domain.results import REACHED_BY, WAITS, Note, Phase, Result
 from orchestrator.domain.timeline import Timeline
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import Undo
-from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment
+from orchestrator.interfaces.theme import ASCII_MARKS, UNICODE_MARKS, moment, unit_name
 
 REPORT_WIDTH = 120
 
@@ -85,6 +86,7 @@ class PlainView:
         self._lines = _Lines(stream)
         self._timeline = Timeline()
         self._told: dict[str, str] = {}
+        self._waited: set[str] = set()
         self._closed = False
 
     def fact(self, stamped: Stamped) -> None:
@@ -108,8 +110,11 @@ class PlainView:
             self._lines.write(f"{moment(at)}  {clean(host)}  is reached by {clean(how)}")
 
     def note(self, note: Note) -> None:
-        """Notes are for a picture that changes: lines stay."""
+        """Notes are for a picture that changes, lines stay: but that a batch waits for others is told once."""
         self._timeline.note(note)
+        if note.step.phase is Phase.COUNT and note.text.startswith(WAITS) and note.step.id not in self._waited:
+            self._waited.add(note.step.id)
+            self._lines.write(f"{moment(time())}  {unit_name(note.step.unit)}  {clean(note.text)}")
 
     def pause(self) -> None:
         """See `View.pause`: lines stay where they are."""

@@ -131,7 +131,10 @@ def _typed_by_hand(undo: Undo) -> Iterator[RenderableType]:
     if len(undo.hands) > MOST_UNITS:
         yield below(Text(f"and {len(undo.hands) - MOST_UNITS} more", style=QUIET_STYLE))
     if undo.path:
-        yield below(Text(f"the same as a file: {clean(undo.path)}", style=QUIET_STYLE))
+        what = "the same as a file"
+        if undo.hooks:
+            what += ", what needs hands as comments in it" if undo.hands else ", which acts on nothing: comments alone"
+        yield below(Text(f"{what}: {clean(undo.path)}", style=QUIET_STYLE))
 
 
 def decisions(timeline: Timeline) -> Iterator[RenderableType]:

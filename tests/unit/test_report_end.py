@@ -12,13 +12,15 @@ from rich.console import Console, RenderableType
 from orchestrator.domain.errors import BadInput, Problem, ProblemKind, Unreachable
 from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan, Stamped, StepEnded, StepIntended
 from orchestrator.domain.plan import Action, Plan, Role
-from orchestrator.domain.results import Acted, Outcome, Phase, Result, Step
+from orchestrator.domain.results import WAITS, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.service import ServiceStatus, State
+from orchestrator.domain.undo import ByHand, HookByHand, script
 from orchestrator.domain.way_back import Touch, acted_on, rollback_plan, way_back
 from orchestrator.engine.book_ports import Holding, Owner
 from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
+from orchestrator.interfaces.plain import PlainView
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
 from orchestrator.interfaces.runs_view import show, timeline_of
@@ -156,3 +158,22 @@ def test_a_hook_that_failed_is_named_with_what_it_asked_and_no_secret() -> None:
     night.tell(StepEnded(Result(step=step, outcome=Outcome.FAILED, problem=problem, said="it failed")))
     told = drawn(show(night.facts))
     assert "pre_stop hook drain (DELETE https://lb/pools/orders/app-01): status 500, wanted 200" in told
+
+
+def test_lines_tell_once_that_a_batch_waits_for_others_and_leave_other_notes_to_pictures() -> None:
+    stream = io.StringIO()
+    view, step = PlainView(stream), Step(0, "web#2", Phase.COUNT)
+    for text in ("pausing for 5.0 s", f"{WAITS}2 of web are up", f"{WAITS}1 of web is up"):
+        view.note(Note(step, text))
+    view.note(Note(Step(0, "web@w-1", Phase.STOP), f"{WAITS}StopPending"))
+    assert [line[27:] for line in stream.getvalue().splitlines()] == ["web#2  waits: 2 of web are up"]
+
+
+def test_a_script_beside_which_something_is_left_says_so_at_its_head() -> None:
+    hand = ByHand(unit="web@w-1", was="Running", now="Stopped", command="Invoke-Command 1", local="1")
+    hook = HookByHand(unit="web@w-2", what="undo of drain", why="it was not undone", how="PUT https://lb/w-2")
+    assert "# 2 things to undo by hand as well: see the end. Nothing here does that.\r\n$Error" in script(
+        "r1", [hand], [hook, hook]
+    )
+    assert "by hand as well" not in script("r1", [hand])
+    assert script("r1", [], [hook]).startswith("# 1 thing to undo by hand, after run r1: see below.")

@@ -316,6 +316,9 @@ def test_after_a_way_back_all_that_is_not_undone_needs_hands_in_the_script_too()
     undo = undo_of(story.timeline, {})
     assert undo is not None
     assert (undo.hands, [hook.what for hook in undo.hooks]) == ((), ["undo of drain"])
+    assert script("r1", undo.hands, undo.hooks).splitlines()[0] == (
+        "# 1 thing to undo by hand, after run r1: see below. Nothing here acts."
+    )
     assert script("r1", undo.hands, undo.hooks).splitlines()[3:] == [
         "# Beside the services; nothing here does it: look whether it is still in effect, and undo it.",
         "# orders@app-01: undo of drain: PUT https://lb/pools/orders/app-01 from the controller",
@@ -325,7 +328,7 @@ def test_after_a_way_back_all_that_is_not_undone_needs_hands_in_the_script_too()
     text = on_paper(report(story.timeline, undo=undo))
     assert "by hand: PUT https://lb/pools/orders/app-01" in text
     assert "by hand, in this order" not in text
-    assert "the same as a file: /runs/r1/undo.ps1" in on_paper(
+    assert "the same as a file, which acts on nothing: comments alone: /runs/r1/undo.ps1" in on_paper(
         report(story.timeline, undo=replace(undo, path="/runs/r1/undo.ps1"))
     )
 

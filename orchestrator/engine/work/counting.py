@@ -14,7 +14,7 @@ from orchestrator.domain.durations import spoken
 from orchestrator.domain.errors import HostError, Problem, ProblemKind
 from orchestrator.domain.gates import Gate
 from orchestrator.domain.plan import Batch, Node, Role, Stage, Unit
-from orchestrator.domain.results import Outcome, Result, Step
+from orchestrator.domain.results import WAITS, Outcome, Result, Step
 from orchestrator.domain.service import State
 from orchestrator.engine.work.gates import Watch
 from orchestrator.engine.work.looks import Looks
@@ -135,7 +135,8 @@ async def enough(
             return Result(step=step, outcome=Outcome.OK, said=said, evidence=evidence, exchanges=exchanges)
         if loop.time() + TICK_S >= ends_s:
             break
-        told, said = said, f"{up} of {service} are up, {least} have to be{_named(away)}"
+        told, said = said, f"{WAITS}{up} of {service} are up without batch {batch.number}, {least} have to be"
+        said += f"; at most {spoken(timeout_s)}{_named(away)}"
         if said != told:
             note(said)
         await asyncio.sleep(min(AGAIN_S, ends_s - loop.time()))
