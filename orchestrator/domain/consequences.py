@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
 from orchestrator.domain.parts import KEPT_DOWN, both_ways, faced, goal_of, is_last_reading
-from orchestrator.domain.plan import Node, Plan, Role, Unit
+from orchestrator.domain.plan import Node, Plan, Role, Stage, Unit
 from orchestrator.domain.results import HOOKS, MOVES, RUN, Acted, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import State
@@ -22,6 +22,8 @@ NAMED = 3
 """How many of the units that stay as they are a sentence names."""
 _DOES = (*HOOKS, Phase.UNDO, Phase.KEEP_DOWN, Phase.RELEASE, Phase.ON_BEGIN)
 """What changes something beside a service."""
+_ONWARD = (Choice.RETRY, Choice.CONTINUE)
+"""With which of its answers something goes on as it was to."""
 _GOES_ON = {
     CauseKind.APPROVAL: "begins the run",
     CauseKind.CANCELLED: "goes on as if nobody had cancelled",
@@ -61,24 +63,91 @@ def consequences(state: RunState, decision: int) -> tuple[Consequence, ...]:
 
 
 def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -> Consequence:
-    twin = _Twin(state)
-    twin.play(DecisionAnswered(decision=decision, answer=Answer(choice=choice, source=Source.PERSON, by="")))
+    twin = _played(state, {decision: choice})
     back = choice is Choice.ROLLBACK
+    later = twin if back or choice in LEAVES_ALL else _once_answered(twin)
+    waiting = _waiting(twin, later)
+    apart = _left_out_between(state, decision, later) if choice in (Choice.SKIP, Choice.EXCLUDE) else ""
     return Consequence(
         choice=choice,
-        said=_in_words(twin, cause, choice) + _of_pauses(twin.pauses),
+        said=_in_words(twin, cause, choice, waiting) + apart + _that_wait(twin, waiting) + _of_pauses(twin.pauses),
         units=tuple(twin.moved),
         expected_s=0.0 if choice in LEAVES_ALL else twin.now_s,
-        stays_down=_down(twin.state, choice),
+        stays_down=tuple(unit for unit in _down(twin.state, choice) if unit not in waiting),
         warning="; ".join(_warnings(twin)) if back else "",
     )
+
+
+def _played(state: RunState, choices: Mapping[int, Choice]) -> "_Twin":
+    """A twin of *state*, played on with a person's *choices*, by decision."""
+    twin = _Twin(state)
+    twin.play(
+        *(
+            DecisionAnswered(decision=number, answer=Answer(choice=choice, source=Source.PERSON, by=""))
+            for number, choice in choices.items()
+        )
+    )
+    return twin
+
+
+def _once_answered(twin: "_Twin") -> "_Twin":
+    """*twin*, played on as if all goes well with what else is asked, too; itself if nothing is."""
+    choices = {
+        number: next(choice for choice in _ONWARD if choice in asked.choices)
+        for number, asked in twin.state.open.items()
+        if not set(_ONWARD).isdisjoint(asked.choices)
+    }
+    if not choices:
+        return twin
+    later = _played(twin.state, choices)
+    later.between |= twin.between
+    return later
+
+
+def _waiting(twin: "_Twin", later: "_Twin") -> dict[str, None]:
+    """The units that are not where the run is to bring them only because something else is asked, too."""
+    if twin is later:
+        return {}
+    goals = _goals(twin.state.plan).items()
+    short = {unit: goal for unit, (_, goal) in goals if twin.state.whereabouts(unit) != goal}
+    return {unit: None for unit, goal in short.items() if later.state.whereabouts(unit) == goal}
+
+
+def _that_wait(twin: "_Twin", waiting: Collection[str]) -> str:
+    if not waiting:
+        return ""
+    numbers = [str(number) for number in twin.state.open]
+    which = f"decision {numbers[0]} waits" if len(numbers) == 1 else f"decisions {', '.join(numbers)} wait"
+    return f"; as long as {which}, so do{'es' * (len(waiting) == 1)} {_units(waiting)}: {_some(waiting)}"
+
+
+def _left_out_between(state: RunState, decision: int, later: "_Twin") -> str:
+    """On which hosts nothing is done between stop and start, although it would be after a retry."""
+    betweens = any(stage.between or (stage.rolling and _between(stage)) for stage in state.plan.stages)
+    if not betweens or Choice.RETRY not in state.open[decision].choices:
+        return ""
+    asked = state.open[decision].cause
+    told = [unit.rpartition("@")[2] for unit in asked.units if unit in _between_units(state)]
+    best = _once_answered(_played(state, {decision: Choice.RETRY}))
+    hosts = [host for host in best.between if host not in later.between and host not in told]
+    return f"; what is done between stop and start is left out on {_some(hosts)}" if hosts else ""
+
+
+def _between(stage: Stage) -> bool:
+    return any(node.down is not None and node.down.between for node in stage.nodes)
+
+
+def _between_units(state: RunState) -> set[str]:
+    """The hosts between stop and start, as units."""
+    return {node.unit.id for stage in state.stages if stage.between for node in stage.nodes}
 
 
 class _Twin:
     """A copy of a run's state that is played forward. `moved` are the units that it starts or stops, in order;
     `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves.
     `undone` are the undos, in words, of units that are given up halfway; `taken_back` those of units that are moved the
-    other way; `pauses` how many questions of the playbook stand on the way, and are taken as answered with continue."""
+    other way; `between` the hosts on which something is done between stop and start; `pauses` how many questions of the
+    playbook stand on the way, and are taken as answered with continue."""
 
     def __init__(self, state: RunState) -> None:
         self.state = RunState.load(state.plan, state.dump())
@@ -89,16 +158,19 @@ class _Twin:
         self.not_back: tuple[Strayed, ...] = ()
         self.undone: dict[str, list[str]] = {}
         self.taken_back: dict[str, list[str]] = {}
+        self.between: dict[str, None] = {}
         self.pauses = 0
         self._ends: list[tuple[float, int, Step]] = []
         self._count = 0
         self._nodes: list[Mapping[str, Node]] = []
 
-    def play(self, answered: DecisionAnswered) -> None:
-        """Give the answer, and go on until nothing is left but what others have to decide."""
+    def play(self, *answers: DecisionAnswered) -> None:
+        """Give the answers, and go on until nothing is left but what others have to decide."""
         self._issue(self.state.under_way)
-        self.state.apply(answered)
-        goes_on = answered.answer.choice not in LEAVES_ALL
+        for answered in answers:
+            if answered.decision in self.state.open:
+                self.state.apply(answered)
+        goes_on = all(answered.answer.choice not in LEAVES_ALL for answered in answers)
         if goes_on:
             self._continue(number for number, asked in self.state.open.items() if asked.cause.kind is CauseKind.PAUSE)
         while self._follow(goes_on):
@@ -143,6 +215,8 @@ class _Twin:
                 self.undone.setdefault(step.unit, []).append(step_words(step))
             elif step.phase in HOOKS and undoes(step, life := faced(self._node(step), step).life):
                 self.taken_back.setdefault(step.unit, []).append(step_words(step, life))
+            if step.phase is Phase.BETWEEN:
+                self.between[step.unit.rpartition("@")[2]] = None
             left = self.state.whereabouts(step.unit)
             if step.phase in MOVES and left != self._goal(step):
                 self.moved[step.unit] = None
@@ -225,7 +299,7 @@ def _warnings(twin: _Twin) -> Iterable[str]:
         yield f"{strayed.unit} is not put back: {in_words(strayed)}"
 
 
-def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
+def _in_words(twin: _Twin, cause: Cause, choice: Choice, waiting: Collection[str]) -> str:
     match choice:
         case Choice.HOLD:
             return "leaves all as it is and parks the run, which keeps its locks; the same can be answered any time"
@@ -247,7 +321,7 @@ def _in_words(twin: _Twin, cause: Cause, choice: Choice) -> str:
         case Choice.CONTINUE:
             return _GOES_ON[cause.kind]
         case _:
-            return _without(twin, cause, choice)
+            return _without(twin, cause, choice, waiting)
 
 
 def _again(twin: _Twin, cause: Cause) -> str:
@@ -259,20 +333,19 @@ def _again(twin: _Twin, cause: Cause) -> str:
     return f"does {_names(cause.units)} again, and then goes on with what waits for that"
 
 
-def _without(twin: _Twin, cause: Cause, choice: Choice) -> str:
+def _without(twin: _Twin, cause: Cause, choice: Choice, waiting: Collection[str]) -> str:
     what = f"leaves {_batch(twin, cause) or _names(cause.units)} and all that waits for that"
-    between = {node.unit.id for stage in twin.state.stages if stage.between for node in stage.nodes}
-    if between.issuperset(cause.units):
+    if _between_units(twin.state).issuperset(cause.units):
         what = f"does nothing more between stop and start on {_names(unit.rpartition('@')[2] for unit in cause.units)}"
     if choice is Choice.EXCLUDE:
         what = f"does without {_names(dict.fromkeys(unit.rpartition('@')[2] for unit in cause.units))} from here on"
-    short = [unit for unit, (_, goal) in _goals(twin.state.plan).items() if twin.state.whereabouts(unit) != goal]
+    goals = _goals(twin.state.plan).items()
+    short = [unit for unit, (_, goal) in goals if twin.state.whereabouts(unit) != goal and unit not in waiting]
     verb = "and" if what.startswith("leaves ") else "leaves"
     what = f"{_first(twin)}{what}{_left_over(twin, cause.units, verb)}"
     if not short:
         return f"{what}, and goes on with the rest"
-    more = f" and {len(short) - NAMED} more" if len(short) > NAMED else ""
-    left = f"{_units(short)} would not be where the run was to bring them: {', '.join(short[:NAMED])}{more}"
+    left = f"{_units(short)} would not be where the run was to bring them: {_some(short)}"
     return f"{what}, and goes on with the rest; {left}"
 
 
@@ -316,6 +389,11 @@ def _undos(of: Mapping[str, Sequence[str]]) -> str:
     """`undo of drain, undo of silence and 3 more`."""
     words = list(dict.fromkeys(word for undos in of.values() for word in undos))
     return ", ".join(words[:NAMED]) + (f" and {len(words) - NAMED} more" if len(words) > NAMED else "")
+
+
+def _some(names: Collection[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join([*names][:NAMED]) + more
 
 
 def _units(names: Collection[str]) -> str:

@@ -1,8 +1,9 @@
 """The part of a report's end that tells what of a run's list nobody does any more, and what to type for that."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence, Set
 
-from orchestrator.domain.plan import Role
+from orchestrator.domain.plan import Action, Role, Stage
 from orchestrator.domain.results import Phase
 from orchestrator.domain.runstate import Standing
 from orchestrator.domain.step_words import request_words
@@ -11,6 +12,7 @@ from orchestrator.domain.track import Track
 
 MOST_HOSTS = 12
 """How many hosts are named; --json has all."""
+_OF_DEPENDENTS = ("--with-dependents", "--ignore-dependents")
 _AT_THE_END = (Phase.ON_END, Phase.ON_FAILURE)
 
 
@@ -26,9 +28,41 @@ def left_undone(timeline: Timeline) -> Iterator[tuple[str, str]]:
     for track in _given_up_between(timeline):
         groups.setdefault(_rest(track), []).append(track.host or "")
     for rest, hosts in groups.items():
-        told = "left out between stop and start; a restart of these hosts alone (--limit) does their whole list again"
         more = f" and {len(hosts) - MOST_HOSTS} more" if len(hosts) > MOST_HOSTS else ""
+        told = f"left out between stop and start; {_once_more(timeline, hosts)}"
         yield rest, f"on {', '.join(hosts[:MOST_HOSTS])}{more}: {told}"
+
+
+def _once_more(timeline: Timeline, hosts: Sequence[str]) -> str:
+    """The restart that does the whole list of *hosts* again, and what else it takes down: it is refused without."""
+    began = timeline.began
+    words = shlex.split(began.command) if began else []
+    needed = not timeline.stages[timeline.stage].stage.rolling and _others_need(timeline.stages[-1].stage, set(hosts))
+    if Action.RESTART not in words:
+        words = ["orch", str(Action.RESTART), "--plan", "FILE"]
+    kept, taken = [], True
+    for word in words:  # the newest --limit would only add its hosts to those before
+        takes = taken and word in ("--limit", "-l")
+        if taken and not takes and not word.startswith("--limit=") and word not in _OF_DEPENDENTS:
+            kept.append(word)
+        taken = not takes
+    kept += ["--limit", ",".join(hosts) if len(hosts) <= MOST_HOSTS else "HOSTS"]
+    kept += ["--with-dependents"] if needed else []
+    also = ", and that of the hosts of what needs them, which goes down and up too" if needed else ""
+    return f"`{shlex.join(kept)}` does their whole list again{also}"
+
+
+def _others_need(stage: Stage, hosts: Set[str]) -> bool:
+    """Whether something that acts elsewhere waits, in a start, for what is on *hosts*."""
+    opens = {
+        number
+        for number, barrier in enumerate(stage.barriers)
+        if not barrier.soft and any(stage.nodes[place].unit.host in hosts for one in barrier.instances for place in one)
+    }
+    return any(
+        node.unit.host not in hosts and node.role is Role.ACT and not opens.isdisjoint(node.waits_for)
+        for node in stage.nodes
+    )
 
 
 def all_well(timeline: Timeline) -> bool:

@@ -11,16 +11,17 @@ from drafts import draft, entry, survey
 from lively import RESUMED, lively
 from rich.console import Console
 from scripted_work import FAILED, Answer, Decision, ScriptedWork
-from stages import node, plan, stage
+from stages import barrier, node, plan, stage
 from test_drafting import drafted
 from virtual_time import in_virtual_time
 from working import Bench
 
 from orchestrator.adapters.memory.fleet import Fault, MemoryService
-from orchestrator.domain.consequences import consequences
+from orchestrator.domain.consequences import Consequence, consequences
 from orchestrator.domain.decisions import Choice
+from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.fact_codec import packed, unpacked
-from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, RunEnded, Stamped, StepIntended
+from orchestrator.domain.facts import DecisionAsked, Fact, RunBegan, RunEnded, Stamped, StepEnded, StepIntended
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, Life, Reboot, RunHooks
 from orchestrator.domain.plan import Action, Node, Plan, Role, Unit
@@ -29,6 +30,7 @@ from orchestrator.domain.planning.choice import Choice as Chosen
 from orchestrator.domain.planning.refusals import PlanRefused
 from orchestrator.domain.preview import preview
 from orchestrator.domain.results import Acted, Outcome, Phase, Result
+from orchestrator.domain.runstate import RunState
 from orchestrator.domain.service import Asked, ServiceStatus, StartType, State
 from orchestrator.domain.survey import Survey
 from orchestrator.engine.ports import CommandOutput
@@ -117,11 +119,12 @@ def patched(name: str, *hooks: Hook) -> Node:
     return replace(node(name), unit=unit, role=Role.PROBE, life=Life(before=hooks))
 
 
-def night() -> Plan:
-    """app and sql, restarted, each on a host of its own."""
-    down = stage([lively("app@web", None), lively("sql@db", None)], goal=State.STOPPED)
+def night(*more: str) -> Plan:
+    """app, sql and *more*, restarted, each on a host of its own."""
+    also = [lively(name, None) for name in more]
+    down = stage([lively("app@web", None), lively("sql@db", None), *also], goal=State.STOPPED)
     between = stage([patched(WEB, PATCH, BOOT), patched(DB, PATCH, BOOT)], goal=State.STOPPED)
-    up = stage([lively("app@web", None), lively("sql@db", None)])
+    up = stage([lively("app@web", None), lively("sql@db", None), *also])
     return replace(plan(down, replace(between, between=True), up), action=Action.RESTART)
 
 
@@ -163,6 +166,18 @@ def test_a_host_that_is_given_up_is_started_or_left(choice: Choice, starts: list
     assert ("orch rollback" in lines) is (choice is Choice.EXCLUDE), "after the skip all is as it was"
 
 
+@pytest.mark.parametrize(("unit", "more"), [(DB, " --with-dependents"), (WEB, "")])
+def test_the_restart_that_does_a_list_again_is_one_that_is_not_refused(unit: str, more: str) -> None:
+    of = night()
+    sql, app = lively("sql@db", None), replace(lively("app@web", None), waits_for=(0,))
+    of = replace(of, stages=(*of.stages[:2], stage([sql, app], [barrier(0)])))
+    work = running({f"1/{unit}/between:between.1/1": FAILED}, Choice.SKIP)
+    run(of, work)
+    host = unit.partition("@")[2]
+    again = f"`orch restart --plan p.yaml --limit {host}{more}` does their whole list again"
+    assert again in " ".join(told_of(work, of).split())
+
+
 def ran(of: Plan) -> Plan:
     """*of*, with its units seen running."""
     seen = ServiceStatus(name="s", state=State.RUNNING)
@@ -174,7 +189,7 @@ def ran(of: Plan) -> Plan:
 
 def told_of(work: ScriptedWork, of: Plan | None = None, *, ended: bool = True) -> str:
     """The report of what *work* went through."""
-    command = "orch restart --plan p.yaml"
+    command = "orch restart --plan p.yaml --limit=all -l db,web --ignore-dependents"
     first = RunBegan(run="r-1", plan=ran(of or night()), requester="ada", controller="ops", command=command)
     facts: list[Fact] = [first, *(fact for fact in work.journal if not isinstance(fact, RunEnded))]
     facts += [RunEnded(verdict="failed", exit_code=1)] * ended
@@ -213,6 +228,40 @@ def test_what_a_skip_between_would_leave_is_said() -> None:
     state = run(night(), waits)
     said = {one.choice: one.said for one in consequences(state, state.asking[0])}[Choice.SKIP]
     assert said == "does nothing more between stop and start on web, and goes on with the rest"
+
+
+def foreseen(*failed: str) -> dict[Choice, Consequence]:
+    """What follows from each answer to the first question of a night on which the stops of *failed* went wrong."""
+    state = RunState.begin(night("api@api"))
+    asked: list[int] = []
+    while True:
+        facts = state.decide()
+        asked += [fact.decision for fact in facts if isinstance(fact, DecisionAsked)]
+        steps = [fact.step for fact in facts if isinstance(fact, StepIntended)]
+        if not steps:
+            return {one.choice: one for one in consequences(state, asked[0])}
+        for step in steps:
+            bad = step.unit in failed
+            outcome = Outcome.FAILED if bad else Outcome.OK
+            problem = Problem(ProblemKind.TIMEOUT, step.unit) if bad else None
+            after = "Running" if bad else "Stopped"
+            state.apply(StepEnded(Result(step=step, outcome=outcome, before="Running", after=after, problem=problem)))
+
+
+def test_who_is_given_up_before_it_is_down_is_not_patched_and_that_is_said() -> None:
+    told = foreseen("app@web")
+    assert told[Choice.SKIP].said.endswith("; what is done between stop and start is left out on web")
+    assert "left out" not in told[Choice.RETRY].said
+
+
+def test_what_waits_for_another_question_is_not_blamed_on_this_answer() -> None:
+    told = foreseen("app@web", "sql@db")
+    assert told[Choice.RETRY].said.endswith("; as long as decision 2 waits, so do 2 units: app@web, api@api")
+    assert told[Choice.SKIP].stays_down == ()
+    assert told[Choice.SKIP].said == (
+        "leaves app@web and all that waits for that, and goes on with the rest; what is done between stop and start is "
+        "left out on web; as long as decision 2 waits, so does 1 unit: api@api"
+    )
 
 
 def test_where_not_all_is_down_nothing_is_done() -> None:
