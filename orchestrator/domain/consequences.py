@@ -302,7 +302,13 @@ def _warnings(twin: _Twin) -> Iterable[str]:
 def _in_words(twin: _Twin, cause: Cause, choice: Choice, waiting: Collection[str]) -> str:
     match choice:
         case Choice.HOLD:
-            return "leaves all as it is and parks the run, which keeps its locks; the same can be answered any time"
+            parks = "leaves all as it is and parks the run, which keeps its locks; the same can be answered any time"
+            stay = _owing(twin, dict.fromkeys([*cause.units, *both_ways(twin.state.plan)]))
+            return (
+                f"{parks}; what was done for {_names(stay)} stays so meanwhile ({_undos(stay)} waits)"
+                if stay
+                else parks
+            )
         case Choice.ABORT:
             ended = twin.state.verdict()
             later = "orch rollback can put it back later" if twin.state.touched else "nothing was touched"
@@ -366,14 +372,23 @@ def _first(twin: _Twin) -> str:
 
 
 def _left_over(twin: _Twin, units: Iterable[str], verb: str = "and") -> str:
-    """What is not undone of *units*, for nobody knows whether its unit still comes to where it was done for."""
-    goals, state = _goals(twin.state.plan), twin.state
-    on_way = [unit for unit in units if unit in goals and state.whereabouts(unit) != goals[unit][1]]
-    owing = {
-        unit: [_undo(name) for name in reversed(tuple(state.owed[unit]))] for unit in on_way if state.owed.get(unit)
-    }
-    owing = {unit: undos for unit, undos in owing.items() if unit not in twin.undone}
+    """What is not undone of *units*, for nobody knows whether its unit still comes to where it was done for, or it came
+    up and did not get to its undo."""
+    owing = {unit: undos for unit, undos in _owing(twin, units).items() if unit not in twin.undone}
     return f", {verb} what was done for {_names(owing)} as it is ({_undos(owing)} is left to you)" if owing else ""
+
+
+def _owing(twin: _Twin, units: Iterable[str]) -> dict[str, list[str]]:
+    """The undos that are left, in words, of each of *units* that is not where it was to be, or of what was not to
+    stay."""
+    goals, state = _goals(twin.state.plan), twin.state
+    found: dict[str, list[str]] = {}
+    for unit in (unit for unit in units if unit in goals):
+        there = state.whereabouts(unit) == goals[unit][1]
+        names = state.in_vain(unit) if there else tuple(state.owed.get(unit, ()))
+        if names:
+            found[unit] = [_undo(name) for name in reversed(names)]
+    return found
 
 
 def _undo(name: str) -> str:

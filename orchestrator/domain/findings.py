@@ -353,10 +353,14 @@ class Findings:
             final = self.finals.get(unit)
             at = (final.found if final else "") or self.now(unit)
             away = self.inherited.get(unit) or (self.owes(unit) if gone_back else ())
-            passing = State.STOPPED if unit in self.both_ways else None
-            for name in (name for name, goal in owed.items() if name in away or at != goal or goal is passing):
+            for name in (name for name in owed if name in away or self.in_vain(unit, name, at)):
                 found.setdefault((unit, name), f"it was not undone, and its unit is {at or UNREAD}")
         return found
+
+    def in_vain(self, unit: str, name: str, at: str) -> bool:
+        """Whether what is owed by *name* was done for where *unit*, which is *at*, is not, or was not to stay."""
+        goal = self.owed[unit][name]
+        return at != goal or (goal is State.STOPPED and unit in self.both_ways)
 
     def all_before(self) -> bool:
         """Whether every touched unit was found at the end where it was before, left no process behind, and owes

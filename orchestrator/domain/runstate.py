@@ -161,6 +161,11 @@ class RunState:
         """The hooks of each unit that may have run and were not undone, by name; `keep_down` if it is kept down."""
         return {unit: tuple(names) for unit, names in self._folded.findings.owed.items()}
 
+    def in_vain(self, unit: str) -> tuple[str, ...]:
+        """Those of `owed` that were done for where *unit* is not, or was not to stay."""
+        found = self._folded.findings
+        return tuple(name for name in found.owed.get(unit, ()) if found.in_vain(unit, name, found.now(unit)))
+
     @property
     def not_undone(self) -> Mapping[tuple[str, str], str]:
         """(unit, hook) of what was to be undone and is not, and why: it needs hands. Once the last readings are issued

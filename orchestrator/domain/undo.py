@@ -81,15 +81,23 @@ class HookByHand:
 
 
 def hooks_by_hand(
-    done: HooksDone, run: str, *, whole: bool, ended: bool, homes: Mapping[str, State | None] = MappingProxyType({})
+    done: HooksDone,
+    run: str,
+    *,
+    whole: bool,
+    ended: bool,
+    homes: Mapping[str, State | None] = MappingProxyType({}),
+    given_up: AbstractSet[str] = frozenset(),
 ) -> tuple[HookByHand, ...]:
     """What was to be undone and is not, for all that is known; *whole*: everything that was done and is not undone,
     for nothing comes after that would. *ended*: the run has, and what was done for a unit that did not come to where it
     was done for is to be undone; so is, after a way back, what was not done for where the unit is brought back to, in
-    *homes*. *run* is who released what is kept down."""
+    *homes*. Of units that are *given_up* the same is due before the end. *run* is who released what is kept down."""
 
     def is_due(one: Done) -> bool:
         away = one.unit in homes and one.goal is not homes[one.unit]
+        if one.unit in given_up and one.in_vain:
+            return True
         return whole or one.failed or (ended and (one.inherited or one.in_vain or away))
 
     return tuple(_of_hook(one, run) for one in done.due() if is_due(one))

@@ -6,6 +6,7 @@ from typing import assert_never
 from orchestrator.domain.decisions import CauseKind
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.facts import (
+    UNREAD,
     DecisionAnswered,
     DecisionAsked,
     DecisionGrew,
@@ -157,6 +158,8 @@ def _resumed(fact: RunResumed, timeline: Timeline) -> Iterator[str]:
 
 def _strayed(fact: Strayed) -> str:
     why = f": {clean(fact.why)}" if fact.why else ""
+    if fact.found == UNREAD:
+        return f"{clean(fact.unit)}  NOT READ at the end: left {fact.left or 'unread'}{why}"
     return f"{clean(fact.unit)}  STRAYED: left {fact.left or 'unread'}, found {fact.found}{why}"
 
 

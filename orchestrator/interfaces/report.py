@@ -8,6 +8,7 @@ from rich.text import Text
 
 from orchestrator.domain.decision_log import named
 from orchestrator.domain.durations import spoken
+from orchestrator.domain.facts import UNREAD
 from orchestrator.domain.plan import LeftAlone, Role
 from orchestrator.domain.results import RUN, Acted, Outcome
 from orchestrator.domain.runstate import Standing
@@ -135,8 +136,11 @@ def _rows(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
     """Everything that did not end as it should: a line that names it, and a line that says why."""
     yield from _failed(timeline, marks)
     for lost in timeline.strayed[:MOST_ROWS]:
-        said = f"left {lost.left or 'unread'}, found {lost.found}" + (f": {lost.why}" if lost.why else "")
-        yield from _row(marks.strayed, STRAYED_STYLE, lost.unit, "strayed", "", said)
+        what, said = "strayed", f"left {lost.left or 'unread'}, found {lost.found}"
+        if lost.found == UNREAD:
+            what, said = "not read at the end", f"left {lost.left or 'unread'}"
+        said += f": {lost.why}" if lost.why else ""
+        yield from _row(marks.strayed, STRAYED_STYLE, lost.unit, what, "", said)
     yield from _more(len(timeline.strayed))
     for unit, what in timeline.kept.rewritten.items():
         yield from _row(marks.strayed, STRAYED_STYLE, unit, "kept down, and somebody gave back", "", what)

@@ -64,7 +64,31 @@ def need_hands(timeline: Timeline) -> tuple[HookByHand, ...]:
         return ()
     whole = ended is not None and ended.verdict == Verdict.CLOSED
     homes = {} if timeline.back_from is None else {unit.id: home(unit) for unit in acted_on(began.plan)}
-    return hooks_by_hand(timeline.hooks_done, began.run, whole=whole, ended=ended is not None, homes=homes)
+    done = timeline.hooks_done
+    given_up = given_up_by_now(timeline)
+    return hooks_by_hand(done, began.run, whole=whole, ended=ended is not None, homes=homes, given_up=given_up)
+
+
+def given_up_by_now(timeline: Timeline) -> frozenset[str]:
+    """The units of a parked run that a decision left as they are: what is under way has settled."""
+    if not timeline.parked or timeline.ended is not None:
+        return frozenset()
+    return frozenset(track.unit for stage in timeline.going for track in stage.tracks.values() if track.set_aside)
+
+
+def _while_it_waits(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
+    """What is done and not undone of units that a parked run asks about."""
+    if not timeline.parked or timeline.ended is not None:
+        return
+    asked = {unit for question in timeline.decisions.open for unit in question.units}
+    done = [one for one in timeline.hooks_done.due() if one.unit in asked and one.in_vain and not one.failed]
+    if done:
+        yield Text("stays as it is while the run waits:", style="bold")
+    for one in done[:MOST_UNITS]:
+        what = f"done and not undone: hook {one.name}" if one.hook else "kept down"
+        yield Text.assemble((f"{marks.strayed} ", STRAYED_STYLE), (unit_name(one.unit), "bold"), f"  {clean(what)}")
+    if len(done) > MOST_UNITS:
+        yield below(Text(f"and {len(done) - MOST_UNITS} more", style=QUIET_STYLE))
 
 
 def by_hooks(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
@@ -78,6 +102,7 @@ def by_hooks(timeline: Timeline, marks: Marks) -> Iterator[RenderableType]:
         yield below(Text("by hand: ", style="bold").append(clean(one.how), style="not bold"))
     if len(found) > MOST_UNITS:
         yield below(Text(f"and {len(found) - MOST_UNITS} more", style=QUIET_STYLE))
+    yield from _while_it_waits(timeline, marks)
 
 
 def way_back(timeline: Timeline, marks: Marks, undo: Undo | None) -> Iterator[RenderableType]:

@@ -57,7 +57,7 @@ def test_who_is_given_up_halfway_is_put_back_first() -> None:
     assert told["skip"].startswith(f"puts {ONE} back first (undo of drain); leaves {ONE} and all that waits for that")
     assert told["exclude"].startswith(f"puts {ONE} back first (undo of drain); does without app-01 from here on")
     assert told["abort"].startswith(f"puts {ONE} back first (undo of drain); leaves all else as it is and ends the run")
-    assert "undo" not in told["hold"]
+    assert told["hold"].endswith(f"; what was done for {ONE} stays so meanwhile (undo of drain waits)")
     back = "puts 1 unit back to the state before the run and takes back what was done for"
     assert told["rollback"] == f"{back} {ONE} and 1 more (undo of drain)"
 

@@ -1,6 +1,7 @@
 """The end of a report: what is still to do, and what to type for that, as things are."""
 
 import io
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,17 @@ from nights import Night, failing, parked
 from rich.console import Console, RenderableType
 
 from orchestrator.domain.errors import BadInput, Problem, ProblemKind, Unreachable
-from orchestrator.domain.facts import MadeFrom, RunBegan, RunEnded, StageBegan, Stamped, StepEnded, StepIntended
+from orchestrator.domain.facts import (
+    UNREAD,
+    MadeFrom,
+    RunBegan,
+    RunEnded,
+    StageBegan,
+    Stamped,
+    StepEnded,
+    StepIntended,
+    Strayed,
+)
 from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.results import WAITS, Acted, Note, Outcome, Phase, Result, Step
 from orchestrator.domain.runstate import Standing
@@ -20,6 +31,7 @@ from orchestrator.domain.way_back import Touch, acted_on, rollback_plan, way_bac
 from orchestrator.engine.book_ports import Holding, Owner
 from orchestrator.engine.work.record import Record
 from orchestrator.interfaces.commands.recorded import Recorded
+from orchestrator.interfaces.fact_lines import lines_of
 from orchestrator.interfaces.plain import PlainView
 from orchestrator.interfaces.report import report
 from orchestrator.interfaces.report_end import undo_of
@@ -177,3 +189,13 @@ def test_a_script_beside_which_something_is_left_says_so_at_its_head() -> None:
     )
     assert "by hand as well" not in script("r1", [hand])
     assert script("r1", [], [hook]).startswith("# 1 thing to undo by hand, after run r1: see below.")
+
+
+def test_who_can_only_not_be_read_at_the_end_is_not_told_as_moved() -> None:
+    night = Night(fleet(SMALL)).begin().intend("web@web-01").later(4).ended("web@web-01")
+    night.tell(Strayed("web@web-01", "Stopped", UNREAD, "no answer"), RunEnded(verdict="failed", exit_code=1))
+    told = drawn(report(timeline_of(night.facts)))
+    assert "! web@web-01  not read at the end\n      left Stopped: no answer\n" in re.sub(r" +\n", "\n", told)
+    assert list(lines_of(Strayed("a@b", "Stopped", UNREAD, "no answer"), timeline_of(night.facts), own=False)) == [
+        "a@b  NOT READ at the end: left Stopped: no answer"
+    ]

@@ -14,7 +14,7 @@ from orchestrator.domain.consequences import consequences
 from orchestrator.domain.decisions import Choice as Answered
 from orchestrator.domain.draft import Batches, Draft
 from orchestrator.domain.errors import ProblemKind
-from orchestrator.domain.facts import DecisionAsked, RunBegan, Stamped, StepEnded, StepIntended
+from orchestrator.domain.facts import DecisionAsked, RunBegan, RunParked, Stamped, StepEnded, StepIntended
 from orchestrator.domain.gates import CommandCheck, Origin
 from orchestrator.domain.life import Hook, Life, Reboot
 from orchestrator.domain.plan import Action, Plan
@@ -368,3 +368,36 @@ def test_a_way_back_in_mid_roll_says_who_was_restarted_by_then_and_stays_so() ->
     assert "rolled back: 1 of 1 touched unit is as before the run" in text
     assert "3 were restarted before and stay so: web@w-1, web@w-2, web@w-4" in text
     assert "rest: orch restart -p shop.yaml --rolling --yes --service web --service api --limit w-3,w-5,a-1" in text
+
+
+def test_every_answer_and_the_report_of_a_parked_run_name_what_stays_drained() -> None:
+    """w-2 runs, and is not ready: it never came to the undo of its drain."""
+    not_ready = {"1/web@w-2/gate/1": Answer(Outcome.FAILED, 10.0, "", ProblemKind.GATE)}
+    plan = planned()
+    work = ScriptedWork(not_ready, before="Running", decide=lambda _: Decision(Answered.HOLD))
+    state = run_virtual(conduct(plan, RunState.begin(plan), work.ports))
+    (number,) = state.open
+    said = {one.choice: one.said for one in consequences(state, number)}
+    for choice in (Answered.SKIP, Answered.EXCLUDE, Answered.ABORT):
+        assert "what was done for web@w-2 as it is (undo of drain is left to you)" in said[choice], said[choice]
+    assert said[Answered.HOLD].endswith("what was done for web@w-2 stays so meanwhile (undo of drain waits)")
+    parked = " ".join(on_paper(report(folded(begun(plan, work))), 160).split())
+    assert "stays as it is while the run waits: ! web@w-2 done and not undone: hook drain" in parked
+    assert "needs hands" not in parked, "it may go on"
+
+    stuck = not_ready | {"1/web@w-3/stop/1": Answer(Outcome.FAILED, 10.0, "Running")}
+
+    def decide(found: DecisionAsked) -> Decision:
+        return Decision(Answered.SKIP if "web@w-2" in found.cause.units else Answered.HOLD)
+
+    work = ScriptedWork(stuck, before="Running", decide=decide)
+    run_virtual(conduct(plan, RunState.begin(plan), work.ports))
+    parked = " ".join(on_paper(report(folded(begun(plan, work))), 160).split())
+    assert "needs hands: ! web@w-2 undo of drain it was not undone by hand: undrain.exe" in parked
+    assert "while the run waits: ! web@w-3 done and not undone: hook drain" in parked
+
+
+def begun(plan: Plan, work: ScriptedWork) -> list[Stamped]:
+    began = RunBegan(run="20261121-0213-k7q2", plan=plan, requester="ada", controller="ctl-01")
+    facts = [(0.0, began), *work.facts, (1e4, RunParked())]
+    return [Stamped(number, 1e9 + at, at, fact, "") for number, (at, fact) in enumerate(facts, 1)]
