@@ -8,8 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from orchestrator.domain.decision_log import Question
+from orchestrator.domain.decisions import Choice
 from orchestrator.domain.facts import UNREAD, RunBegan
-from orchestrator.domain.plan import Action, Plan
+from orchestrator.domain.plan import Action, Plan, Role
 from orchestrator.domain.runstate import Verdict
 from orchestrator.domain.service import State
 from orchestrator.domain.timeline import Timeline
@@ -243,6 +244,12 @@ def _open(timeline: Timeline) -> Iterator[RenderableType]:
         return
     yield from _typed("next: ", f"orch resume {run}", "reads the hosts, says what it finds, and goes on from here")
     yield from _typed("or:   ", f"orch close {run} --reason TEXT", "leaves all as it is, and frees its locks")
+    begun = any(track.step is not None and track.role is Role.ACT for track in timeline.tracks())
+    if timeline.back_from is None and begun:
+        line = f"orch rollback {run}"
+        if not any(Choice.ROLLBACK in asked.choices for asked in waiting):
+            line = f"orch close {run} --reason TEXT && {line}"
+        yield from _typed("back: ", line, "reads the hosts, and puts back what it changed")
 
 
 def _again(timeline: Timeline) -> Iterator[RenderableType]:

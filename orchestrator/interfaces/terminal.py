@@ -2,10 +2,13 @@
 
 import getpass
 import json
+import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO, cast
 
 from rich.console import Console
 
@@ -13,12 +16,40 @@ from orchestrator.domain.errors import BadInput
 from orchestrator.interfaces.clean_text import clean
 
 PIPED_WIDTH = 160
-"""Columns where there is no terminal to ask."""
+"""Columns where there is no terminal to ask, and COLUMNS says nothing."""
+
+
+class _Trimmed:
+    """Lines on their way to *stream* lose the blanks at their ends, which rich fills tables with."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:
+        return self._stream.encoding
+
+    def write(self, text: str) -> int:
+        self._stream.write(re.sub(r" +(?=\n)", "", text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return False
 
 
 def out() -> Console:
     """The console for results."""
-    return Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    if sys.stdout.isatty():
+        return Console(markup=False, highlight=False)
+    return Console(markup=False, highlight=False, width=_piped_width(), file=cast(TextIO, _Trimmed(sys.stdout)))
+
+
+def _piped_width() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and int(columns) else PIPED_WIDTH
 
 
 def print_json(text: str) -> None:
@@ -32,8 +63,9 @@ def print_json(text: str) -> None:
 
 def err() -> Console:
     """The console for what is said to the person who typed."""
-    width = None if sys.stderr.isatty() else PIPED_WIDTH
-    return Console(stderr=True, markup=False, highlight=False, width=width)
+    if sys.stderr.isatty():
+        return Console(stderr=True, markup=False, highlight=False)
+    return Console(markup=False, highlight=False, width=_piped_width(), file=cast(TextIO, _Trimmed(sys.stderr)))
 
 
 def say(text: str) -> None:

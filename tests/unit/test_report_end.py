@@ -151,12 +151,14 @@ def test_show_says_to_answer_a_run_that_lives_and_to_resume_or_close_one_that_is
     def typed(facts: list[Stamped], *, alive: bool | None) -> list[str]:
         holding = Holding(run=run, epoch=1, owner=owner, since=0.0, renewed_at=0.0, alive=alive, units=())
         lines = drawn(show(facts, holding)).splitlines()
-        return [line[6:].strip() for line in lines if line.startswith(("next: ", "or:   "))]
+        return [line[6:].strip() for line in lines if line.startswith(("next: ", "or:   ", "back: "))]
 
     assert typed(asks, alive=True) == [f"orch decide {run} CHOICE", f"orch cancel {run}"]
     assert typed(busy, alive=True) == [f"orch show {run}", f"orch cancel {run}"]
-    assert typed(asks, alive=False) == typed(busy, alive=False)
-    assert typed(asks, alive=False) == [f"orch resume {run}", f"orch close {run} --reason TEXT"]
+    ways = [f"orch resume {run}", f"orch close {run} --reason TEXT"]
+    assert typed(asks, alive=False) == [*ways, f"orch rollback {run}"], "that answers what it asks"
+    assert typed(Night(fleet(SMALL)).begin().facts, alive=False) == ways
+    assert typed(busy, alive=False) == [*ways, f"orch close {run} --reason TEXT && orch rollback {run}"]
     waits = [f"orch decide {run} CHOICE --resume", f"orch decisions; orch resume {run}"]
     assert typed(parked().facts, alive=None) == waits
 

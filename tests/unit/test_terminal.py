@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer
+from rich.table import Table
 
 from orchestrator.adapters.requester import requester
 from orchestrator.domain.errors import Mark, Mistake, Mistakes
 from orchestrator.interfaces.boundary import boundary
-from orchestrator.interfaces.terminal import print_json, say
+from orchestrator.interfaces.terminal import err, out, print_json, say
 
 
 def test_what_a_host_said_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +28,22 @@ def test_json_moves_no_cursor_and_keeps_its_values(capsys: pytest.CaptureFixture
     assert shown.isascii()
     assert shown.replace("\n", "").isprintable()
     assert json.loads(shown) == value
+
+
+@pytest.mark.parametrize(("columns", "width"), [("120", 120), ("", 160), ("0", 160), ("wide", 160)])
+def test_what_is_piped_is_as_wide_as_columns_say_and_has_no_blanks_at_the_ends(
+    columns: str, width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    for console in (out(), err()):
+        table = Table.grid()
+        table.add_row("one", "x" * 500)
+        table.add_row("two", "")
+        console.print(table)
+        assert console.width == width
+    for text in capsys.readouterr():
+        lines = text.splitlines()
+        assert (max(map(len, lines)), [line.rstrip() for line in lines]) == (width, lines)
 
 
 def test_the_name_of_a_file_that_is_wrong_moves_no_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

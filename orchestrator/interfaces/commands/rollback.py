@@ -57,10 +57,10 @@ def _of_open(state: Path, found: Found, going: GoOn, *, dry_run: bool) -> None:
     """Answer what it asks. Raises BadInput if it asks nothing that may be answered so."""
     asked = [one for one in found.open if one.settled is None and Choice.ROLLBACK in one.asked.choices]
     if not asked:
-        how = f"orch cancel {found.run}" + ("" if found.alive else f", then orch resume {found.run}")
+        close = f"orch close {found.run} --reason TEXT ends it as it is; then orch rollback {found.run} puts back"
         raise BadInput(
             f"run {found.run} has not ended and asks nothing that could be answered with rollback; nothing was changed",
-            hint=f"{how}: it asks then whether to keep or roll back",
+            hint=f"orch cancel {found.run}: it asks then whether to keep or roll back" if found.alive else close,
         )
     number = asked[0].asked.decision
     if dry_run:
