@@ -58,6 +58,9 @@ def test_a_failed_stop_parks_is_answered_from_elsewhere_and_goes_back(pair: Site
 
     unsure = pair.orch("decide", run, "rollback")
     assert (unsure.code, "add --yes" in unsure.said) == (2, True), unsure.said
+    held = pair.orch("decide", run, "hold", "--yes", "--json")
+    assert (held.code, json.loads(held.out)["choice"]) == (0, None), held.said
+    assert "it holds already: nothing was recorded, and decision 1 can be answered any time" in held.err
     ended = pair.orch("decide", run, "rollback", "--reason", "not tonight", "--resume", "--yes")
     assert ended.code == 3, ended.said
     assert pair.states() == pair.first

@@ -39,6 +39,15 @@ def answer(
 ) -> None:
     """The same, of a run that was looked up."""
     shown = _shown(found, choice, decision, going)
+    held = None if resume or choice is not Choice.HOLD else _holds_already(found, decision)
+    if held is not None:
+        if going.json:
+            print_json(_as_json(found, Tally(choice=None, votes=tuple(held.votes))))
+        say(
+            f"run {found.run} is parked, so it holds already: nothing was recorded, and decision {held.asked.decision} "
+            f"can be answered any time\ntry: orch decisions {found.run}"
+        )
+        return
     vote = Vote(choice=choice, by=state_wiring.requester(), reason=reason, shown=shown)
     tally, found = asyncio.run(_vote(state, found.run, decision, vote))
     if going.json and not resume:
@@ -55,6 +64,20 @@ def answer(
         say(f"nobody carries the run: it goes on when somebody resumes it\ntry: orch resume {found.run}")
     else:
         go_on(state, found, going)
+
+
+def _holds_already(found: Found, decision: int | None) -> OpenDecision | None:
+    """The decision that to hold would only close: of a parked run it waits, and no time is over that would answer it.
+
+    Whoever says hold to one that has a timeout wants it to wait longer: that has to be recorded.
+    """
+    left = [one for one in found.open if one.settled is None]
+    asked = next((one for one in left if decision in (None, one.asked.decision)), None)
+    parked = found.holding is not None and found.holding.alive is None
+    if asked is None or not parked or Choice.HOLD not in asked.asked.choices or (decision is None and len(left) > 1):
+        return None
+    endless = asked.asked.held or asked.approval.timeout_s is None
+    return asked if endless else None
 
 
 def meant_by(typed: str, found: Sequence[OpenDecision], decision: int | None) -> Choice:
