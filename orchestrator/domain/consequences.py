@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from orchestrator.domain.decisions import LEAVES_ALL, Answer, Cause, CauseKind, Choice, Source
+from orchestrator.domain.enough import too_few
+from orchestrator.domain.errors import Problem, ProblemKind
 from orchestrator.domain.facts import DecisionAnswered, DecisionAsked, RollbackBegan, StepEnded, StepIntended, Strayed
 from orchestrator.domain.parts import KEPT_DOWN, both_ways, faced, goal_of, is_last_reading
 from orchestrator.domain.plan import Node, Plan, Role, Stage, Unit
@@ -70,7 +72,9 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
     apart = _left_out_between(state, decision, later) if choice in (Choice.SKIP, Choice.EXCLUDE) else ""
     return Consequence(
         choice=choice,
-        said=_in_words(twin, cause, choice, waiting) + apart + _that_wait(twin, waiting) + _of_pauses(twin.pauses),
+        said="; ".join([_in_words(twin, cause, choice, waiting) + apart, *twin.held_up.values()])
+        + _that_wait(twin, waiting)
+        + _of_pauses(twin.pauses),
         units=tuple(twin.moved),
         expected_s=0.0 if choice in LEAVES_ALL else twin.now_s,
         stays_down=tuple(unit for unit in _down(twin.state, choice) if unit not in waiting),
@@ -80,7 +84,8 @@ def _consequence(state: RunState, decision: int, cause: Cause, choice: Choice) -
 
 def _played(state: RunState, choices: Mapping[int, Choice]) -> "_Twin":
     """A twin of *state*, played on with a person's *choices*, by decision."""
-    twin = _Twin(state)
+    again = any(choice is Choice.RETRY and _counted(state, state.open[one].cause) for one, choice in choices.items())
+    twin = _Twin(state, counts=not again)
     twin.play(
         *(
             DecisionAnswered(decision=number, answer=Answer(choice=choice, source=Source.PERSON, by=""))
@@ -95,6 +100,7 @@ def _once_answered(twin: "_Twin") -> "_Twin":
     choices = {
         number: next(choice for choice in _ONWARD if choice in asked.choices)
         for number, asked in twin.state.open.items()
+        if twin.held_up.keys().isdisjoint(asked.cause.units)
         if not set(_ONWARD).isdisjoint(asked.choices)
     }
     if not choices:
@@ -147,9 +153,13 @@ class _Twin:
     `stopped` how many of those ran, `unread` those whose state nobody knows, `not_back` what the way back leaves.
     `undone` are the undos, in words, of units that are given up halfway; `taken_back` those of units that are moved the
     other way; `between` the hosts on which something is done between stop and start; `pauses` how many questions of the
-    playbook stand on the way, and are taken as answered with continue."""
+    playbook stand on the way, and are taken as answered with continue. `held_up` are the batches, by their nodes, that
+    can't begin, as too few would be up, in words; without *counts* all can."""
 
-    def __init__(self, state: RunState) -> None:
+    def __init__(self, state: RunState, *, counts: bool) -> None:
+        self.held_up: dict[str, str] = {}
+        self._counts = counts
+        self._out = frozenset(state.failed_coming_up)
         self.state = RunState.load(state.plan, state.dump())
         self.now_s = 0.0
         self.moved: dict[str, None] = {}
@@ -236,15 +246,28 @@ class _Twin:
 
     def _result(self, step: Step) -> Result:
         """A look, and the reading with which a life begins, find a unit where it was left or seen last; all else finds
-        it at its goal, or brings it there."""
+        it at its goal, or brings it there. Of one whose state nobody knows the reading finds that it is to be moved."""
         left = "" if step.unit == RUN else self.state.whereabouts(step.unit)
+        if self._is_first_reading(step) and not left:
+            self.unread.append(step.unit)
+            left = State.STOPPED if self._goal(step) is State.RUNNING else State.RUNNING
         if step.phase is Phase.LOOK or self._is_first_reading(step):
             return Result(step=step, outcome=Outcome.OK if left else Outcome.UNKNOWN, before=left, after=left)
+        if step.phase is Phase.COUNT and (lack := self._lacks(step)):
+            self.held_up[step.unit] = lack
+            return Result(step=step, outcome=Outcome.FAILED, said=lack, problem=Problem(ProblemKind.GATE, lack))
         if step.phase not in (*MOVES, Phase.READ):
             return Result(step=step, outcome=Outcome.OK, acted=Acted.YES if step.phase in _DOES else Acted.NO)
         goal = self._goal(step)
         acted = Acted.YES if step.phase in MOVES and left != goal else Acted.NO
         return Result(step=step, outcome=Outcome.OK, acted=acted, before=left, after=goal)
+
+    def _lacks(self, step: Step) -> str:
+        """Why the batch that is counted for can't begin; "" if nothing is known that says so."""
+        node = self._node(step)
+        if node.batch is None or node.batch.at_least is None or not self._counts:
+            return ""
+        return too_few(self.state, self.state.stages[step.stage], node, node.batch, self._out)
 
     def _is_first_reading(self, step: Step) -> bool:
         return step.phase is Phase.READ and step.hook != ""
@@ -355,10 +378,15 @@ def _without(twin: _Twin, cause: Cause, choice: Choice, waiting: Collection[str]
     return f"{what}, and goes on with the rest; {left}"
 
 
+def _counted(state: RunState, cause: Cause) -> list[Node]:
+    """The nodes before batches that are asked about."""
+    counted = {node.unit.id: node for stage in state.stages for node in stage.nodes if node.batch is not None}
+    return [counted[unit] for unit in cause.units if unit in counted]
+
+
 def _batch(twin: _Twin, cause: Cause) -> str:
     """`batch 2 of 4 of web`, if it is a batch that waits for a count; else ""."""
-    counted = {node.unit.id: node for stage in twin.state.stages for node in stage.nodes if node.batch is not None}
-    found = [counted[unit] for unit in cause.units if unit in counted]
+    found = _counted(twin.state, cause)
     batch = found[0].batch if len(found) == 1 == len(cause.units) else None
     return "" if batch is None else f"batch {batch.number} of {batch.of} of {found[0].unit.service}"
 

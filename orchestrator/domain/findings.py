@@ -3,7 +3,7 @@
 Room: domain. Knows states and results; what follows from them is `runstate`'s.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.errors import ProblemKind
@@ -52,8 +52,9 @@ class Findings:
         """What a rollback is to undo, by unit: another run has done it."""
         self.not_undone: dict[tuple[str, str], str] = {}
         """(unit, hook) of the undos that were tried and did not end ok, and what was said."""
-        self.spent: dict[str, dict[str, None]] = {}
-        """By unit, the hooks whose undo may have been carried out, and is not by itself once more."""
+        self.spent: dict[str, dict[str, bool]] = {}
+        """By unit, the hooks whose undo may have been carried out, and is not by itself once more; and whether it has
+        told that it failed."""
         self.orphans: dict[str, None] = {}
         """Units whose process outlived their last stop."""
         self.both_ways = both_ways(plan)
@@ -65,7 +66,8 @@ class Findings:
         self.live: dict[str, str] = {}
         """What the looks of the round now, or of the last one, found; "" where they could not tell."""
         self.lately: dict[str, str] = {}
-        """Where a look found units whose failure is asked about, if no step of theirs has read them since."""
+        """Where a look found units whose failure is asked about, or whose last step was lost, if no step of theirs has
+        read them since."""
         self.todo: dict[str, None] = {}
         """Units that the round has still to look at."""
         self.looking: dict[str, Step] = {}
@@ -120,8 +122,8 @@ class Findings:
         return not self.round_open and not any(unit in self.changed for unit in units)
 
     def now(self, unit: str) -> str:
-        """Where *unit* is, as far as is known: where a look found it, if others moved it or its failure is asked about,
-        or where the run left it."""
+        """Where *unit* is, as far as is known: where a look found it, if others moved it, its failure is asked about or
+        its last step was lost; or where the run left it."""
         if unit in self.changed:
             return self.changed[unit].found
         return self.lately.get(unit) or self.left.get(unit, "")
@@ -155,6 +157,12 @@ class Findings:
         away, too = set(busy), set(asked)
         here = (unit for unit in self.order if unit in self.acting)
         return [unit for unit in here if unit in too or (unit in self.stepped and self.left[unit] and unit not in away)]
+
+    def adrift(self, asked: Container[str], *, again: bool = False) -> list[str]:
+        """The units that the run may have moved, and of which no step tells where they are; but for those that are
+        *asked* about and, if not *again*, that were looked at since. In plan order. Cost: O(touched log touched)."""
+        unread = (unit for unit in self.touched if not self.left[unit] and unit not in asked)
+        return sorted((unit for unit in unread if again or unit not in self.lately), key=self.order.__getitem__)
 
     def surveyed(self) -> list[str]:
         """The units that the plan's survey saw, in plan order. Cost: O(units)."""
@@ -253,7 +261,8 @@ class Findings:
             else:
                 self.not_undone[step.unit, name] = _why(result)
                 if spends(hook, result):
-                    self.spent.setdefault(step.unit, {})[name] = None
+                    failed = result is not None and result.outcome is Outcome.FAILED
+                    self.spent.setdefault(step.unit, {})[name] = failed
             return
         did = result is None or result.acted is not Acted.NO
         if did and not repeatable(hook):
@@ -271,6 +280,12 @@ class Findings:
         owed.pop(name, None)
         if not owed:
             self.owed.pop(unit, None)
+
+    def undo_again(self) -> None:
+        """A person wants all to be put back: undos that told that they failed are carried out once more."""
+        for of in self.spent.values():
+            for name in [name for name, failed in of.items() if failed]:
+                del of[name]
 
     def lost(self, step: Step) -> None:
         """A step of the unit's own was lost with its process."""

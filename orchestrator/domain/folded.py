@@ -94,11 +94,17 @@ class Folded(Known):
                 self._take(number, *self.questions.late.pop(number))
         if not self.idle:
             return
-        if self.cancelled and self.back is None and not self.findings.touched and not self.closing:
-            self._end(called_off=True)
+        if self.cancelled and self.back is None and not self.closing:
+            self._settle_cancelled()
         if self.going_back and not self.looked_back and not self.ending:
             self.looked_back = True
             self.findings.begin_round(self.findings.touches())
+
+    def _settle_cancelled(self) -> None:
+        if not self.findings.touched:
+            self._end(called_off=True)
+        elif adrift := self.to_find():
+            self.findings.begin_round(adrift)
 
     def _stage_began(self, number: int) -> None:
         if number != self.next_stage or self.now.under_way:
@@ -175,7 +181,7 @@ class Folded(Known):
     def _step_ended(self, result: Result) -> None:
         step = result.step
         if step.phase is Phase.LOOK:
-            asked = step.unit in self.failures.known and not self.going_back
+            asked = self.is_asked_about(step.unit) and not self.going_back
             self.findings.looked(result, accepted=self.accept_drift, asked=asked)
         elif is_errand(step):
             self.errands.ended(result)
@@ -276,7 +282,8 @@ class Folded(Known):
             for place in self.now.unsettled():
                 self._leave(place)
         elif not self.closing:
-            self.findings.begin_round(self.findings.known((), self.failures.known))
+            adrift = self.findings.adrift(self.failures.known, again=True) if self.cancelled else []
+            self.findings.begin_round(self.findings.known((), [*self.failures.known, *adrift]))
 
     def _lose(self) -> None:
         """What is under way is lost with its process, be the run resumed or closed: it may have been done."""
@@ -336,6 +343,8 @@ class Folded(Known):
             self.failures.asked(units)
         elif kind is CauseKind.CHANGED:
             self.findings.tell_of(units)
+        elif kind is CauseKind.CANCELLED:
+            self.findings.todo.clear()  # an older version asked without a look
         elif kind is CauseKind.HOOK:
             self.errands.told = True
         elif kind is CauseKind.PAUSE and units[0] in self.now.places:
@@ -365,6 +374,8 @@ class Folded(Known):
                 self._end(called_off=no_harm or self.cancelled or (self.stage < 0 and not of_hook))
             case Choice.ROLLBACK:
                 self.going_back = True
+                if answer.source is Source.PERSON:
+                    self.findings.undo_again()
                 self.now.unwatch()
                 self.cancelled = False
                 self.questions.held.clear()

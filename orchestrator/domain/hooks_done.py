@@ -93,6 +93,12 @@ class HooksDone:
         if found is not None:
             self._fold(*found, result)
 
+    def undo_again(self) -> None:
+        """A person wants all to be put back: undos that told that they failed are carried out once more."""
+        for unit, names in self.spent.items():
+            tried = ((name, self.of[unit][name].tried) for name in tuple(names) if name in self.of.get(unit, {}))
+            names.difference_update([name for name, one in tried if one is not None and one.outcome is Outcome.FAILED])
+
     def lose(self) -> None:
         """The process is gone: what it was about to do may have been done, and what it was about to undo may not."""
         lost, self._under_way = self._under_way, {}

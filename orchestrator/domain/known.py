@@ -99,6 +99,17 @@ class Known:
         """Whether nothing new may begin for now."""
         return self.cancelled or self.questions.pausing or self.findings.round_open
 
+    def to_find(self) -> list[str]:
+        """The units that are looked at before it is asked what becomes of a run that was cancelled: their last steps
+        were lost. Cost: O(touched log touched)."""
+        asked = self.leaving or CauseKind.CANCELLED in self.questions.kinds()
+        return [] if asked else self.findings.adrift(self.failures.known)
+
+    def is_asked_about(self, unit: str) -> bool:
+        """Whether a look at *unit* is for a question: it failed, or nobody knows where a run left it that is
+        cancelled."""
+        return unit in self.failures.known or (self.cancelled and not self.findings.left[unit])
+
     @property
     def complete(self) -> bool:
         """Whether every node of every stage ended ok."""

@@ -15,7 +15,7 @@ from orchestrator.domain.results import Phase
 from orchestrator.domain.service import StartType, State
 from orchestrator.domain.step_words import hook_words, request_words
 from orchestrator.domain.waves import waves
-from orchestrator.domain.way_back import stops_running
+from orchestrator.domain.way_back import stops_running, undone_by
 from orchestrator.domain.window import window_of
 
 _AT_BOOT = (StartType.AUTOMATIC, StartType.AUTOMATIC_DELAYED)
@@ -28,6 +28,8 @@ class What(StrEnum):
     START = "start"
     RESTART = "restart"
     ALREADY_THERE = "already there"
+    UNDO = "undo"
+    """It is there; what was done for it is undone."""
     PROBE_ONLY = "probe only"
     PASS = "pass"
     PRECHECK = "precheck"
@@ -192,7 +194,10 @@ def preview(plan: Plan, *, dry_run: bool = False) -> Preview:
     """What *plan* would do. With *dry_run* it is all that is done: no gate will be probed. Cost: O(nodes + edges)."""
     acting = [stage for stage in plan.stages if not stage.checks]
     again = plan.action is Action.RESTART  # what it starts is what it has stopped
-    stages = tuple(_stage(stage, first=not again or stage.checks or stage is acting[0]) for stage in plan.stages)
+    back = plan.action is Action.ROLLBACK
+    stages = tuple(
+        _stage(stage, first=not again or stage.checks or stage is acting[0], back=back) for stage in plan.stages
+    )
     rows = [row for stage in stages for wave in stage.waves for row in wave if not stage.checks]
     work_s = sum(row.expected_s for row in rows)
     guessed_s = sum(row.expected_s for row in rows if row.guessed)
@@ -283,7 +288,7 @@ def _needed(stage: Stage) -> dict[str, dict[str, None]]:
     return needed
 
 
-def _stage(stage: Stage, *, first: bool) -> StagePreview:
+def _stage(stage: Stage, *, first: bool, back: bool) -> StagePreview:
     levels = waves(stage)
     grouped: list[list[Row]] = [[] for _ in range(max(levels, default=-1) + 1)]
     lives: dict[int, Around] = {}  # by identity: instances that need the same share one
@@ -296,6 +301,9 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
             if id(node.down) not in downs:
                 downs[id(node.down)] = _way_down(node.down)
             row = replace(row, down=downs[id(node.down)])
+        if back and row.what is What.ALREADY_THERE and undone_by(node, stage):
+            around = _around(_undos_of(node.life or Life()), stage.goal)
+            row = replace(row, what=What.UNDO, around=around)
         if node.life is not None and row.what in (What.STOP, What.START, What.RESTART):
             if id(node.life) not in lives:
                 lives[id(node.life)] = _around(node.life, stage.goal)
@@ -311,6 +319,19 @@ def _stage(stage: Stage, *, first: bool) -> StagePreview:
         between=tuple(_hook(hook, Phase.BETWEEN) for hook in _done_between(stage)),
         batches=tuple(_batches(stage)),
         rolling=stage.rolling,
+    )
+
+
+def _undos_of(life: Life) -> Life:
+    """What is left of *life* on a way back for a unit that is where it was."""
+    return replace(
+        life,
+        prechecks=(),
+        before=tuple(hook for hook in life.before if hook.undoes),
+        drained=(),
+        after=tuple(hook for hook in life.after if hook.undoes),
+        if_stuck=IfStuck.FAIL,
+        max_timeout_s=None,
     )
 
 

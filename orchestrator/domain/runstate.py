@@ -17,6 +17,7 @@ from orchestrator.domain.following import Following
 from orchestrator.domain.open_questions import OpenQuestion
 from orchestrator.domain.plan import Action, Plan, Role, Stage
 from orchestrator.domain.results import Acted, Outcome, Phase, Step
+from orchestrator.domain.service import State
 from orchestrator.domain.way_back import Touch
 
 _BAD = (Outcome.FAILED, Outcome.UNKNOWN)
@@ -256,6 +257,12 @@ class RunState:
         if now.schedule.begun[place] and place not in now.asking:
             return Standing.UNDER_WAY
         return Standing.UNTOUCHED if over or now.schedule.never[place] else Standing.WAITING
+
+    @property
+    def failed_coming_up(self) -> Collection[str]:
+        """The units that failed on their way up and of which nobody has said yet what becomes of them."""
+        now = self._folded.now
+        return [now.stage.nodes[place].unit.id for place in now.suspended if now.goal(place) is State.RUNNING]
 
     def verdict(self) -> RunEnded:
         """How the run ended, once nothing is left to do.

@@ -176,7 +176,7 @@ def _findings(found: Findings) -> dict[str, Any]:
         "coming": dict(found.coming),
         "owed": [[unit, dict(owed)] for unit, owed in found.owed.items()],
         "not_undone": [[*key, said] for key, said in found.not_undone.items()],
-        "spent": [[unit, list(names)] for unit, names in found.spent.items()],
+        "spent": [[unit, dict(names)] for unit, names in found.spent.items()],
         "orphans": list(found.orphans),
         "done_once": [[unit, list(names)] for unit, names in found.done_once.items()],
         "stepped": list(found.stepped),
@@ -205,7 +205,7 @@ def _restore_findings(found: Findings, dumped: Mapping[str, Any]) -> None:
     found.not_undone = {(unit, hook): said for unit, hook, said in dumped["not_undone"]}
     found.spent.clear()  # as they do to this
     for unit, names in dumped["spent"]:
-        found.spent[unit] = dict.fromkeys(names)
+        found.spent[unit] = dict(names)
     found.orphans = dict.fromkeys(dumped["orphans"])
     found.done_once.clear()
     for unit, names in dumped["done_once"]:

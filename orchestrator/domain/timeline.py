@@ -12,7 +12,7 @@ from typing import assert_never
 
 from orchestrator.domain.courses import Courses
 from orchestrator.domain.decision_log import DecisionLog, Question
-from orchestrator.domain.decisions import CauseKind, Choice
+from orchestrator.domain.decisions import CauseKind, Choice, Source
 from orchestrator.domain.facts import (
     CANCEL,
     UNREAD,
@@ -303,6 +303,8 @@ class Timeline:
                 question = self.decisions.answered(fact, stamped.at)
                 if question is not None:
                     self._obey(question, fact.answer.choice)
+                if fact.answer.choice is Choice.ROLLBACK and fact.answer.source is Source.PERSON:
+                    self.hooks_done.undo_again()
 
     def _obey(self, question: Question, choice: Choice) -> None:
         """What follows from an answer for the units of its question."""

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.life import IfStuck
-from orchestrator.domain.preview import Around, HookRow, Preview, Row, StagePreview
+from orchestrator.domain.preview import Around, HookRow, Preview, Row, StagePreview, What
 from orchestrator.domain.service import State
 from orchestrator.interfaces.clean_text import clean
 from orchestrator.interfaces.theme import GOALS, QUIET_STYLE, plural, safe
@@ -92,7 +92,8 @@ def around_the_acts(stage: StagePreview) -> Iterator[RenderableType]:
     rows = [row for wave in stage.waves for row in wave]
     for units in _alike([row for row in rows if row.around or (row.down and (row.down.around or stage.between))]):
         first, act = units[0], "restart" if stage.rolling else GOALS[stage.goal]
-        title = Text(f"the {act} of {clean(first.service if len(units) > 1 else first.unit)}", style="bold")
+        words = "what is undone for" if first.what is What.UNDO else f"the {act} of"
+        title = Text(f"{words} {clean(first.service if len(units) > 1 else first.unit)}", style="bold")
         if len(units) > 1:
             title.append(f"  {len(units)} units, shown for {clean(first.unit)}", style=QUIET_STYLE)
         yield title
@@ -135,7 +136,7 @@ def _alike(rows: Sequence[Row]) -> list[list[Row]]:
     """Units of one service whose lives have the same parts: they differ in addresses alone, and one stands for all."""
     found: dict[object, list[Row]] = {}
     for row in rows:
-        shape = (row.service, _shape(row.around), _shape(row.down.around if row.down else None))
+        shape = (row.service, row.what is What.UNDO, _shape(row.around), _shape(row.down.around if row.down else None))
         found.setdefault(shape, []).append(row)
     return list(found.values())
 

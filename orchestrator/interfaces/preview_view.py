@@ -31,6 +31,7 @@ WORDS = {
     What.START: ("start", "bold green"),
     What.RESTART: ("restart", "bold yellow"),
     What.ALREADY_THERE: ("already there", QUIET_STYLE),
+    What.UNDO: ("undo", "bold yellow"),
     What.PROBE_ONLY: ("probe only", "cyan"),
     What.PASS: ("not looked at", QUIET_STYLE),
     What.PRECHECK: ("precheck", "cyan"),
@@ -67,6 +68,11 @@ def question(preview: Preview) -> str:
     rows = _rows(preview)
     acting = {row.unit: row.host for row in rows if row.what in (What.STOP, What.START, What.RESTART)}
     hosts = len(set(acting.values()))
+    undone = {row.unit: row.host for row in rows if row.what is What.UNDO}
+    if not acting and undone:
+        return (
+            f"Take back what was done for {plural(len(undone), 'unit')} on {plural(len(set(undone.values())), 'host')}?"
+        )
     if not acting:
         return "Nothing has to be moved; probe the gates all the same?"
     asked = "Put back" if preview.action is Action.ROLLBACK else preview.action.capitalize()

@@ -94,7 +94,8 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One unit that is counted: how it is read, its ready gates, and what those said who may be out."""
+    """One unit that is counted: how it is read, its ready gates, and what those said who may be out and are taken for
+    that where they have no gates."""
 
     unit: Unit
     looks: Looks | None
@@ -108,8 +109,9 @@ async def enough(
 ) -> Result:
     """Pause, then wait until as many instances are up as the batch has to leave up.
 
-    One is up if all its units are Running, their ready gates hold in one probe, and none of them came up badly in this
-    run. Fails, as a gate that does not hold, when that was not so for *timeout_s*; bounded by that, the pause, and one
+    One is up if all its units are Running and their ready gates hold in one probe, whatever they were before. Of a unit
+    without such gates that came up badly in this run nothing tells that it is up.
+    Fails, as a gate that does not hold, when that was not so for *timeout_s*; bounded by that, the pause, and one
     more round of reads and probes.
     """
     loop = asyncio.get_running_loop()
@@ -153,7 +155,7 @@ def _named(away: Mapping[str, str]) -> str:
 
 async def _missing(one: Counted) -> tuple[str, int]:
     """Why the unit does not count as up, "" if it does, and the exchanges that this took."""
-    if one.unit.id in one.out:
+    if one.unit.id in one.out and not one.gates:
         return f"did not end well in this run: {one.out[one.unit.id]}", 0
     if one.looks is None:
         return "has no service", 0
