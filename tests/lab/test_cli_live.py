@@ -112,7 +112,7 @@ def test_a_failure_is_asked_about_and_ctrl_c_at_the_question_is_a_cancel(pair: S
     seen = terminal.until(lambda screen: "Ctrl-C again leaves at once" in " ".join(screen.split()))
     terminal.tmux("send-keys", "C-c")
     seen = terminal.until(lambda screen: "exit code" in screen)
-    assert "exit code 5" in seen
+    assert "exit code 6" in seen
     assert "the journal is intact" in " ".join(seen.split())
     assert "try: orch resume" in " ".join(seen.split())
     assert pair.controls().count(f"stop {ONE}") == 1
