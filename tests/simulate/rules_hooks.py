@@ -12,12 +12,12 @@ DEEDS = ("do", "undo")
 
 
 class Hooks(Rule):
-    """hook once: what is not idempotent is not carried out twice unless a person said retry. hook told: what a step
-    says of its hook is what became of it. undone: whatever the way, what may have been done is undone where its unit
-    did not come to where it was done for, or it is named. run hooks: those of the end are carried out once, in order,
-    and what was begun is undone before. kept down: no service is disabled without a record of how it was, and none that
-    is kept down comes up with its host. released: what is not down is not kept down, or it is named, and nothing is
-    started before it is released."""
+    """hook once: what is not idempotent is not carried out twice unless a person said retry, or rollback of what is
+    undone. hook told: what a step says of its hook is what became of it. undone: whatever the way, what may have been
+    done is undone where its unit did not come to where it was done for, or it is named. run hooks: those of the end are
+    carried out once, in order, and what was begun is undone before. kept down: no service is disabled without a record
+    of how it was, and none that is kept down comes up with its host. released: what is not down is not kept down, or it
+    is named, and nothing is started before it is released."""
 
     NAMES = ("hook once", "hook told", "undone", "run hooks", "kept down", "released")
 
@@ -90,11 +90,7 @@ class Hooks(Rule):
     def before(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
         if fact["kind"] == "decision_answered" and fact["answer"]["source"] != "policy":
-            decision = course.decisions.get(fact["decision"])
-            if decision is not None and fact["answer"]["choice"] == "retry":
-                units = [RUN] if decision["cause"]["kind"] == "hook" else decision["units"]
-                for key in [key for key in self.deeds if key[0] == course.run and key[1] in units]:
-                    self.deeds[key] = 0
+            self._answered(course, fact)
         elif fact["kind"] == "run_ended":
             self._lost(course, (known["step"] for known in course.under_way.values()))
             if fact["verdict"] != "closed":
@@ -106,6 +102,19 @@ class Hooks(Rule):
             unit = fact["step"]["unit"]
             said = f"{unit} is started, and nobody has released it"
             self.test("released", KEPT_DOWN not in course.owed[unit], entry["n"], said)
+
+    def _answered(self, course: Course, fact: Json) -> None:
+        """What a person's answer lets be carried out once more: with a rollback what failed to be undone, too."""
+        decision = course.decisions.get(fact["decision"])
+        if fact["answer"]["choice"] == "rollback":
+            again = [key for key in self.deeds if key[0] == course.run and key[3] == "undo"]
+        elif decision is not None and fact["answer"]["choice"] == "retry":
+            units = [RUN] if decision["cause"]["kind"] == "hook" else decision["units"]
+            again = [key for key in self.deeds if key[0] == course.run and key[1] in units]
+        else:
+            return
+        for key in again:
+            self.deeds[key] = 0
 
     def after(self, course: Course, fact: Json, entry: Json) -> None:
         """See Rule."""
