@@ -3,6 +3,7 @@
 A claim is a bound UDP socket: it falls with its process, and no two processes hold the same one.
 """
 
+import atexit
 import random
 import socket
 
@@ -10,7 +11,6 @@ _TRIES = 500
 _PORT = 59850
 _PER_NET = 250
 _WIDE = 16
-_claims: list[socket.socket] = []
 
 
 def addresses(count: int) -> list[str]:
@@ -34,6 +34,6 @@ def _claimed(least: int, most: int, nets: int) -> tuple[int, int]:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        atexit.register(claim.close)
         return first, second
     raise RuntimeError(f"no loopback network between 127.{least} and 127.{most} is left")

@@ -173,7 +173,7 @@ def test_sc_asks_for_what_seldom_changes_less_often(source: LabSource) -> None:
             assert first == second
             assert first.requires == ("Base",)
             asked = [entry["arguments"][0] for entry in source.lab.log(kind="command", host=site.name, name="sc.exe")]
-            assert asked == ["queryex", "qc", "queryex"]
+            assert asked == ["queryex", "qc", "enumdepend", "queryex"]
 
     run(main())
 
