@@ -35,6 +35,8 @@ class Hooks(Rule):
         """By run, unit and hook that may be in effect: the goal of the stage in which it was carried out."""
         self.tried: dict[str, set[tuple[str, str]]] = defaultdict(set)
         """By run, (unit, hook) of undos that did not end well."""
+        self.refused: set[tuple[str, str, str]] = set()
+        """By run, unit and hook: undos that failed when they were last tried, so that nothing about them is unknown."""
         self.records: dict[str, list[str]] = {}
         self.disabled: dict[str, list[str]] = {}
         self.found: dict[tuple[str, str], str] = {}
@@ -107,7 +109,7 @@ class Hooks(Rule):
         """What a person's answer lets be carried out once more: with a rollback what failed to be undone, too."""
         decision = course.decisions.get(fact["decision"])
         if fact["answer"]["choice"] == "rollback":
-            again = [key for key in self.deeds if key[0] == course.run and key[3] == "undo"]
+            again = [key for key in self.deeds if key[3] == "undo" and key[:3] in self.refused and key[0] == course.run]
         elif decision is not None and fact["answer"]["choice"] == "retry":
             units = [RUN] if decision["cause"]["kind"] == "hook" else decision["units"]
             again = [key for key in self.deeds if key[0] == course.run and key[1] in units]
@@ -136,6 +138,10 @@ class Hooks(Rule):
         hook, unit, name = course.hook(step), step["unit"], name_of(step)
         undoes = step["phase"] in ("undo", "release") or (hook is not None and hook["undoes"])
         if undoes:
+            if result is not None and result["outcome"] == "failed":
+                self.refused.add((course.run, unit, name))
+            else:
+                self.refused.discard((course.run, unit, name))
             if result is None or result["outcome"] != "ok":
                 self.tried[course.run].add((unit, name))
             else:
