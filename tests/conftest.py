@@ -37,6 +37,9 @@ settings.register_profile("judged", settings.get_profile("any machine"), derando
 settings.load_profile("judged" if os.environ.get("ORCH_TEST_ALL") else "any machine")
 
 
+# How wide whoever starts the tests has it is nothing that what they print may hang on: readline tells its children too.
+os.environ.pop("COLUMNS", None)
+
 # Whatever starts tests in the background may have them ignore these; children would inherit that and hear no Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
