@@ -154,7 +154,7 @@ class _Twin:
     `undone` are the undos, in words, of units that are given up halfway; `taken_back` those of units that are moved the
     other way; `between` the hosts on which something is done between stop and start; `pauses` how many questions of the
     playbook stand on the way, and are taken as answered with continue. `held_up` are the batches, by their nodes, that
-    can't begin, as too few would be up, in words; without *counts* all can."""
+    can't begin, as too few would be up, in words; without *counts* who is ill is taken for well again."""
 
     def __init__(self, state: RunState, *, counts: bool) -> None:
         self.held_up: dict[str, str] = {}
@@ -265,9 +265,10 @@ class _Twin:
     def _lacks(self, step: Step) -> str:
         """Why the batch that is counted for can't begin; "" if nothing is known that says so."""
         node = self._node(step)
-        if node.batch is None or node.batch.at_least is None or not self._counts:
+        if node.batch is None or node.batch.at_least is None:
             return ""
-        return too_few(self.state, self.state.stages[step.stage], node, node.batch, self._out)
+        out = self._out if self._counts else None
+        return too_few(self.state, self.state.stages[step.stage], node, node.batch, out)
 
     def _is_first_reading(self, step: Step) -> bool:
         return step.phase is Phase.READ and step.hook != ""

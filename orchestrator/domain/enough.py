@@ -11,17 +11,18 @@ from orchestrator.domain.runstate import RunState, Standing
 from orchestrator.domain.service import State
 
 
-def too_few(state: RunState, stage: Stage, node: Node, batch: Batch, out: Collection[str]) -> str:
+def too_few(state: RunState, stage: Stage, node: Node, batch: Batch, out: Collection[str] | None) -> str:
     """Why *batch*, that *node* of the *stage* now stands before, can't begin; "" if nothing is known that says so.
 
-    Not up is a unit that is known to be elsewhere than Running, that is *out*, or that failed and still owes what takes
-    it out of use. Cost: O(nodes + edges).
+    Not up is who was drained by the run and not put back; and who is known to be elsewhere than Running, or failed and
+    is *out*, unless they are taken for mended (*out* is None). Cost: O(nodes + edges).
     """
     coming = _coming(stage, node)
     away: dict[str, bool] = {}
     for unit, own in _units(stage):
         if unit.service == node.unit.service and unit.instance not in coming:
-            down = _is_away(state, unit, out) if own else unit.seen is not None and unit.seen.state is not State.RUNNING
+            seen = unit.seen is None or unit.seen.state is State.RUNNING
+            down = _is_away(state, unit, out) if own else not seen and out is not None
             away[unit.instance] = away.get(unit.instance, False) or down
     up, least = len(away) - sum(away.values()), batch.at_least or 0
     if up >= least:
@@ -45,9 +46,9 @@ def _units(stage: Stage) -> Iterator[tuple[Unit, bool]]:
         yield unit, False
 
 
-def _is_away(state: RunState, unit: Unit, out: Collection[str]) -> bool:
-    found = state.whereabouts(unit.id)
-    if found and found != State.RUNNING:
-        return True
+def _is_away(state: RunState, unit: Unit, out: Collection[str] | None) -> bool:
     failed = state.standing(unit.id) in (Standing.FAILED, Standing.UNKNOWN)
-    return failed and (unit.id in out or bool(state.owed.get(unit.id)))
+    if failed and state.in_vain(unit.id):
+        return True
+    found = state.whereabouts(unit.id)
+    return out is not None and (bool(found) and found != State.RUNNING or (failed and unit.id in out))

@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from drafts import draft, entry
-from test_rolling_runs import ONCE, WEB, Farm, of_web
+from test_rolling_runs import WEB, Farm, of_web
 from virtual_time import in_virtual_time
 
 from orchestrator.domain.budget import Budget
@@ -99,7 +100,7 @@ async def test_the_way_back_of_a_run_that_has_ended_shows_what_it_only_undoes() 
 
 
 @in_virtual_time
-async def test_what_a_skip_leads_to_has_the_next_count_in_it_and_who_is_well_again_counts() -> None:
+async def test_what_a_skip_leads_to_has_the_next_count_in_it_and_who_is_not_put_back_is_not_up() -> None:
     farm = Farm()
     web = farm.fleet.service("web", "w-1")
     ports, web.ports = web.ports, ()
@@ -109,8 +110,30 @@ async def test_what_a_skip_leads_to_has_the_next_count_in_it_and_who_is_well_aga
     assert (told["skip"].endswith(lack), told["exclude"].endswith(lack), lack in told["retry"]) == (True, True, False)
     await farm.says(Word.SKIP)
     assert (await farm.resume()).exit_code == 6
+    assert lack in (await foretold(farm))["retry"]
+    web.ports = ports
+    await farm.says(Word.RETRY)
+    assert (await farm.resume()).exit_code == 6, "it is well again, and out of the load balancer"
+    assert "web@w-1 is not put back: what was done for its way down is not undone (drain)" in (
+        (await farm.asked())[-1].cause.said
+    )
+    await farm.says(Word.ROLLBACK)
+    assert (await farm.resume()).exit_code == 3
+    assert (farm.out, farm.least_up) == (set(), 3)
+
+
+@in_virtual_time
+async def test_who_was_not_drained_and_is_well_again_counts() -> None:
+    drained = of_web(entry("web", " ".join(WEB), min_available=Budget(3)))
+    bare = tuple(replace(one, stop_life=None, start_life=None) for one in drained.instances)
+    farm = Farm(made=draft(replace(drained, instances=bare)))
+    web = farm.fleet.service("web", "w-1")
+    ports, web.ports = web.ports, ()
+    assert (await farm.run(await farm.plan())).exit_code == 6
+    await farm.says(Word.SKIP)
+    assert (await farm.resume()).exit_code == 6
     assert "could not begin" not in (await foretold(farm))["retry"]
     web.ports = ports
     await farm.says(Word.RETRY)
     assert (await farm.resume()).exit_code == 1
-    assert farm.restarted() == ONCE
+    assert farm.restarted() == {f"web@{host}": 1 for host in WEB}

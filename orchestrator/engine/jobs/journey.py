@@ -36,6 +36,7 @@ from orchestrator.engine.jobs.notifying import Notices, previewed
 from orchestrator.engine.jobs.orders import Inbox
 from orchestrator.engine.jobs.world import Books, World
 from orchestrator.engine.ports import ConductorPorts, NoteTaker, Notifier, Order
+from orchestrator.engine.work.counting import Doubts
 from orchestrator.engine.work.work import Work
 
 EXIT_PARKED = 6
@@ -94,7 +95,16 @@ class Journey:
         self._notices = Notices(plan.policy.notify, audience.notifier)
         hosts = GuardedHosts(world.hosts, self._held)
         probe, local = GuardedProbe(world.probe, self._held), GuardedLocal(world.local, self._held)
-        self._work = Work(plan, hosts, probe, local, audience.note, run=began.run, clock=books.clock, out=self._out)
+        self._work = Work(
+            plan,
+            hosts,
+            probe,
+            local,
+            audience.note,
+            run=began.run,
+            clock=books.clock,
+            doubts=Doubts(self._out, self._state.in_vain),
+        )
         self._watch = audience.watch
         self._of = OfRun(
             run=began.run,

@@ -8,7 +8,7 @@ Where as many instances have to stay up as a batch leaves, all of the service ar
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orchestrator.domain.durations import spoken
 from orchestrator.domain.errors import HostError, Problem, ProblemKind
@@ -93,15 +93,24 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubts:
+    """Why units may be of no use although they run, as the run goes on: what those said who came up *badly*, and of a
+    unit the hooks that were done for where it is not and are *left*."""
+
+    badly: Mapping[str, str] = field(default_factory=dict)
+    left: Callable[[str], Sequence[str]] = lambda _: ()
+
+
+@dataclass(frozen=True, slots=True)
 class Counted:
-    """One unit that is counted: how it is read, its ready gates, and what those said who may be out and are taken for
-    that where they have no gates."""
+    """One unit that is counted: how it is read, its ready gates (who has none is not up if it came up badly), and what
+    else speaks against it."""
 
     unit: Unit
     looks: Looks | None
     gates: Sequence[Gate]
     eyes: Eyes
-    out: Mapping[str, str]
+    doubts: Doubts
 
 
 async def enough(
@@ -110,7 +119,8 @@ async def enough(
     """Pause, then wait until as many instances are up as the batch has to leave up.
 
     One is up if all its units are Running and their ready gates hold in one probe, whatever they were before. Of a unit
-    without such gates that came up badly in this run nothing tells that it is up.
+    without such gates that came up badly in this run nothing tells that it is up; and who was drained by this run, and
+    not put back, is of no use, however well it is.
     Fails, as a gate that does not hold, when that was not so for *timeout_s*; bounded by that, the pause, and one
     more round of reads and probes.
     """
@@ -155,8 +165,8 @@ def _named(away: Mapping[str, str]) -> str:
 
 async def _missing(one: Counted) -> tuple[str, int]:
     """Why the unit does not count as up, "" if it does, and the exchanges that this took."""
-    if one.unit.id in one.out and not one.gates:
-        return f"did not end well in this run: {one.out[one.unit.id]}", 0
+    if one.unit.id in one.doubts.badly and not one.gates:
+        return f"did not end well in this run: {one.doubts.badly[one.unit.id]}", 0
     if one.looks is None:
         return "has no service", 0
     asked = one.looks.exchanges
@@ -167,5 +177,7 @@ async def _missing(one: Counted) -> tuple[str, int]:
     watches = [Watch(gate, one.eyes, lambda _: None) for gate in one.gates]
     sights = await asyncio.gather(*(watch.look() for watch in watches))
     lost = [watch for watch, sight in zip(watches, sights, strict=True) if not sight.held]
-    why = f"is Running, but {lost[0].gate.words}: {lost[0].last.saw}" if lost else ""
+    left = one.doubts.left(one.unit.id)
+    why = f"is not put back: what was done for its way down is not undone ({', '.join(left)})" if left else ""
+    why = f"is Running, but {lost[0].gate.words}: {lost[0].last.saw}" if lost else why
     return why, asked + sum(watch.exchanges for watch in watches)

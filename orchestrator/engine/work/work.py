@@ -3,10 +3,9 @@
 import asyncio
 import math
 import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 
 from orchestrator.domain import kinds
 from orchestrator.domain.errors import AuthRejected, HostError, Problem, ProblemKind, Refused
@@ -37,7 +36,7 @@ LOOK_S = 10.0
 """How long a LOOK is tried: whoever is silent meanwhile counts as unread, and all others wait for the round to end."""
 
 
-_NOBODY: Mapping[str, str] = MappingProxyType({})
+_NONE = counting.Doubts()
 LOOKED = (Phase.READ, Phase.LOOK, Phase.WATCH)
 """The phases that read a service."""
 GATES = (Phase.GATE, Phase.PRECHECK, Phase.DRAINED)
@@ -49,8 +48,8 @@ class Work:
 
     On the way back a step gives a silent host up soon: it is tried again, in the bounds of the policy's
     `rollback_timeout_s`, which a node's own timeout must not stretch. *run* and *clock* (UTC, seconds since 1970) are
-    what is written down on hosts where a service is kept down. *out* are the units that may be of no use although
-    they run, and what they said: the caller's, and changes as the run goes on.
+    what is written down on hosts where a service is kept down. *doubts* are about units that may be of no use
+    although they run.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class Work:
         *,
         run: str = "",
         clock: Callable[[], float] = lambda: 0.0,
-        out: Mapping[str, str] = _NOBODY,
+        doubts: counting.Doubts = _NONE,
     ) -> None:
         self._run = run
         self._clock = clock
-        self._out = out
+        self._doubts = doubts
         self._counted: dict[int, counting.Services] = {}
         self._watched = steady.Watched()
         self._poll_s = plan.poll_s
@@ -171,7 +170,7 @@ class Work:
         host = self._host_of(Node(unit=unit, role=Role.PROBE))
         looks = Looks(host, unit.scm_name, note) if host is not None and unit.scm_name is not None else None
         eyes = self._eyes(host, unit.scm_name)
-        return counting.Counted(unit, looks, gates, eyes, self._out)
+        return counting.Counted(unit, looks, gates, eyes, self._doubts)
 
     async def _look(self, step: Step, stage: Stage, index: int, host: Host) -> Result:
         """READ, LOOK and WATCH: nothing is done to the service."""
